@@ -1,0 +1,10 @@
+"""Registrations of the experiments app."""
+
+from django.apps import AppConfig
+
+
+class ExperimentsConfig(AppConfig):
+    """The experiments app."""
+
+    name = "experiments"
+    label = "experiments"

@@ -1,0 +1,58 @@
+"""API keys and the audit trail."""
+
+from django.db import models
+
+
+class ApiKey(models.Model):
+    """One key of one caller. The key itself is never stored: only its SHA-256 and its last four characters.
+
+    Rows are revoked, not deleted, so that the audit trail keeps its subject.
+    """
+
+    class Kind(models.TextChoices):
+        """Who may hold the key."""
+
+        PUBLIC = "public", "Public (browsers)"
+        SECRET = "secret", "Secret (servers)"
+
+    name = models.CharField(max_length=100)
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    sha256 = models.CharField(max_length=64)
+    last4 = models.CharField(max_length=4)
+    # Empty: everything that the kind may do.
+    scopes = models.JSONField(default=list, blank=True)
+    # Empty: any origin may use a public key.
+    origins = models.JSONField(default=list, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["sha256"], name="access_apikey_sha256_uniq")]
+
+    def __str__(self) -> str:
+        return f"{self.name} (…{self.last4})"
+
+
+class AuditEvent(models.Model):
+    """One back-office write: who did what to which object, with before and after. Append-only by a trigger."""
+
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    action = models.CharField(max_length=60)
+    object_type = models.CharField(max_length=60)
+    object_id = models.CharField(max_length=100)
+    object_label = models.CharField(max_length=200, blank=True, default="")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    request_id = models.CharField(max_length=36, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            # the history page of one object
+            models.Index(fields=["object_type", "object_id", "-id"], name="access_audit_object_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.object_type} {self.object_id}"

@@ -1,0 +1,36 @@
+"""The only place that reads the clock. Everything else takes `now` as an argument or calls `now()`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+_frozen: list[datetime] = []
+
+
+def now() -> datetime:
+    """Current time, aware, UTC; the innermost frozen time inside `frozen`."""
+    return _frozen[-1] if _frozen else datetime.now(UTC)
+
+
+def now_us() -> int:
+    """Return the current time in whole microseconds since the epoch."""
+    return to_us(now())
+
+
+def to_us(at: datetime) -> int:
+    """Microseconds since the epoch of an aware datetime, exact (no float in between)."""
+    delta = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+@contextmanager
+def frozen(at: datetime) -> Iterator[None]:
+    """Make `now` return `at` in this process. For tests and simulations; not thread-local on purpose."""
+    if at.tzinfo is None:
+        msg = "frozen() needs an aware datetime; write datetime(..., tzinfo=UTC)"
+        raise ValueError(msg)
+    _frozen.append(at.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _frozen.pop()

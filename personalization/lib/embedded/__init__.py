@@ -1,0 +1,1 @@
+"""The project's own PostgreSQL and Redis, for machines where nobody runs them."""

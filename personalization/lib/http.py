@@ -1,0 +1,212 @@
+"""The HTTP border: JSON in and out, one error shape, and the only place that chooses a status code."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import orjson
+import structlog
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework import exceptions as drf
+from rest_framework.response import Response
+
+from personalization.lib import errors
+from personalization.lib.errors import AppError, Problem
+
+log = structlog.get_logger("lib")
+
+STATUS: dict[type[AppError], int] = {
+    errors.Malformed: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.Unprocessable: 422,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+}
+View = Callable[..., HttpResponse]
+
+
+def status_of(error: AppError) -> int:
+    """HTTP status of an error: that of its nearest class in the table, 400 for a bare AppError."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 400)
+
+
+def json_response(data: Any, *, status: int = 200) -> HttpResponse:  # noqa: ANN401 -- JSON border
+    """Answer `data` as JSON; dataclasses, datetimes, UUIDs and NumPy scalars included."""
+    body = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z)
+    return HttpResponse(body, status=status, content_type="application/json")
+
+
+def error_body(error: AppError) -> dict[str, Any]:
+    """Return the one error shape (API.md, Errors)."""
+    return {
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "details": [{"path": d.path, "problem": d.problem} for d in error.details],
+        }
+    }
+
+
+def error_response(error: AppError) -> HttpResponse:
+    """Answer an error, with Retry-After where waiting helps."""
+    response = json_response(error_body(error), status=status_of(error))
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if retry_after_s is not None:
+        response["Retry-After"] = str(retry_after_s)
+    return response
+
+
+def wire_view(*methods: str) -> Callable[[View], View]:
+    """Make a plain view one of `/v1`: allowed methods, errors in our shape, 503 when PostgreSQL is away."""
+
+    def decorate(view: View) -> View:
+        @csrf_exempt
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ANN401 -- URL arguments
+            if request.method not in methods:
+                refused = error_response(AppError(f"use {' or '.join(methods)}", code="method_not_allowed"))
+                refused.status_code = 405
+                refused["Allow"] = ", ".join(methods)
+                return refused
+            try:
+                return view(request, *args, **kwargs)
+            except AppError as error:
+                return error_response(error)
+            except (OperationalError, InterfaceError) as error:
+                log.warning("http.store_unavailable", error=type(error).__name__)
+                return error_response(errors.Unavailable("the store is away; nothing was accepted; send it again"))
+
+        return wrapped
+
+    return decorate
+
+
+def read_json(request: HttpRequest, *, max_bytes: int) -> Any:  # noqa: ANN401 -- JSON border
+    """Return the request's JSON (gzip accepted, any content type), or raise naming the fault.
+
+    Raises
+    ------
+    TooLarge
+        More than `max_bytes`, before or after decompression; a bomb is not unpacked further.
+    Malformed
+        Not UTF-8 JSON, or nested deeper than 1,024 levels.
+    """
+    return parse_json(read_body(request, max_bytes=max_bytes))
+
+
+def read_body(request: HttpRequest, *, max_bytes: int) -> bytes:
+    """Return the request's body, unpacked, at most `max_bytes` long."""
+    try:
+        announced = int(request.headers.get("Content-Length") or 0)
+    except ValueError as error:
+        msg = "Content-Length is not a number"
+        raise errors.Malformed(msg) from error
+    if announced > max_bytes:
+        raise errors.TooLarge(_too_large(max_bytes))
+    body = request.read(max_bytes + 1)
+    if len(body) > max_bytes:
+        raise errors.TooLarge(_too_large(max_bytes))
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if encoding in {"", "identity"}:
+        return body
+    if encoding != "gzip":
+        msg = f"Content-Encoding {encoding[:20]!r} is not supported; use gzip or none"
+        raise errors.Malformed(msg)
+    return _gunzip(body, max_bytes)
+
+
+def parse_json(body: bytes) -> Any:  # noqa: ANN401 -- JSON border
+    """Parse UTF-8 JSON. orjson stops at 1,024 levels by itself; `nested_deeper` checks finer limits."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        msg = f"not valid JSON: {error}"
+        raise errors.Malformed(msg) from error
+
+
+def nested_deeper(value: Any, levels: int) -> bool:  # noqa: ANN401 -- JSON border
+    """Whether lists and objects in `value` are nested more than `levels` deep; visits at most that depth."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return levels == 0 or any(nested_deeper(v, levels - 1) for v in value if isinstance(v, dict | list))
+
+
+def _too_large(max_bytes: int) -> str:
+    return f"the body is larger than {max_bytes} bytes; send smaller batches"
+
+
+def _gunzip(body: bytes, max_bytes: int) -> bytes:
+    unpack = zlib.decompressobj(wbits=31)
+    try:
+        data = unpack.decompress(body, max_bytes + 1)
+    except zlib.error as error:
+        msg = "Content-Encoding says gzip, the body is not"
+        raise errors.Malformed(msg) from error
+    if len(data) > max_bytes:
+        raise errors.TooLarge(_too_large(max_bytes))
+    if not unpack.eof:
+        msg = "the gzip body is cut short"
+        raise errors.Malformed(msg)
+    return data
+
+
+_DRF_ERRORS: tuple[tuple[type[Exception], type[AppError]], ...] = (
+    (drf.NotAuthenticated, errors.Unauthorized),
+    (drf.AuthenticationFailed, errors.Unauthorized),
+    (drf.PermissionDenied, errors.Forbidden),
+    (drf.NotFound, errors.NotFound),
+    (Http404, errors.NotFound),
+    (drf.ParseError, errors.Malformed),
+    (drf.ValidationError, errors.Unprocessable),
+)
+
+
+def drf_exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Turn what `/api` views raise into the one error shape. DRF calls it (EXCEPTION_HANDLER)."""
+    known = _as_app_error(error)
+    if known is None:
+        return None
+    headers = {}
+    retry_after_s = getattr(known, "retry_after_s", None)
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(retry_after_s)
+    status = getattr(error, "status_code", None) if isinstance(error, drf.MethodNotAllowed | drf.UnsupportedMediaType) else None
+    return Response(error_body(known), status=status or status_of(known), headers=headers)
+
+
+def _as_app_error(error: Exception) -> AppError | None:
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, OperationalError | InterfaceError):
+        return errors.Unavailable("the store is away; send it again")
+    if isinstance(error, drf.Throttled):
+        return errors.TooManyRequests("too many requests", retry_after_s=int(error.wait or 1))
+    for kind, ours in _DRF_ERRORS:
+        if isinstance(error, kind):
+            detail = getattr(error, "detail", str(error))
+            return ours(_words(detail), details=tuple(_problems(detail)))
+    if isinstance(error, drf.APIException):
+        return AppError(_words(error.detail), code=str(error.default_code))
+    return None
+
+
+def _words(detail: Any) -> str:  # noqa: ANN401 -- DRF's nested detail
+    return "the input is not valid" if isinstance(detail, dict | list) else str(detail)
+
+
+def _problems(detail: Any, path: str = "") -> list[Problem]:  # noqa: ANN401 -- DRF's nested detail
+    if isinstance(detail, dict):
+        return [p for key, value in detail.items() for p in _problems(value, f"{path}.{key}" if path else str(key))]
+    if isinstance(detail, list):
+        nested = any(isinstance(value, dict | list) for value in detail)
+        return [p for i, value in enumerate(detail) for p in _problems(value, f"{path}[{i}]" if nested else path)]
+    return [Problem(path, str(detail))] if path else []

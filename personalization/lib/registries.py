@@ -1,0 +1,80 @@
+"""Where upper floors hand things down: filled in `AppConfig.ready`, read by lower floors at call time."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Named entries in the order of registration. Registering a name twice is a programming mistake."""
+
+    def __init__(self, subject: str) -> None:
+        self._subject = subject
+        self._entries: dict[str, T] = {}
+
+    def register(self, name: str, entry: T) -> None:
+        """Make `entry` known under `name`."""
+        if name in self._entries:
+            msg = f"{self._subject} {name!r} is registered twice; one apps.py must drop it"
+            raise RuntimeError(msg)
+        self._entries[name] = entry
+
+    def __getitem__(self, name: str) -> T:
+        return self._entries[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._entries
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Yield (name, entry) in the order of registration."""
+        yield from self._entries.items()
+
+
+class ConfigPart(Protocol):
+    """One app's share of a published configuration snapshot."""
+
+    def export(self) -> Any:  # noqa: ANN401 -- JSON border
+        """Return the part as plain JSON data, read from the tables."""
+
+    def validate(self, data: Any) -> None:  # noqa: ANN401 -- JSON border
+        """Raise AppError when `load(data)` could not serve."""
+
+    def load(self, data: Any) -> Any:  # noqa: ANN401 -- each part has its own immutable type
+        """Return the immutable object that serving reads."""
+
+
+class PersonalData(Protocol):
+    """What one app knows of a customer, for access and erasure."""
+
+    def export(self, customer_id: int) -> Any:  # noqa: ANN401 -- JSON border
+        """Return everything held about the customer, as plain JSON data."""
+
+    def erase(self, customer_id: int) -> int:
+        """Delete it; return how many rows went."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A box that an upper floor shows on a page of a lower one.
+
+    `render(subject_id)` returns the context of `template`.
+    """
+
+    title: str
+    template: str
+    render: Callable[[int | None], Mapping[str, Any]]
+    order: int = 100
+
+
+# name -> one share of the profile document: customer ids -> {customer id: plain JSON}
+DocumentPart = Callable[[Sequence[int]], Mapping[int, Any]]
+
+config_parts: Registry[ConfigPart] = Registry("config part")
+personal_data: Registry[PersonalData] = Registry("personal data")
+customer_panels: Registry[Panel] = Registry("customer panel")
+index_panels: Registry[Panel] = Registry("index panel")
+document_parts: Registry[DocumentPart] = Registry("document part")
+# called inside the transaction of a merge or un-merge with (source customer id, target customer id)
+merge_hooks: Registry[Callable[[int, int], None]] = Registry("merge hook")

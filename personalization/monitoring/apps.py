@@ -1,0 +1,10 @@
+"""Registrations of the monitoring app."""
+
+from django.apps import AppConfig
+
+
+class MonitoringConfig(AppConfig):
+    """The monitoring app."""
+
+    name = "personalization.monitoring"
+    label = "monitoring"

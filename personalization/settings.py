@@ -1,0 +1,234 @@
+"""All settings, from the environment. Defaults are safe for production; `docs/settings.md` lists them.
+
+Secrets are also read from the file named by `<NAME>_FILE`.
+"""
+
+import secrets
+from pathlib import Path
+
+import environ
+
+from personalization.lib.embedded import paths
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+if (BASE_DIR / ".env").exists():
+    env.read_env(str(BASE_DIR / ".env"))
+
+# --- Where state lives ------------------------------------------------------------------------------
+LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
+
+
+def _local_secret(name: str) -> str:
+    """Read or make a random secret under LOCAL_DIR, so that a first start needs no configuration."""
+    path = LOCAL_DIR / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        made.touch(mode=0o600)
+        made.write_text(secrets.token_urlsafe(48))
+        try:
+            made.rename(path) if not path.exists() else made.unlink()
+        except FileNotFoundError:
+            made.unlink(missing_ok=True)
+    return path.read_text().strip()
+
+
+# --- Django -----------------------------------------------------------------------------------------
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret("secret_key")
+# The shop's server signs user ids with it (API.md, Keys); decision tokens use a key derived from SECRET_KEY.
+IDENTITY_SECRET = env.str("IDENTITY_SECRET", default="") or _local_secret("identity_secret")
+IDENTITY_PROOF = env.str("IDENTITY_PROOF", default="required")  # required | off
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+ROOT_URLCONF = "personalization.urls"
+WSGI_APPLICATION = "personalization.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+SHOP_TIME_ZONE = env.str("SHOP_TIME_ZONE", default="UTC")
+SHOP_CURRENCY = env.str("SHOP_CURRENCY", default="EUR")
+USE_I18N = True
+USE_TZ = True
+
+INSTALLED_APPS = [
+    "personalization.monitoring",
+    "personalization.demo",
+    "personalization.decisions",
+    "personalization.content",
+    "recommender",
+    "experiments",
+    "segments",
+    "personalization.events",
+    "personalization.consent",
+    "personalization.catalog",
+    "personalization.customers",
+    "personalization.access",
+    "personalization.ops",
+    "personalization.lib",
+    "personalization.adminsite.AdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "personalization.lib.middleware.RequestContextMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 15}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+# --- PostgreSQL: the truth ----------------------------------------------------------------------------
+# No DATABASE_URL: the project's own server on a Unix socket (lib/embedded).
+DATABASE_URL = env.str("DATABASE_URL", default="")
+DATABASES = {
+    "default": (env.db_url_config(DATABASE_URL) if DATABASE_URL else paths.database(LOCAL_DIR))
+    | {"CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE_S", default=600), "CONN_HEALTH_CHECKS": True}
+}
+DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 3
+
+# --- Redis: a cache and a broker ----------------------------------------------------------------------
+REDIS_URL = env.str("REDIS_URL", default="")
+BROKER_URL = env.str("BROKER_URL", default="")
+CACHE_REDIS_URL = REDIS_URL or paths.redis_url(LOCAL_DIR, "cache")
+REDIS_TIMEOUT_MS = env.int("REDIS_TIMEOUT_MS", default=50)
+
+CELERY_BROKER_URL = BROKER_URL or paths.broker_url(LOCAL_DIR)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 1800
+CELERY_TASK_SOFT_TIME_LIMIT = 1740
+# Longer than the longest task, or Redis delivers a running task twice.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "celerybeat-schedule")
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- Events -------------------------------------------------------------------------------------------
+EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=400)
+EVENT_MAX_BYTES = 32 * 1024
+BATCH_MAX_BYTES = 500 * 1024
+BATCH_MAX_EVENTS = 500
+GEO_COUNTRY_HEADER = env.str("GEO_COUNTRY_HEADER", default="CF-IPCountry")
+GEO_REGION_HEADER = env.str("GEO_REGION_HEADER", default="CF-Region-Code")
+GEO_MMDB = env.str("GEO_MMDB", default="")
+# How many proxies of ours append to X-Forwarded-For; 0 trusts the peer address alone.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# --- Decisions ----------------------------------------------------------------------------------------
+DECISION_BUDGET_MS = env.int("DECISION_BUDGET_MS", default=50)
+DECISION_LOG_RETENTION_DAYS = env.int("DECISION_LOG_RETENTION_DAYS", default=14)
+DECISION_LOG_SHARE = env.float("DECISION_LOG_SHARE", default=1.0)
+DECISION_TOKEN_TTL_S = 24 * 3600
+
+# --- Rate limits (token buckets; per worker without Redis) ---------------------------------------------
+RATE_PUBLIC_KEY_PER_S = env.int("RATE_PUBLIC_KEY_PER_S", default=2000)
+RATE_ADDRESS_PER_S = env.int("RATE_ADDRESS_PER_S", default=100)
+RATE_SECRET_KEY_PER_S = env.int("RATE_SECRET_KEY_PER_S", default=5000)
+
+# --- Files --------------------------------------------------------------------------------------------
+STATIC_URL = "static/"
+STATIC_ROOT = LOCAL_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
+MODEL_DIR = Path(env.str("MODEL_DIR", default=str(LOCAL_DIR / "models")))
+MODEL_CACHE_DIR = Path(env.str("MODEL_CACHE_DIR", default=str(LOCAL_DIR / "model-cache")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "models": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(MODEL_DIR)}},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = env.bool("WHITENOISE_USE_FINDERS", default=not (LOCAL_DIR / "static").exists())
+
+# --- HTTP security ------------------------------------------------------------------------------------
+# TLS ends at the proxy; HTTPS=true once the shop serves over it.
+HTTPS = env.bool("HTTPS", default=False)
+SECURE_SSL_REDIRECT = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "https:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+
+# --- API ----------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["personalization.access.authentication.KeyOrStaffAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["personalization.access.permissions.RolePermission"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "personalization.lib.pagination.KeyCursorPagination",
+    "EXCEPTION_HANDLER": "personalization.lib.http.drf_exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Personalization server",
+    "DESCRIPTION": "Events in, a personalised answer out.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "POSTPROCESSING_HOOKS": ["personalization.openapi.add_wire_paths"],
+}
+
+# --- Logs ---------------------------------------------------------------------------------------------
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING_CONFIG = "personalization.lib.logs.configure"
+LOGGING = {"level": LOG_LEVEL}
