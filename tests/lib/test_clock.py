@@ -1,0 +1,26 @@
+"""lib.clock: the only clock."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from personalization.lib import clock
+
+
+def test_now__frozen__returns_the_frozen_time() -> None:
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    with clock.frozen(at):
+        assert clock.now() == at
+        assert clock.now_us() == 1_772_366_400_000_000
+
+
+def test_frozen__naive_datetime__raises() -> None:
+    with pytest.raises(ValueError, match="aware"), clock.frozen(datetime(2026, 3, 1)):  # noqa: DTZ001
+        pass
+
+
+@pytest.mark.django_db
+def test_migrations__all__apply(django_assert_num_queries: object) -> None:
+    from personalization.consent.models import Purpose
+
+    assert Purpose.objects.count() == 3

@@ -1,0 +1,26 @@
+"""A pytest plugin that starts the tests' own PostgreSQL and Redis before Django reads its settings.
+
+Each run has its own LOCAL_DIR, so runs side by side do not meet. Loaded by `-p tests.servers` (pyproject.toml).
+"""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+if "DATABASE_URL" not in os.environ and os.environ.get("P13N_TEST_SERVERS") != "off":
+    _local = Path(tempfile.mkdtemp(prefix="p13n-"))
+    os.environ["LOCAL_DIR"] = str(_local)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+    from personalization.lib.embedded import postgres, redis_server
+
+    def _stop() -> None:
+        postgres.stop(_local)
+        redis_server.stop(_local)
+        shutil.rmtree(_local, ignore_errors=True)
+
+    atexit.register(_stop)
+    postgres.start(_local)
+    redis_server.start(_local)
