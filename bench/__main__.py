@@ -1,0 +1,19 @@
+"""`python -m bench [NAME ...]`: run the named benchmarks, or all, each in a process of its own."""
+
+import subprocess
+import sys
+
+NAMES = ("ingest", "processing", "freshness", "decide")
+
+
+def main(names: list[str]) -> int:
+    """Run each benchmark; return how many failed to run."""
+    unknown = sorted(set(names) - set(NAMES))
+    if unknown:
+        print(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr)
+        return 2
+    return sum(subprocess.run([sys.executable, "-m", f"bench.{name}"]).returncode != 0 for name in names or NAMES)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

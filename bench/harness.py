@@ -1,0 +1,137 @@
+"""What every benchmark shares: its own servers in a fresh LOCAL_DIR, granian, and the result file."""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "bench" / "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number. `ratio` = value / ceiling or ceiling's analogue; `holds` is None below the stated data size."""
+
+    value: float
+    unit: str
+    ratio: float | None = None
+    ceiling: float | None = None
+    goal: str = ""
+    holds: bool | None = None
+
+
+def write(name: str, figures: Mapping[str, Figure], protocol: str) -> None:
+    """Print the result and write it to bench/results/NAME.json."""
+    result = {
+        "name": name,
+        "figures": {key: _rounded(asdict(figure)) for key, figure in figures.items()},
+        "protocol": protocol,
+        "machine": machine(),
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+    print(text)
+
+
+def _rounded(figure: dict[str, object]) -> dict[str, object]:
+    return {key: round(value, 4) if isinstance(value, float) else value for key, value in figure.items()}
+
+
+def machine() -> dict[str, object]:
+    """Cores, memory and Python of this machine."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return {"cores": os.cpu_count(), "memory_gb": round(pages / 2**30), "python": platform.python_version()}
+
+
+def prepare() -> Path:
+    """Give this process its own LOCAL_DIR with running servers and a migrated database; set up Django.
+
+    Call it before importing anything that reads settings. Everything is removed when the process ends.
+    """
+    local = Path(tempfile.mkdtemp(prefix="p13n-bench-"))
+    os.environ["LOCAL_DIR"] = str(local)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["LOG_LEVEL"] = "WARNING"
+    import atexit
+
+    from personalization.lib.embedded import postgres, redis_server
+
+    def clean() -> None:
+        postgres.stop(local)
+        redis_server.stop(local)
+        shutil.rmtree(local, ignore_errors=True)
+
+    atexit.register(clean)
+    postgres.start(local)
+    redis_server.start(local)
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    return local
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+@contextlib.contextmanager
+def granian(*, workers: int = 2, **environment: str) -> Iterator[int]:
+    """Serve the project as `manage.py up` does, and yield the port."""
+    port = free_port()
+    command = [
+        *[sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(workers), "--port", str(port)],
+        *["--no-ws", "--log-level", "warning", "personalization.wsgi:application"],
+    ]
+    server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(15)
+
+
+@contextlib.contextmanager
+def processor() -> Iterator[subprocess.Popen[bytes]]:
+    """Run one event processor beside the benchmark."""
+    running = subprocess.Popen([sys.executable, "manage.py", "process"], cwd=ROOT, env=os.environ)
+    try:
+        yield running
+    finally:
+        running.terminate()
+        running.wait(15)
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with contextlib.suppress(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz/live", timeout=2).read()
+            return
+        time.sleep(0.1)
+    msg = "the server did not answer within 30 s"
+    raise RuntimeError(msg)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process has used so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
