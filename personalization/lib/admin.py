@@ -1,0 +1,118 @@
+"""What every admin page of ours shares: read-only logs, fast big lists, guided empty states."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db import OperationalError, connections, transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+
+# Rows counted exactly at most; beyond it PostgreSQL's own estimate is as useful to a reader.
+COUNT_LIMIT = 10_000
+# A filter without an index must not hold up the page; the planner's guess is shown instead.
+COUNT_TIMEOUT_MS = 500
+# OFFSET reads all that it skips: deeper than this, a filter or the search is the way.
+MAX_PAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyState:
+    """What a list without rows says: what belongs here, why there is none, one button, one page.
+
+    `action_url` is a URL name (`admin:catalog_product_add`) or a path; `docs` is a page of docs/
+    with its anchor (`events#rejected`).
+    """
+
+    what: str
+    why: str
+    action: str = ""
+    action_url: str = ""
+    docs: str = ""
+
+
+class EstimatedCountPaginator(Paginator[Any]):
+    """Count exactly up to 10,000 rows, else estimate (`estimated`); open 200 pages at most."""
+
+    estimated = False
+
+    @cached_property
+    def count(self) -> int:
+        """Return how many rows there are: exact when few, PostgreSQL's estimate when many."""
+        rows = self.object_list
+        if not isinstance(rows, QuerySet):
+            return len(rows)
+        bounded = _bounded_count(rows)
+        if bounded is not None and bounded <= COUNT_LIMIT:
+            return bounded
+        self.estimated = True
+        return max(_estimate(rows), COUNT_LIMIT + 1 if bounded is not None else 0)
+
+    @cached_property
+    def num_pages(self) -> int:
+        """Return how many pages can be opened."""
+        return min(super().num_pages, MAX_PAGES)
+
+
+def _bounded_count(rows: QuerySet[Any]) -> int | None:
+    """Count at most COUNT_LIMIT + 1 rows; None when that takes longer than COUNT_TIMEOUT_MS."""
+    connection = connections[rows.db]
+    try:
+        with transaction.atomic(using=rows.db), connection.cursor() as cursor:
+            cursor.execute("SELECT current_setting('statement_timeout')")
+            before = cursor.fetchone()[0]
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true)", [str(COUNT_TIMEOUT_MS)]
+            )
+            counted = rows.order_by()[: COUNT_LIMIT + 1].count()
+            # A surrounding transaction keeps a SET LOCAL made in a savepoint.
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [before])
+            return counted
+    except OperationalError:
+        return None
+
+
+def _estimate(rows: QuerySet[Any]) -> int:
+    """Return table statistics without a filter, the planner's guess with one."""
+    if not rows.query.where:
+        table = rows.model._meta.db_table
+        with connections[rows.db].cursor() as cursor:
+            # Partitions carry the statistics; their parent has none of its own.
+            cursor.execute(
+                "SELECT sum(greatest(c.reltuples, 0)) FROM pg_partition_tree(%s::regclass) t"
+                " JOIN pg_class c ON c.oid = t.relid WHERE t.isleaf",
+                [table],
+            )
+            (total,) = cursor.fetchone()
+        if total:
+            return int(total)
+    plan = json.loads(rows.order_by().explain(format="json"))
+    return int(plan[0]["Plan"]["Plan Rows"])
+
+
+class ReadOnlyModelAdmin(admin.ModelAdmin[Any]):
+    """Shows rows that people must not add, change or delete: logs, ledgers, results."""
+
+    paginator = EstimatedCountPaginator
+    show_full_result_count = False
+    empty_state: EmptyState | None = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody changes rows by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Nobody deletes rows by hand; retention does."""
+        return False
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[Any]:
+        """Return every field of the form."""
+        return self.readonly_fields or [field.name for field in self.model._meta.fields]
