@@ -4,9 +4,10 @@ from django.db import models
 
 
 class ApiKey(models.Model):
-    """One key of one caller. The key itself is never stored: only its SHA-256 and its last four characters.
+    """One key of one caller.
 
-    Rows are revoked, not deleted, so that the audit trail keeps its subject.
+    The key itself is never stored: only its SHA-256 and its last four characters. Rows are
+    revoked, not deleted, so that the audit trail keeps its subject.
     """
 
     class Kind(models.TextChoices):
@@ -35,7 +36,10 @@ class ApiKey(models.Model):
 
 
 class AuditEvent(models.Model):
-    """One back-office write: who did what to which object, with before and after. Append-only by a trigger."""
+    """One back-office write: who did what to which object, before and after.
+
+    Append-only by a trigger.
+    """
 
     at = models.DateTimeField()
     actor = models.CharField(max_length=150)
@@ -51,7 +55,9 @@ class AuditEvent(models.Model):
         ordering = ["-id"]
         indexes = [
             # the history page of one object
-            models.Index(fields=["object_type", "object_id", "-id"], name="access_audit_object_idx"),
+            models.Index(
+                fields=["object_type", "object_id", "-id"], name="access_audit_object_idx"
+            ),
         ]
 
     def __str__(self) -> str:
