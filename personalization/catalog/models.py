@@ -8,7 +8,9 @@ class Category(models.Model):
 
     key = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
-    parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="children")
+    parent = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+    )
     path = models.CharField(max_length=600, db_index=True)
 
     class Meta:
@@ -21,7 +23,7 @@ class Category(models.Model):
 class Product(models.Model):
     """One thing that can be bought. Written by the bulk upsert and the feed import; deleted softly.
 
-    `change` is drawn from a sequence at every write, so that web workers read just what has changed.
+    `change` is drawn from a sequence at every write, so that web workers read just what is new.
     """
 
     key = models.CharField(max_length=100, unique=True)
@@ -46,7 +48,8 @@ class Product(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(price_minor=None) | models.Q(price_minor__gte=0), name="catalog_product_price_ck"
+                condition=models.Q(price_minor=None) | models.Q(price_minor__gte=0),
+                name="catalog_product_price_ck",
             )
         ]
         indexes = [
@@ -60,7 +63,7 @@ class Product(models.Model):
 
 
 class UnknownItem(models.Model):
-    """An item id that events name and the catalogue does not hold: kept and counted, never an error."""
+    """An item id that events name and no product has: kept and counted, never an error."""
 
     key = models.CharField(max_length=100, primary_key=True)
     events = models.BigIntegerField(default=0)

@@ -1,0 +1,129 @@
+"""The catalogue as the hot path reads it: arrays in memory, refreshed by what has changed.
+
+Knows nothing of who asks. Writers number their changes under one lock (`services`), so a reader
+that asks for `change > last` misses no row of a slow transaction.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import structlog
+from django.db import DatabaseError
+from numpy.typing import NDArray
+
+from personalization.catalog import selectors
+
+log = structlog.get_logger("catalog")
+
+# How stale a process without the background watcher may be (commands, tests).
+_UNWATCHED_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogView:
+    """All products at one moment, never changed in place; row `i` of every member is one product.
+
+    `available` (n_items,) bool: sold, not deleted, in stock. `price_minor` (n_items,) int64, -1
+    unknown. `categories` holds main category keys, "" without. `index` maps key -> row. A row keeps
+    its place while the process lives; views between which no product was added share `index`.
+    """
+
+    change: int = 0
+    keys: list[str] = field(default_factory=list)
+    index: dict[str, int] = field(default_factory=dict)
+    titles: list[str] = field(default_factory=list)
+    categories: list[str] = field(default_factory=list)
+    available: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
+    price_minor: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def is_available(self, key: str) -> bool:
+        """Whether the product exists and can be bought now."""
+        row = self.index.get(key)
+        return row is not None and bool(self.available[row])
+
+
+class _Held:
+    """What this process holds: one reference that refreshes swap."""
+
+    def __init__(self) -> None:
+        self.view = CatalogView()
+        self.lock = threading.Lock()
+        self.checked_at = -_UNWATCHED_S
+        self.watched = False
+
+
+_held = _Held()
+
+
+def view() -> CatalogView:
+    """Return the newest view in memory; never raises, empty while PostgreSQL was never reached.
+
+    Costs one attribute read where the watcher runs; elsewhere it looks at most once a second.
+    """
+    if not _held.watched and time.monotonic() - _held.checked_at >= _UNWATCHED_S:
+        try:
+            refresh()
+        except DatabaseError:
+            log.warning("catalog.refresh_failed", exc_info=True)
+    return _held.view
+
+
+def watch() -> None:
+    """Refresh, and have `view` rely on being called again (the background job of web)."""
+    refresh()
+    _held.watched = True
+
+
+def refresh() -> CatalogView:
+    """Read what has changed since the last look, and swap the view; readers never see half."""
+    with _held.lock:
+        # stamped first: a database that is away is asked once a second, not once a request
+        _held.checked_at = time.monotonic()
+        rows = selectors.changes_after(_held.view.change)
+        if rows:
+            _held.view = _applied(_held.view, rows)
+        return _held.view
+
+
+def reset() -> None:
+    """Forget everything, as a fresh process would. For tests and after the table was restored."""
+    with _held.lock:
+        _held.view = CatalogView()
+        _held.checked_at = -_UNWATCHED_S
+        _held.watched = False
+
+
+def _applied(old: CatalogView, rows: list[tuple[Any, ...]]) -> CatalogView:
+    """Return a view with `rows` (key, title, categories, price, sellable, change) put into it."""
+    added = [row for row in rows if row[0] not in old.index]
+    size = len(old.keys) + len(added)
+    # titles and categories are copied as well: a reader may be zipping them with the arrays
+    keys, index = old.keys, old.index
+    if added:
+        keys = [*old.keys, *(row[0] for row in added)]
+        index = old.index | {row[0]: len(old.keys) + i for i, row in enumerate(added)}
+    titles = [*old.titles, *([""] * len(added))]
+    categories = [*old.categories, *([""] * len(added))]
+    available = np.zeros(size, np.bool_)
+    available[: len(old.keys)] = old.available
+    price_minor = np.full(size, -1, np.int64)
+    price_minor[: len(old.keys)] = old.price_minor
+    for key, title, main_category, price, sellable, _change in rows:
+        at = index[key]
+        titles[at] = title
+        categories[at] = main_category
+        available[at] = sellable
+        price_minor[at] = -1 if price is None else price
+    return replace(
+        old,
+        change=rows[-1][5],
+        keys=keys,
+        index=index,
+        titles=titles,
+        categories=categories,
+        available=available,
+        price_minor=price_minor,
+    )

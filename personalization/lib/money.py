@@ -1,0 +1,53 @@
+"""Amounts of money as whole minor units; knows how many digits a currency has."""
+
+from decimal import Decimal, InvalidOperation
+
+# ISO 4217: currencies that do not have two decimals.
+_DIGITS = {
+    **dict.fromkeys(
+        (
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ),
+        0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+}
+# The largest amount that a 64-bit column, and a sum of a million of them, can hold.
+MAX_MINOR = 10**12
+
+
+def digits(currency: str) -> int:
+    """Decimals of a currency (ISO 4217 code); 2 for one that is not listed or empty."""
+    return _DIGITS.get(currency, 2)
+
+
+def to_minor(amount: object, currency: str) -> int | None:
+    """Minor units of an amount in major units (`"12.99"`, `12.99`); None: not an amount.
+
+    A float is read through its shortest decimal form, so 12.99 is 1299; half a cent rounds to even.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, int | float | str | Decimal):
+        return None
+    try:
+        minor = (Decimal(str(amount).strip()).scaleb(digits(currency))).to_integral_value()
+    except (InvalidOperation, ValueError, OverflowError):
+        return None
+    if not minor.is_finite() or abs(minor) > MAX_MINOR:
+        return None
+    return int(minor)
