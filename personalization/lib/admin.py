@@ -35,7 +35,7 @@ class EmptyState:
     docs: str = ""
 
 
-class EstimatedCountPaginator(Paginator[Any]):
+class EstimatedCountPaginator(Paginator):  # type: ignore[type-arg] -- not generic at run time
     """Count exactly up to 10,000 rows, else estimate (`estimated`); open 200 pages at most."""
 
     estimated = False
@@ -94,7 +94,7 @@ def _estimate(rows: QuerySet[Any]) -> int:
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
-class ReadOnlyModelAdmin(admin.ModelAdmin[Any]):
+class ReadOnlyModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg] -- not generic at run time
     """Shows rows that people must not add, change or delete: logs, ledgers, results."""
 
     paginator = EstimatedCountPaginator
