@@ -16,11 +16,15 @@ class Customer(models.Model):
     assignment_key = models.CharField(max_length=255)
     created_at = models.DateTimeField()
     # Set while this customer is absorbed by another; un-merge clears it.
-    merged_into = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="absorbed")
+    merged_into = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="absorbed"
+    )
     version = models.BigIntegerField(default=1)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["uuid"], name="customers_customer_uuid_uniq")]
+        constraints = [
+            models.UniqueConstraint(fields=["uuid"], name="customers_customer_uuid_uniq")
+        ]
 
     def __str__(self) -> str:
         return str(self.uuid)
@@ -52,9 +56,13 @@ class Identity(models.Model):
         constraints = [
             # one owner at a time for an id; also the look-up of ingestion
             models.UniqueConstraint(
-                fields=["value", "kind"], condition=models.Q(ended_at=None), name="customers_identity_current_uniq"
+                fields=["value", "kind"],
+                condition=models.Q(ended_at=None),
+                name="customers_identity_current_uniq",
             ),
-            models.UniqueConstraint(fields=["value", "kind", "generation"], name="customers_identity_generation_uniq"),
+            models.UniqueConstraint(
+                fields=["value", "kind", "generation"], name="customers_identity_generation_uniq"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -138,7 +146,11 @@ class Merge(models.Model):
     class Meta:
         constraints = [
             # a customer is absorbed at most once at a time
-            models.UniqueConstraint(fields=["source"], condition=models.Q(undone_at=None), name="customers_merge_source_uniq")
+            models.UniqueConstraint(
+                fields=["source"],
+                condition=models.Q(undone_at=None),
+                name="customers_merge_source_uniq",
+            )
         ]
 
     def __str__(self) -> str:
