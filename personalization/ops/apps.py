@@ -2,9 +2,17 @@
 
 from django.apps import AppConfig
 
+from personalization.lib import background
+
 
 class OpsConfig(AppConfig):
     """The ops app."""
 
     name = "personalization.ops"
     label = "ops"
+
+    def ready(self) -> None:
+        """Watch for newer configuration in long-lived processes."""
+        from personalization.ops import serve  # noqa: PLC0415 -- needs loaded models
+
+        background.register("config", seconds=1.0, run=serve.watch, kinds={"web", "processor"})

@@ -1,0 +1,192 @@
+"""The published configuration, in memory: one immutable snapshot, swapped as a whole.
+
+In web workers and processors a watcher looks for a newer version once a second, so that reading
+costs no query. Other processes (commands, tests) look for themselves, at most once a second.
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from time import monotonic
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+import structlog
+from django.db import InterfaceError, OperationalError
+
+from personalization.lib.errors import Unavailable
+from personalization.lib.metrics import CONFIG_VERSION
+from personalization.lib.registries import config_parts
+from personalization.ops.models import ConfigVersion
+
+log = structlog.get_logger("ops")
+
+# Revocation of a key must hold within a second (API.md, Keys).
+_CHECK_EVERY_S = 1.0
+# A process that starts after a version that does not build looks this far back for one that does.
+_LOOK_BACK = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One configuration: its version (0: nothing was published yet), hash, and loaded parts."""
+
+    version: int
+    sha256: str
+    parts: Mapping[str, Any]
+
+
+class _State:
+    """What this process serves, and when it has to look again."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot | None = None
+        self.failed_version = -1
+        self.watched = False
+        self.look_at = 0.0
+
+
+_state = _State()
+_lock = threading.RLock()
+
+
+def current() -> Snapshot:
+    """Return the snapshot in force here.
+
+    Raises
+    ------
+    Unavailable
+        This process has none yet and the store is away.
+    """
+    snapshot = _state.snapshot
+    if snapshot is not None and (_state.watched or monotonic() < _state.look_at):
+        return snapshot
+    if snapshot is None:
+        with _lock:
+            return _state.snapshot or _first()
+    if _lock.acquire(blocking=False):
+        try:
+            _look()
+        finally:
+            _lock.release()
+    return _state.snapshot or snapshot
+
+
+def part(name: str) -> Any:
+    """Return one part of the snapshot in force, as its app's `load` made it."""
+    return current().parts[name]
+
+
+def reload() -> Snapshot:
+    """Read the newest version now, even if its number did not change, and return what is served."""
+    with _lock:
+        _state.failed_version = -1
+        _state.look_at = monotonic() + _CHECK_EVERY_S
+        newest = _newest()
+        _take(build(newest)) if newest is not None else _take(_from_tables())
+        return current()
+
+
+def watch() -> None:
+    """Swap in a newer version, if any. Once it runs, `current` asks the store no more."""
+    _state.watched = True
+    with _lock:
+        _look() if _state.snapshot is not None else _first()
+
+
+def look_again() -> None:
+    """Have the next `current` of an unwatched process look at the version at once."""
+    _state.look_at = 0.0
+
+
+def forget() -> None:
+    """Drop what this process knows. For tests, whose tables change under it."""
+    with _lock:
+        _state.__init__()  # type: ignore[misc] -- one state object, other modules may hold it
+
+
+def build(row: ConfigVersion) -> Snapshot:
+    """Return the snapshot that `row` stands for.
+
+    A part that is younger than the row (an app added since) is built from its tables. Whatever
+    a part raises on bytes that it cannot serve goes through.
+    """
+    data = orjson.loads(row.body)
+    parts = {
+        name: entry.load(data[name] if name in data else entry.export())
+        for name, entry in config_parts.items()
+    }
+    return Snapshot(row.version, row.sha256, MappingProxyType(parts))
+
+
+def _first() -> Snapshot:
+    """Load the newest version that builds; the store must answer."""
+    try:
+        rows = list(ConfigVersion.objects.order_by("-version")[:_LOOK_BACK])
+        if not rows:
+            return _take(_from_tables())
+    except (OperationalError, InterfaceError) as error:
+        msg = "the configuration cannot be read yet; send it again"
+        raise Unavailable(msg) from error
+    for row in rows:
+        snapshot = _try(row)
+        if snapshot is not None:
+            return _take(snapshot)
+    msg = "no published configuration can be built; publish one"
+    raise Unavailable(msg)
+
+
+def _look() -> None:
+    """Swap in the newest version when it is another than the one in force."""
+    _state.look_at = monotonic() + _CHECK_EVERY_S
+    try:
+        newest = _newest_version()
+        known = _state.snapshot.version if _state.snapshot else -1
+        if newest in {known, _state.failed_version}:
+            return
+        row = _newest()
+    except (OperationalError, InterfaceError) as error:
+        log.warning("config.look_failed", error=type(error).__name__)
+        return
+    if row is None:
+        _take(_from_tables())
+        return
+    snapshot = _try(row)
+    if snapshot is not None:
+        _take(snapshot)
+
+
+def _try(row: ConfigVersion) -> Snapshot | None:
+    try:
+        return build(row)
+    except Exception:  # noqa: BLE001 -- fallback edge: a bad version must not take the server down
+        _state.failed_version = row.version
+        log.exception("config.build_failed", version=row.version)
+        return None
+
+
+def _take(snapshot: Snapshot) -> Snapshot:
+    _state.snapshot = snapshot
+    _state.look_at = monotonic() + _CHECK_EVERY_S
+    CONFIG_VERSION.set(snapshot.version)
+    log.info("config.loaded", version=snapshot.version)
+    return snapshot
+
+
+def _from_tables() -> Snapshot:
+    """Version 0: nothing was published, so what the tables say counts."""
+    data = {name: entry.export() for name, entry in config_parts.items()}
+    body = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+    parts = {name: entry.load(data[name]) for name, entry in config_parts.items()}
+    return Snapshot(0, sha256(body).hexdigest(), MappingProxyType(parts))
+
+
+def _newest_version() -> int:
+    version = ConfigVersion.objects.order_by("-version").values_list("version", flat=True).first()
+    return version or 0
+
+
+def _newest() -> ConfigVersion | None:
+    return ConfigVersion.objects.order_by("-version").first()
