@@ -1,7 +1,38 @@
-"""Our admin site: stock Django admin with our theme and an index that shows the state of the system."""
+"""Our admin site: Django's own with our theme, an index that shows the state, and help pages."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
+from django.db import DatabaseError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, URLResolver, path
+
+from personalization.lib import docs
+from personalization.lib.errors import AppError, NotFound
+from personalization.lib.registries import Panel, index_panels
+
+log = structlog.get_logger("adminsite")
+
+# What people open most comes first; apps that are not named here follow by name.
+APP_ORDER = (
+    "customers",
+    "content",
+    "recommender",
+    "catalog",
+    "events",
+    "decisions",
+    "consent",
+    "segments",
+    "experiments",
+    "monitoring",
+    "ops",
+    "access",
+    "auth",
+)
 
 
 class PersonalizationAdminSite(admin.AdminSite):
@@ -10,6 +41,57 @@ class PersonalizationAdminSite(admin.AdminSite):
     site_header = "Personalization"
     site_title = "Personalization"
     index_title = "Overview"
+    site_url = None
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:  # type: ignore[override]  # stubs name one kind only
+        """Return Django's pages and ours: the live state, the help pages."""
+        return [
+            path("state/", self.admin_view(self.state), name="state"),
+            path("help/<path:page>/", self.admin_view(self.help), name="help"),
+            *super().get_urls(),
+        ]
+
+    def index(
+        self, request: HttpRequest, extra_context: Mapping[str, Any] | None = None
+    ) -> TemplateResponse:
+        """Show the state of the system, then everything that can be opened."""
+        return super().index(request, {**(extra_context or {}), "panels": _panels()})
+
+    def state(self, request: HttpRequest) -> HttpResponse:
+        """Answer the live part of the index alone."""
+        return TemplateResponse(request, "admin/state.html", {"panels": _panels()})
+
+    def help(self, request: HttpRequest, page: str) -> HttpResponse:
+        """Show one page of docs/."""
+        try:
+            found = docs.page(page)
+        except NotFound as error:
+            raise Http404(error.message) from error
+        context = {**self.each_context(request), "title": found.title, "page": found}
+        return TemplateResponse(request, "studio/help.html", context)
+
+    def get_app_list(
+        self, request: HttpRequest, app_label: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the apps in the order of APP_ORDER."""
+        apps = super().get_app_list(request, app_label)
+        place = {label: index for index, label in enumerate(APP_ORDER)}
+        return sorted(apps, key=lambda app: place.get(app["app_label"], len(place)))
+
+
+def _panels() -> list[dict[str, Any]]:
+    """Render each registered panel's context; one that fails does not take the page with it."""
+    found = []
+    for name, panel in sorted(index_panels.items(), key=lambda entry: entry[1].order):
+        try:
+            found.append(_context(panel))
+        except (AppError, DatabaseError):
+            log.warning("index.panel_failed", panel=name, exc_info=True)
+    return found
+
+
+def _context(panel: Panel) -> dict[str, Any]:
+    return {"title": panel.title, "template": panel.template, "context": panel.render(None)}
 
 
 class AdminConfig(DjangoAdminConfig):

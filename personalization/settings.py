@@ -3,6 +3,7 @@
 Secrets are also read from the file named by `<NAME>_FILE`.
 """
 
+import os
 import secrets
 from pathlib import Path
 
@@ -227,6 +228,16 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
     "POSTPROCESSING_HOOKS": ["personalization.openapi.add_wire_paths"],
 }
+
+# --- Monitoring ----------------------------------------------------------------------------------------
+# Prometheus sends it as a bearer token; without one, /metrics answers callers on this machine alone.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+MINUTE_STATS_RETENTION_DAYS = env.int("MINUTE_STATS_RETENTION_DAYS", default=35)
+# Long-lived processes (their entry points set P13N_PROCESS) count in shared files, so that /metrics of any
+# web worker tells of all; prometheus_client reads the variable when it is imported.
+if "P13N_PROCESS" in os.environ:
+    os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(LOCAL_DIR / "metrics"))
+    Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
 # --- Logs ---------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")

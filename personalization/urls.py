@@ -1,15 +1,32 @@
-"""Every address of the server. Apps bring their own `urls.py`; `/v1` is for storefronts, `/api` for back offices."""
+"""Every address of the server: `/v1` for storefronts, `/api` for back offices, `/admin`."""
 
 from django.contrib import admin
-from django.urls import path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-urlpatterns = [
-    path("admin/", admin.site.urls),
-    path("api/schema/", SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]), name="schema"),
+from personalization.monitoring.urls import root as monitoring_root
+
+Addresses = list[URLPattern | URLResolver]
+
+wire: Addresses = []
+api: Addresses = [
     path(
-        "api/docs/",
-        SpectacularSwaggerView.as_view(permission_classes=[], authentication_classes=[], url_name="schema"),
+        "schema/",
+        SpectacularAPIView.as_view(permission_classes=[], authentication_classes=[]),
+        name="schema",
+    ),
+    path(
+        "docs/",
+        SpectacularSwaggerSplitView.as_view(
+            permission_classes=[], authentication_classes=[], url_name="schema"
+        ),
         name="docs",
     ),
+]
+
+urlpatterns: Addresses = [
+    *monitoring_root,
+    path("admin/", admin.site.urls),
+    path("v1/", include(wire)),
+    path("api/", include(api)),
 ]

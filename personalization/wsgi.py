@@ -3,6 +3,7 @@
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("P13N_PROCESS", "web")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
 
 from django.core.wsgi import get_wsgi_application

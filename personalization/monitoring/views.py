@@ -1,0 +1,53 @@
+"""`/metrics` for Prometheus."""
+
+import hmac
+import os
+from ipaddress import ip_address
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from personalization.lib import errors
+from personalization.lib.http import wire_view
+
+
+@wire_view("GET")
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer the counts of all processes of this machine in Prometheus' text format.
+
+    Raises
+    ------
+    Forbidden
+        The caller has no METRICS_TOKEN and is not on this machine.
+    """
+    if not _may_read(request):
+        msg = "send Authorization: Bearer METRICS_TOKEN, or scrape from this machine"
+        raise errors.Forbidden(msg)
+    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+
+
+def _may_read(request: HttpRequest) -> bool:
+    """Whether the caller shows the token; without one set, whether it sits on this machine."""
+    token = settings.METRICS_TOKEN
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode(), token.encode())
+    # A proxy on this machine makes every visitor look local; it names them here.
+    if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
+        return False
+    peer = request.META.get("REMOTE_ADDR", "")
+    try:
+        return ip_address(peer).is_loopback
+    except ValueError:
+        # No address: a Unix socket, whose file rights decide.
+        return peer == ""
+
+
+def _registry() -> CollectorRegistry:
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return REGISTRY
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
