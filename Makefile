@@ -1,0 +1,91 @@
+# `make demo` shows the shop, `make test` runs every test; both need python3.11 and make, nothing else.
+# What stands in .venv comes from the lock files, hash by hash, and is installed once for each state of them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
+PORT ?= 8000
+NAME ?=
+export PORT
+export OPENBLAS_NUM_THREADS := 1
+# Everything but the tests themselves runs with the virtual environment's programs in front.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+PACKAGES := personalization segments recommender experiments
+CHECKED := $(PACKAGES) tests bench manage.py
+
+.PHONY: help demo up test test-deep check bench clean lock openapi browser libgomp
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP) libgomp ## everything up with a demo shop
+	exec $(BIN)/python manage.py demo
+
+up: $(STAMP) libgomp ## web, processor, worker and beat under one supervisor
+	exec $(BIN)/python manage.py up
+
+test: $(DEV_STAMP) libgomp browser ## all tests
+	$(BIN)/python -m pytest -q -m "not deep"
+
+test-deep: $(DEV_STAMP) libgomp browser ## the long versions too: faults, properties, simulations
+	$(BIN)/python -m pytest -q
+
+check: $(DEV_STAMP) ## lint, types, contracts, schema
+	$(BIN)/python -m tests.check $(CHECKED)
+
+bench: $(DEV_STAMP) libgomp ## every benchmark, or NAME=decide alone
+	$(BIN)/python -m bench $(NAME)
+
+clean: ## stop the project's own servers and remove what was made here
+	@if [ -x $(BIN)/python ]; then $(BIN)/python manage.py servers remove || true; fi
+	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+openapi: $(DEV_STAMP) ## write docs/openapi.yaml anew
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+LOCK := $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --extra embedded
+lock: $(DEV_STAMP) ## pin anew what pyproject.toml asks for
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv $(VENV) \
+		|| { rm -rf $(VENV); echo "python3.11 cannot make virtual environments; on Debian: apt-get install python3.11-venv"; exit 1; }
+
+$(STAMP): requirements.lock | $(BIN)/python
+	@echo "Installing packages (once) ..."
+	$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+# A superset of requirements.lock, so a fresh clone that only tests installs once.
+$(DEV_STAMP): requirements-dev.lock requirements.lock | $(BIN)/python
+	@echo "Installing packages for tests and checks (once) ..."
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $(STAMP) $@
+
+libgomp: $(BIN)/python
+	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null \
+		|| { [ "$$(uname)" != Linux ] || { echo "The system's libgomp is missing (the recommender needs it); on Debian: apt-get install libgomp1"; exit 1; }; }
+
+# The browser tests drive Debian's Chromium. Without it, and without the right to install it, they skip and say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing Debian's chromium for the browser tests ..."; \
+			(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) >/dev/null 2>&1 \
+				|| echo "chromium could not be installed: the browser tests will be skipped"; \
+		else \
+			echo "chromium is missing: the browser tests will be skipped (apt-get install chromium)"; \
+		fi; }
