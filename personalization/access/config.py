@@ -12,6 +12,9 @@ from personalization.lib.errors import Unprocessable
 class AccessPart:
     """Keys that are not revoked, by hash. Expiry is looked at when a key is used."""
 
+    # A rollback must neither revive a revoked key nor lose one made since.
+    never_rolls_back = True
+
     def export(self) -> dict[str, Any]:
         """Return the keys that may be used, in the order of their ids."""
         rows = ApiKey.objects.filter(revoked_at=None).order_by("id")

@@ -8,3 +8,12 @@ class ConsentConfig(AppConfig):
 
     name = "personalization.consent"
     label = "consent"
+
+    def ready(self) -> None:
+        """Hand purposes to the configuration, and consent to documents and merges."""
+        from personalization.consent import config, ledger, selectors  # noqa: PLC0415 -- models
+        from personalization.lib import registries  # noqa: PLC0415 -- as above
+
+        registries.config_parts.register("consent", config.ConsentPart())
+        registries.document_parts.register("consent", selectors.document_part)
+        registries.merge_hooks.register("consent", ledger.recompute_both)

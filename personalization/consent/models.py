@@ -6,7 +6,8 @@ from django.db import models
 class Purpose(models.Model):
     """One purpose that data may serve. `bit` is its place in every bitmask and never changes.
 
-    The three built-in ones (bits 0 analytics, 1 personalization, 2 marketing) are made by a migration.
+    The three built-in ones (bits 0 analytics, 1 personalization, 2 marketing) are made by a
+    migration.
     """
 
     key = models.CharField(max_length=40, unique=True)
@@ -28,7 +29,10 @@ class Purpose(models.Model):
 
 
 class ConsentRecord(models.Model):
-    """One grant or withdrawal, as said by one identity. Append-only; the proof that GDPR 7(1) asks for."""
+    """One grant or withdrawal, as said by one identity: the proof that GDPR 7(1) asks for.
+
+    Append-only by a trigger.
+    """
 
     identity = models.ForeignKey("customers.Identity", on_delete=models.PROTECT, related_name="+")
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
@@ -38,19 +42,25 @@ class ConsentRecord(models.Model):
     at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["identity", "purpose", "-at"], name="consent_record_latest_idx")]
+        indexes = [
+            models.Index(fields=["identity", "purpose", "-at"], name="consent_record_latest_idx")
+        ]
 
     def __str__(self) -> str:
         return f"{'grant' if self.granted else 'withdrawal'} of {self.purpose_id}"
 
 
 class ConsentState(models.Model):
-    """What one customer has said last, per purpose, as two bitmasks; derived from the ledger, rebuilt on merge.
+    """What one customer has said last, per purpose, as two bitmasks.
+
+    Derived from the ledger, rebuilt on merge.
 
     A bit in neither mask means the purpose's default.
     """
 
-    customer = models.OneToOneField("customers.Customer", primary_key=True, on_delete=models.CASCADE)
+    customer = models.OneToOneField(
+        "customers.Customer", primary_key=True, on_delete=models.CASCADE
+    )
     granted = models.SmallIntegerField(default=0)
     denied = models.SmallIntegerField(default=0)
     updated_at = models.DateTimeField()
@@ -60,13 +70,18 @@ class ConsentState(models.Model):
 
 
 class DenyEpoch(models.Model):
-    """One row: rises when a withdrawal could not reach Redis. Redis is trusted only while it holds this epoch."""
+    """One row: rises when a withdrawal could not reach Redis.
+
+    Redis is trusted only while it holds this epoch.
+    """
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.BigIntegerField(default=0)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(id=1), name="consent_denyepoch_single_ck")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="consent_denyepoch_single_ck")
+        ]
 
     def __str__(self) -> str:
         return f"deny epoch {self.epoch}"

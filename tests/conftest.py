@@ -1,0 +1,46 @@
+"""Each test starts with a process that knows nothing yet, and leaves none of its rows behind."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import connection
+
+from personalization.access import limits
+from personalization.lib import redisclient
+from personalization.ops import serve as config
+
+# Made by raw SQL, so that Django's flush after a transactional test does not know them.
+_RAW_TABLES = ("events_event",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring rows made by migrations (purposes, groups, event types) back after transactional tests."""
+    for item in items:
+        marker = item.get_closest_marker("django_db")
+        if marker is not None and marker.kwargs.get("transaction"):
+            kwargs = {"serialized_rollback": True} | marker.kwargs
+            item.add_marker(pytest.mark.django_db(**kwargs), append=False)
+
+
+@pytest.fixture(autouse=True)
+def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forget the configuration, buckets and cache of the test before."""
+    config.forget()
+    limits.reset()
+    redisclient.reset()
+    marker = request.node.get_closest_marker("django_db")
+    if marker is not None:
+        try:
+            redisclient.call_bulk(lambda client: client.flushdb())
+        except redisclient.Away:
+            redisclient.reset()
+    yield
+    if marker is not None and marker.kwargs.get("transaction"):
+        _empty_raw_tables(request)
+
+
+def _empty_raw_tables(request: pytest.FixtureRequest) -> None:
+    blocker = request.getfixturevalue("django_db_blocker")
+    with blocker.unblock(), connection.cursor() as cursor:
+        for table in _RAW_TABLES:
+            cursor.execute(f"TRUNCATE {table}")
