@@ -72,7 +72,8 @@ class Identity(models.Model):
 class Profile(models.Model):
     """What is known of one customer, folded from events. Written by the processor alone; rebuilt by replay.
 
-    `state` is the fold's own compact memory; typed columns exist for lists, filters and exports.
+    `state` is the fold's own compact memory (engine/profile.py), as text: nobody queries it, and jsonb would be
+    parsed and printed at each fold. Typed columns exist for lists, filters and exports.
     `traits` holds declared and undeclared traits as {key: value}.
     """
 
@@ -91,8 +92,10 @@ class Profile(models.Model):
     timezone = models.CharField(max_length=64, blank=True, default="")
     device_type = models.CharField(max_length=10, blank=True, default="")
     traits = models.JSONField(default=dict)
-    state = models.JSONField(default=dict)
+    state = models.TextField(default="{}")
     updated_at = models.DateTimeField()
+    # When it was last folded from the whole log: a replay in progress takes such customers again.
+    rebuilt_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"profile {self.customer_id}"

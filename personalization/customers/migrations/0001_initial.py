@@ -52,8 +52,9 @@ class Migration(migrations.Migration):
                 ('timezone', models.CharField(blank=True, default='', max_length=64)),
                 ('device_type', models.CharField(blank=True, default='', max_length=10)),
                 ('traits', models.JSONField(default=dict)),
-                ('state', models.JSONField(default=dict)),
+                ('state', models.TextField(default='{}')),
                 ('updated_at', models.DateTimeField()),
+                ('rebuilt_at', models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
