@@ -1,0 +1,315 @@
+"""The profile of a customer as a fold over facts: the same whatever order they arrive in.
+
+The state is plain JSON data. Each part is a sum, a maximum, or the newest few by a total order, so that folding
+is commutative; what is cut away by a bound is kept as a sum with the time up to which it reaches, and a fact that
+could change such a sum asks for an exact fold of the customer's whole log (`fold` returns True).
+
+Keys of the state: n events, k counts by kind, f/l first and last time, r recent items, b bought items, c cart,
+q time up to which orders emptied the cart, t traits, x device and place, s sessions, sc closed sessions
+[count, until], o orders, oc closed orders [count, revenue, last]. All times are microseconds since the epoch.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+State = dict[str, Any]
+
+RECENT = 50
+BOUGHT = 100
+CART = 50
+TRAITS = 200
+SESSIONS = 60
+ORDERS = 300
+# A session ends after 30 minutes without an event (DESIGN section 6); one that the client names, after a day.
+SESSION_GAP_US = 30 * 60 * 1_000_000
+NAMED_GAP_US = 24 * 3600 * 1_000_000
+_ITEM_KINDS = frozenset({"view", "add", "remove", "order", "wishlist", "review", "dwell"})
+_PLACE = ("device_type", "country", "region", "locale", "timezone")
+# A part is cut when it is a quarter over its bound, and again when it is read: sorting at each fact would cost more
+# than the fold itself.
+_SLACK = 1.25
+# One order in the state: [time, worth or None, refunded, flags, time of the last word on it].
+_FULL_REFUND, _CANCELLED = 1, 2
+
+
+class Fact(Protocol):
+    """What is read of a fact (events.engine.facts.Fact is one)."""
+
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def occurred_us(self) -> int: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def items(self) -> tuple[tuple[str, int, int | None], ...]: ...
+    @property
+    def value_minor(self) -> int | None: ...
+    @property
+    def currency(self) -> str: ...
+    @property
+    def order_id(self) -> str: ...
+    @property
+    def traits(self) -> Mapping[str, Any] | None: ...
+    @property
+    def device_type(self) -> str: ...
+    @property
+    def country(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def locale(self) -> str: ...
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def session(self) -> str: ...
+
+
+def fold(state: State, facts: Iterable[Fact], *, currency: str) -> bool:
+    """Fold the facts into the state, in place; return whether only a fold of the whole log would be exact.
+
+    Each fact must be folded once. `currency` is the shop's: worth in another is not added.
+    """
+    inexact = False
+    counts = state.setdefault("k", {})
+    recent = state.setdefault("r", {})
+    for fact in facts:
+        at, kind = fact.occurred_us, fact.kind
+        state["n"] = state.get("n", 0) + 1
+        state["f"] = min(at, state.get("f", at))
+        state["l"] = max(at, state.get("l", at))
+        inexact |= _session(state, fact.session, at)
+        _place(state, fact, at)
+        if kind:
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind in _ITEM_KINDS:
+                for item, _, _ in fact.items:
+                    key = f"{kind}:{item}"
+                    if recent.get(key, at) <= at:
+                        recent[key] = at
+            step = _STEPS.get(kind)
+            if step is not None:
+                inexact |= step(state, fact, currency)
+        if fact.traits:
+            _traits(state, fact)
+    _bound(state)
+    return inexact
+
+
+def folded(facts: Iterable[Fact], *, currency: str) -> State:
+    """Return the state of a customer whose whole log is `facts`."""
+    state: State = {}
+    fold(state, facts, currency=currency)
+    return state
+
+
+def orders(state: State) -> tuple[int, int, int | None]:
+    """Return (orders that stand, their worth less refunds in minor units, time of the latest)."""
+    count, revenue, last = state.get("oc", (0, 0, None))
+    for at, worth, refunded, flags, _ in state.get("o", {}).values():
+        if at is None or flags & _CANCELLED:
+            continue
+        count += 1
+        revenue += _net(worth, refunded, flags)
+        last = at if last is None else max(last, at)
+    return count, revenue, last
+
+
+def sessions(state: State) -> int:
+    """How many sessions the customer has had."""
+    return int(state.get("sc", (0, 0))[0]) + len(state.get("s", ()))
+
+
+def traits(state: State) -> dict[str, Any]:
+    """Return the traits in force; a null takes a trait away."""
+    held = _newest(state.get("t", {}), TRAITS)
+    return {key: value for key, (_, _, value) in held.items() if value is not None}
+
+
+def place(state: State) -> dict[str, str]:
+    """Return the latest known device type, country, region, locale and time zone."""
+    known = state.get("x", {})
+    return {key: known[key][1] if key in known else "" for key in _PLACE}
+
+
+def cart(state: State) -> list[str]:
+    """Return the items in the cart, latest first."""
+    emptied = state.get("q", 0)
+    words = _newest(state.get("c", {}), CART)
+    held = [(at, item) for item, (at, op) in words.items() if op and at > emptied]
+    return [item for _, item in sorted(held, reverse=True)]
+
+
+def document(state: State, *, declared: Mapping[str, bool]) -> dict[str, Any]:
+    """Return what serving reads. `declared` says of each declared trait whether it is personal; those stay out."""
+    if not state.get("n"):
+        return {}
+    recent = sorted(((at, key) for key, at in state["r"].items()), reverse=True)[:RECENT]
+    bought = _newest(state.get("b", {}), BOUGHT)
+    count, revenue, last_order = orders(state)
+    found: dict[str, Any] = {
+        "recent": [[*key.split(":", 1), at / 1e6] for at, key in recent],
+        "bought": {item: at / 1e6 for item, at in bought.items()},
+        "cart": cart(state),
+        "traits": {k: v for k, v in traits(state).items() if declared.get(k) is False},
+        "events": state["n"],
+        "sessions": sessions(state),
+        "orders": count,
+        "revenue_minor": revenue,
+        "first_seen": state["f"] / 1e6,
+        "last_seen": state["l"] / 1e6,
+        "last_order": None if last_order is None else last_order / 1e6,
+        "counts": state["k"],
+    }
+    found.update({key: value for key, value in place(state).items() if value})
+    return found
+
+
+def _net(worth: int | None, refunded: int, flags: int) -> int:
+    if worth is None or flags & _FULL_REFUND:
+        return 0
+    return worth - refunded
+
+
+def _place(state: State, fact: Fact, at: int) -> None:
+    known = state.setdefault("x", {})
+    for key, value in (
+        ("device_type", fact.device_type),
+        ("country", fact.country),
+        ("region", fact.region),
+        ("locale", fact.locale),
+        ("timezone", fact.timezone),
+    ):
+        if value:
+            held = known.get(key)
+            if held is None or held[0] < at or (held[0] == at and held[1] < value):
+                known[key] = [at, value]
+
+
+def _traits(state: State, fact: Fact) -> None:
+    held = state.setdefault("t", {})
+    stamp = [fact.occurred_us, fact.message_id]
+    for key, value in (fact.traits or {}).items():
+        if key not in held or held[key][:2] < stamp:
+            held[key] = [*stamp, value]
+
+
+def _session(state: State, name: str, at: int) -> bool:
+    """Let the session intervals take in one moment; they merge as if all had come in order."""
+    gap = NAMED_GAP_US if name else SESSION_GAP_US
+    spans = state.setdefault("s", [])
+    low = high = at
+    hit = None
+    if spans and spans[-1][0] == name and spans[-1][1] - gap <= at <= spans[-1][2] + gap:
+        last = spans[-1]
+        if at >= last[1]:  # the common case: the latest session goes on
+            last[2] = max(last[2], at)
+            return False
+    for index in range(len(spans) - 1, -1, -1):
+        span = spans[index]
+        if span[2] + NAMED_GAP_US < at:
+            break
+        if span[0] == name and span[1] - gap <= at <= span[2] + gap:
+            low, high = min(low, span[1]), max(high, span[2])
+            hit = index if hit is None else hit
+            del spans[index]
+    spans.append([name, low, high])
+    spans.sort(key=_by_end)
+    closed = state.get("sc")
+    return closed is not None and at - NAMED_GAP_US <= closed[1]
+
+
+def _by_end(span: list[Any]) -> tuple[int, int, str]:
+    return span[2], span[1], span[0]
+
+
+def _order(state: State, fact: Fact, currency: str) -> bool:
+    at = fact.occurred_us
+    state["q"] = max(state.get("q", 0), at)
+    bought = state.setdefault("b", {})
+    for item, _, _ in fact.items:
+        if bought.get(item, at) <= at:
+            bought[item] = at
+    worth = fact.value_minor if fact.currency == currency else None
+    entry, unknown = _entry(state, fact)
+    if entry[0] is None or (entry[0], entry[1] or 0) < (at, worth or 0):
+        entry[0], entry[1] = at, worth
+    return unknown
+
+
+def _refund(state: State, fact: Fact, currency: str) -> bool:
+    entry, unknown = _entry(state, fact)
+    if fact.value_minor is None:
+        entry[3] |= _FULL_REFUND
+    elif fact.currency == currency:
+        entry[2] += fact.value_minor
+    return unknown
+
+
+def _cancel(state: State, fact: Fact, _currency: str) -> bool:
+    entry, unknown = _entry(state, fact)
+    entry[3] |= _CANCELLED
+    return unknown
+
+
+def _entry(state: State, fact: Fact) -> tuple[list[Any], bool]:
+    """Place of the order, and whether it may be one whose place was given up."""
+    held = state.setdefault("o", {})
+    key = fact.order_id or f"message {fact.message_id}"
+    known = key in held
+    if not known:
+        held[key] = [None, None, 0, 0, fact.occurred_us]
+    entry = held[key]
+    entry[4] = max(entry[4], fact.occurred_us)
+    return entry, not known and "oc" in state
+
+
+def _cart(state: State, fact: Fact, _currency: str) -> bool:
+    held = state.setdefault("c", {})
+    word = [fact.occurred_us, 1 if fact.kind == "add" else 0]
+    for item, _, _ in fact.items:
+        if item not in held or held[item] < word:
+            held[item] = word
+    return False
+
+
+_STEPS = {"order": _order, "refund": _refund, "cancel": _cancel, "add": _cart, "remove": _cart}
+
+
+def _bound(state: State) -> None:
+    """Cut each part to its newest entries. Orders and sessions leave their sums behind."""
+    for key, most in (("r", RECENT), ("b", BOUGHT), ("c", CART), ("t", TRAITS)):
+        held = state.get(key)
+        if held is not None and len(held) > most * _SLACK:
+            state[key] = _newest(held, most)
+    spans = state.get("s", [])
+    if len(spans) > SESSIONS:
+        closed, until = state.get("sc", (0, 0))
+        old, state["s"] = spans[:-SESSIONS], spans[-SESSIONS:]
+        state["sc"] = [closed + len(old), max(until, *(span[2] for span in old))]
+    if len(state.get("o", ())) > ORDERS:
+        _close_orders(state)
+
+
+def _newest(held: Mapping[str, Any], most: int) -> Mapping[str, Any]:
+    if len(held) <= most:
+        return held
+
+    def rank(key: str) -> tuple[Any, str]:
+        value = held[key]
+        return (value[:2] if isinstance(value, list) else value), key
+
+    return {key: held[key] for key in sorted(held, key=rank, reverse=True)[:most]}
+
+
+def _close_orders(state: State) -> None:
+    """Sum up the orders that nobody has spoken of for longest; a refund without its order leaves no sum."""
+    held = state["o"]
+    oldest = sorted(held, key=lambda key: (held[key][4], key))
+    count, revenue, last = state.get("oc", (0, 0, None))
+    for key in oldest[: len(held) - ORDERS]:
+        at, worth, refunded, flags, _ = held.pop(key)
+        if at is not None and not flags & _CANCELLED:
+            count, revenue = count + 1, revenue + _net(worth, refunded, flags)
+            last = at if last is None else max(last, at)
+    state["oc"] = [count, revenue, last]

@@ -1,0 +1,102 @@
+"""Facts: what the folds understand of an event, whatever the shop calls it. Built from plain values."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+__all__ = ["Fact", "exponent", "minor", "parse"]
+
+# Currencies without cents, and with three digits (ISO 4217, list one); the others have two.
+_EXPONENTS: Mapping[str, int] = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+}
+# Where an order's or a refund's worth may stand, best first: revenue is without tax and shipping.
+_WORTH = ("revenue", "total", "value")
+_CANCELLED = "Order Cancelled"
+# Segment's products arrays have no limit of their own; an event has 32 KB.
+_NO_ITEMS: tuple[tuple[str, int, int | None], ...] = ()
+
+
+class Fact(NamedTuple):
+    """One event as folds see it. A named tuple: a frozen dataclass of this width costs five times as much to make.
+
+    `kind` is view, add, remove, order, refund, cancel, wishlist, review, search, dwell or "" (counts by name alone).
+    `items` holds (product key, quantity, price in minor units or None). `value_minor` is the worth of an order or
+    refund in minor units of `currency`; None where the event does not say.
+    """
+
+    identity_id: int
+    customer_id: int
+    message_id: str
+    occurred_us: int
+    name: str
+    kind: str
+    items: tuple[tuple[str, int, int | None], ...]
+    value_minor: int | None
+    currency: str
+    order_id: str
+    traits: Mapping[str, Any] | None
+    device_type: str
+    country: str
+    region: str
+    locale: str
+    timezone: str
+    session: str
+    purposes: int
+    flags: int
+
+
+def exponent(currency: str) -> int:
+    """Digits after the point of a currency; 2 for unknown ones."""
+    return _EXPONENTS.get(currency, 2)
+
+
+def minor(amount: object, currency: str) -> int | None:
+    """Return an amount of major units, as shops send them, in minor units; None for what is no number."""
+    if type(amount) is not int and type(amount) is not float:
+        return None
+    return round(amount * 10 ** exponent(currency))
+
+
+def parse(
+    kind: str, name: str, properties: Mapping[str, Any], shop_currency: str
+) -> tuple[str, tuple[tuple[str, int, int | None], ...], int | None, str, str]:
+    """Return (kind, items, value_minor, currency, order_id) of an event's properties."""
+    if not kind:
+        return kind, _NO_ITEMS, None, "", ""
+    currency = str(properties.get("currency") or shop_currency)[:3].upper()
+    if kind not in ("order", "refund"):
+        item = _item(properties, currency)
+        return kind, (item,) if item is not None else _NO_ITEMS, None, currency, ""
+    products = properties.get("products")
+    items = tuple(_items(products, currency)) if isinstance(products, list) else _NO_ITEMS
+    order_id = str(properties.get("order_id") or "")[:100]
+    if kind == "refund":
+        value = _worth(properties, currency)
+        return "cancel" if name == _CANCELLED else kind, items, value, currency, order_id
+    value = _worth(properties, currency)
+    if value is None:
+        value = sum(quantity * (price or 0) for _, quantity, price in items)
+    return kind, items, value, currency, order_id
+
+
+def _worth(properties: Mapping[str, Any], currency: str) -> int | None:
+    for key in _WORTH:
+        value = minor(properties.get(key), currency)
+        if value is not None:
+            return value
+    return None
+
+
+def _items(products: list[Any], currency: str) -> list[tuple[str, int, int | None]]:
+    found = (_item(product, currency) for product in products if isinstance(product, dict))
+    return [item for item in found if item is not None]
+
+
+def _item(properties: Mapping[str, Any], currency: str) -> tuple[str, int, int | None] | None:
+    key = properties.get("product_id") or properties.get("sku")
+    if not key:
+        return None
+    quantity = properties.get("quantity", 1)
+    count = int(quantity) if type(quantity) in (int, float) else 1
+    return str(key)[:100], count, minor(properties.get("price"), currency)
