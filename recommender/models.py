@@ -4,7 +4,7 @@ from django.db import models
 
 
 class Strategy(models.Model):
-    """One recommender configuration that placements name by key (`popular`, `similar`, `for-you`)."""
+    """One recommender configuration that placements name by key (`popular`, `for-you`)."""
 
     key = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
@@ -25,9 +25,10 @@ class Strategy(models.Model):
 
 
 class ModelVersion(models.Model):
-    """One trained model: where its files are, what it was trained on, how well it did, whether it serves.
+    """One trained model: its files, what it was trained on, how well it did, its state.
 
-    Files are one `.npy` an array plus `manifest.json`, named by hash; never pickle (DESIGN, Retrain).
+    Files are one `.npy` an array plus `manifest.json`, named by hash; never pickle (DESIGN,
+    Retrain).
     """
 
     class Status(models.TextChoices):
@@ -45,7 +46,7 @@ class ModelVersion(models.Model):
     # SHA-256 of manifest.json; also its folder in the `models` storage.
     manifest_sha256 = models.CharField(max_length=64)
     manifest = models.JSONField()
-    # {"Recall@20": ..., "NDCG@20": ..., "coverage@20": ..., "users": ..., "protocol": ...}
+    # `evaluation.Metrics.to_json` of this model, and `popularity`, the same of it.
     metrics = models.JSONField(default=dict)
     reason = models.CharField(max_length=300, blank=True, default="")
     created_at = models.DateTimeField()
@@ -53,10 +54,14 @@ class ModelVersion(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["algorithm", "number"], name="recommender_modelversion_number_uniq"),
+            models.UniqueConstraint(
+                fields=["algorithm", "number"], name="recommender_modelversion_number_uniq"
+            ),
             # serving reads one pointer an algorithm
             models.UniqueConstraint(
-                fields=["algorithm"], condition=models.Q(status="live"), name="recommender_modelversion_live_uniq"
+                fields=["algorithm"],
+                condition=models.Q(status="live"),
+                name="recommender_modelversion_live_uniq",
             ),
         ]
 

@@ -88,7 +88,7 @@ def refresh() -> CatalogView:
         return _held.view
 
 
-def reset() -> None:
+def forget() -> None:
     """Forget everything, as a fresh process would. For tests and after the table was restored."""
     with _held.lock:
         _held.view = CatalogView()

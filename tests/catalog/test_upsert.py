@@ -21,7 +21,7 @@ def upsert(*items: object, now: datetime = NOW) -> services.Upserted:
 
 @pytest.fixture(autouse=True)
 def _fresh_view() -> None:
-    serve.reset()
+    serve.forget()
 
 
 @pytest.mark.django_db

@@ -1,0 +1,1 @@
+"""Algorithms on arrays: no database, no clock, no files."""

@@ -1,0 +1,191 @@
+"""The contract of every algorithm: fit on interactions, answer for a folded-in query.
+
+Rows of items are positions in the model's own item table; `lib.artifacts` and `loaded` keep that
+table beside the arrays. -1 stands for an item that the model does not know and is normal input.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rows = NDArray[np.int32]
+Scores = NDArray[np.float32]
+Arrays = dict[str, NDArray[Any]]
+
+
+class Query(NamedTuple):
+    """What one visitor did, folded in: known item rows, each once, and their weights, all > 0."""
+
+    rows: Rows
+    weights: Scores
+
+
+class Ranked(NamedTuple):
+    """The answer: item rows, best first, and their finite scores, both (n,)."""
+
+    rows: Rows
+    scores: Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Interactions:
+    """Training data: one interaction an entry of four parallel arrays.
+
+    `users` and `items` int32 rows below `n_users` and `n_items`; `weights` float32 > 0; `at_s`
+    float64 seconds since the epoch. Any order; one pair may occur many times.
+    """
+
+    users: NDArray[np.int32]
+    items: NDArray[np.int32]
+    weights: NDArray[np.float32]
+    at_s: NDArray[np.float64]
+    n_users: int
+    n_items: int
+
+    def __post_init__(self) -> None:
+        """Refuse what implicit would read out of bounds or fit silently (NaN, explicit zeros)."""
+        lengths = {len(self.users), len(self.items), len(self.weights), len(self.at_s)}
+        if len(lengths) != 1:
+            msg = f"interaction arrays differ in length: {sorted(lengths)}"
+            raise ValueError(msg)
+        for name, rows, limit in (
+            ("users", self.users, self.n_users),
+            ("items", self.items, self.n_items),
+        ):
+            if len(rows) and (rows.min() < 0 or rows.max() >= limit):
+                msg = f"{name} must lie in [0, {limit})"
+                raise ValueError(msg)
+        if not (np.isfinite(self.weights).all() and (self.weights > 0).all()):
+            msg = "weights must be finite and above 0"
+            raise ValueError(msg)
+        if not np.isfinite(self.at_s).all():
+            msg = "times must be finite"
+            raise ValueError(msg)
+
+    def __len__(self) -> int:
+        return len(self.users)
+
+    def where(self, mask: NDArray[np.bool_]) -> "Interactions":
+        """Return the interactions of `mask` (len(self),); rows keep their meaning."""
+        return Interactions(
+            self.users[mask],
+            self.items[mask],
+            self.weights[mask],
+            self.at_s[mask],
+            self.n_users,
+            self.n_items,
+        )
+
+
+class Config:
+    """Base of the frozen dataclasses that configure an algorithm; all fields are plain JSON."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields, for the manifest."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return] -- a dataclass
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Build from stored fields; one that this version does not know raises TypeError."""
+        return cls(**data)
+
+
+class Algorithm(ABC):
+    """A fitted model. `fit` and `from_arrays` make new ones; nothing changes one afterwards."""
+
+    key: ClassVar[str]
+    config_type: ClassVar[type[Config]]
+    n_items: int
+
+    @classmethod
+    @abstractmethod
+    def fit(cls, data: Interactions, config: Config, *, as_of_s: float) -> Self:
+        """Return a model of `data`, deterministic for equal input; `as_of_s` is "now" for decays.
+
+        No interaction, one user or one item gives a model that answers little or nothing.
+        """
+
+    @abstractmethod
+    def recommend(
+        self,
+        query: Query,
+        count: int,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        own: bool = False,
+    ) -> Ranked:
+        """Return up to `count` items for the query: each once, never padded, best first.
+
+        Parameters
+        ----------
+        allowed
+            (n_items,) bool; items that may come back. None: all.
+        own
+            Whether items of the query itself may come back.
+        """
+
+    @abstractmethod
+    def score(self, query: Query) -> Scores:
+        """Return the score of every item, (n_items,) float32, 0 where there is nothing to say."""
+
+    def reason(self, query: Query, row: int) -> int:
+        """Row of the query's item that speaks most for `row`; -1 when none does."""
+        return -1
+
+    @abstractmethod
+    def to_arrays(self) -> Arrays:
+        """Return all fitted state."""
+
+    @classmethod
+    @abstractmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: Config) -> Self:
+        """Return the model that `to_arrays` described, without copying the arrays.
+
+        Raises
+        ------
+        ValueError
+            The arrays do not fit together.
+        """
+
+    def fold_in(self, rows: NDArray[np.integer[Any]], weights: NDArray[np.floating[Any]]) -> Query:
+        """Return the query of a visitor who met items `rows` with `weights` (same length).
+
+        Unknown items (-1 or beyond the model) and weights that are not above 0 drop out; weights of
+        an item that occurs twice add up. O(len log len).
+        """
+        rows = np.asarray(rows, np.int64)
+        weights = np.asarray(weights, np.float32)
+        keep = (rows >= 0) & (rows < self.n_items) & np.isfinite(weights) & (weights > 0)
+        unique, place = np.unique(rows[keep], return_inverse=True)
+        summed = np.bincount(place, weights[keep], minlength=len(unique))
+        return Query(unique.astype(np.int32), summed.astype(np.float32))
+
+
+EMPTY = Ranked(np.zeros(0, np.int32), np.zeros(0, np.float32))
+NOBODY = Query(np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+def walk(
+    order: Rows, scores: Scores, count: int, *, allowed: NDArray[np.bool_] | None, drop: Rows
+) -> Ranked:
+    """Return the first `count` entries of a ranking that are allowed and not in `drop`.
+
+    `order` item rows best first, `scores` parallel to it. Looks at a doubling prefix, so that the
+    usual case touches some dozens of items of a million.
+    """
+    if count <= 0:
+        return EMPTY
+    length = min(len(order), count + len(drop) + 32)
+    while True:
+        head = order[:length]
+        keep = np.ones(length, np.bool_) if allowed is None else allowed[head]
+        if len(drop):
+            keep = keep & ~np.isin(head, drop)
+        places = np.flatnonzero(keep)[:count]
+        if len(places) == count or length == len(order):
+            return Ranked(head[places], scores[places])
+        length = min(len(order), length * 2)

@@ -1,0 +1,92 @@
+"""What most visitors do now: the sum of weighted interactions, halved every half-life.
+
+The floor of every selection and of every fallback ladder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.engine.base import (
+    NOBODY,
+    Algorithm,
+    Arrays,
+    Config,
+    Interactions,
+    Query,
+    Ranked,
+    Rows,
+    Scores,
+    walk,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PopularityConfig(Config):
+    """`half_life_days`: after it an interaction counts half (30: research on Online Retail)."""
+
+    half_life_days: float = 30.0
+
+
+class Popularity(Algorithm):
+    """`order` (n,) int32 items with a score, best first; `ranked` (n,) float32 in (0, 1]."""
+
+    key = "popularity"
+    config_type = PopularityConfig
+
+    def __init__(self, order: Rows, ranked: Scores, n_items: int) -> None:
+        self._order = order
+        self._ranked = ranked
+        self.n_items = n_items
+
+    @classmethod
+    def fit(cls, data: Interactions, config: Config, *, as_of_s: float) -> Self:
+        """Return the model; scores are shares of the most popular item's."""
+        assert isinstance(config, PopularityConfig)  # noqa: S101 -- narrows the type
+        age_days = np.maximum(as_of_s - data.at_s, 0.0) / 86_400
+        decayed = data.weights * np.exp2(-age_days / config.half_life_days)
+        total = np.bincount(data.items, decayed, minlength=data.n_items)
+        top = float(total.max(initial=0.0))
+        # 2^-1000 half-lives is 0 in float: items last met in another age have no score
+        order = np.argsort(-total, kind="stable")[: int(np.count_nonzero(total))].astype(np.int32)
+        return cls(order, (total[order] / (top or 1.0)).astype(np.float32), data.n_items)
+
+    def recommend(
+        self,
+        query: Query,
+        count: int,
+        *,
+        allowed: NDArray[np.bool_] | None = None,
+        own: bool = False,
+    ) -> Ranked:
+        """Return the most popular items; the query matters for what is left out alone."""
+        drop = NOBODY.rows if own else query.rows
+        return walk(self._order, self._ranked, count, allowed=allowed, drop=drop)
+
+    def score(self, query: Query) -> Scores:
+        """Return popularity for every item, the same for everybody."""
+        scores = np.zeros(self.n_items, np.float32)
+        scores[self._order] = self._ranked
+        return scores
+
+    def to_arrays(self) -> Arrays:
+        """Return order, scores and size."""
+        return {
+            "order": self._order,
+            "ranked": self._ranked,
+            "n_items": np.array([self.n_items], np.int64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: Config) -> Self:
+        """Return the stored model."""
+        order, ranked, n_items = arrays["order"], arrays["ranked"], int(arrays["n_items"][0])
+        if len(order) != len(ranked) or (
+            len(order) and not 0 <= order.min() <= order.max() < n_items
+        ):
+            msg = "popularity arrays do not fit together"
+            raise ValueError(msg)
+        return cls(order, ranked, n_items)

@@ -1,0 +1,190 @@
+"""What every algorithm must do, whatever it computes. Each algorithm's test calls `check_all`."""
+
+import numpy as np
+import pytest
+
+from recommender.engine.base import Algorithm, Config, Interactions, Query
+
+N_USERS, N_ITEMS = 60, 40
+AS_OF_S = 1_700_000_000.0
+
+
+def interactions(seed: int = 7, *, size: int = 900) -> Interactions:
+    """Two tastes: even users meet the lower half of the items, odd ones the upper half."""
+    rng = np.random.default_rng(seed)
+    users = rng.integers(0, N_USERS, size)
+    taste = np.where(rng.random(size) < 0.9, users % 2, 1 - users % 2)
+    items = taste * (N_ITEMS // 2) + rng.integers(0, N_ITEMS // 2 - 1, size)
+    return Interactions(
+        users.astype(np.int32),
+        items.astype(np.int32),
+        rng.choice(np.array([1, 3, 5], np.float32), size),
+        AS_OF_S - rng.uniform(0, 30 * 86_400, size),
+        N_USERS,
+        N_ITEMS,
+    )
+
+
+def empty(n_items: int = N_ITEMS) -> Interactions:
+    nothing = np.zeros(0)
+    return Interactions(
+        nothing.astype(np.int32),
+        nothing.astype(np.int32),
+        nothing.astype(np.float32),
+        nothing,
+        0,
+        n_items,
+    )
+
+
+def check_all(algorithm: type[Algorithm], config: Config) -> None:
+    """Run every rule of the contract."""
+    for rule in RULES:
+        rule(algorithm, config)
+
+
+def _fit(algorithm: type[Algorithm], config: Config) -> Algorithm:
+    return algorithm.fit(interactions(), config, as_of_s=AS_OF_S)
+
+
+def _query(model: Algorithm, *rows: int) -> Query:
+    return model.fold_in(np.array(rows), np.ones(len(rows), np.float32))
+
+
+def _unseen_items_are_normal_input(algorithm: type[Algorithm], config: Config) -> None:
+    model = _fit(algorithm, config)
+    query = _query(model, -1, N_ITEMS, 10**9, 3)
+    assert query.rows.tolist() == [3]
+    never_met = model.recommend(_query(model, N_ITEMS - 1), 5)
+    assert np.isfinite(never_met.scores).all()
+
+
+def _bad_weights_drop_out(algorithm: type[Algorithm], config: Config) -> None:
+    model = _fit(algorithm, config)
+    weights = np.array([0, -1, np.nan, np.inf, 2], np.float32)
+    assert model.fold_in(np.arange(5), weights).rows.tolist() == [4]
+
+
+def _duplicates_add_up(algorithm: type[Algorithm], config: Config) -> None:
+    model = _fit(algorithm, config)
+    twice = model.fold_in(np.array([2, 5, 2]), np.array([1, 1, 2], np.float32))
+    assert dict(zip(twice.rows.tolist(), twice.weights.tolist(), strict=True)) == {2: 3, 5: 1}
+
+
+def _answers_are_clean(algorithm: type[Algorithm], config: Config) -> None:
+    """No padding (item 0, -1), no repetition, finite positive scores, best first."""
+    model = _fit(algorithm, config)
+    for count in (0, 1, 7, N_ITEMS, 10 * N_ITEMS):
+        for rows in ((), (1,), (1, 25, 3)):
+            ranked = model.recommend(_query(model, *rows), count)
+            assert len(ranked.rows) == len(ranked.scores) <= min(count, N_ITEMS)
+            assert len(set(ranked.rows.tolist())) == len(ranked.rows)
+            assert not len(ranked.rows) or (0 <= ranked.rows.min() <= ranked.rows.max() < N_ITEMS)
+            assert np.isfinite(ranked.scores).all()
+            assert (ranked.scores > 0).all()
+            assert (np.diff(ranked.scores) <= 0).all()
+
+
+def _own_items_stay_away_unless_asked(algorithm: type[Algorithm], config: Config) -> None:
+    model = _fit(algorithm, config)
+    query = _query(model, 0, 1, 2)
+    assert not set(model.recommend(query, N_ITEMS).rows.tolist()) & {0, 1, 2}
+    assert set(model.recommend(query, N_ITEMS, own=True).rows.tolist()) & {0, 1, 2}
+
+
+def _filters_do_not_shorten(algorithm: type[Algorithm], config: Config) -> None:
+    """What is not allowed never comes back, and others take its place."""
+    model = _fit(algorithm, config)
+    query = _query(model, 1)
+    whole = model.recommend(query, N_ITEMS)
+    allowed = np.ones(N_ITEMS, np.bool_)
+    allowed[whole.rows[:-3]] = False
+    left = model.recommend(query, 3, allowed=allowed)
+    assert left.rows.tolist() == whole.rows[-3:].tolist()
+    assert not len(model.recommend(query, 3, allowed=np.zeros(N_ITEMS, np.bool_)).rows)
+
+
+def _score_agrees_with_recommend(algorithm: type[Algorithm], config: Config) -> None:
+    model = _fit(algorithm, config)
+    query = _query(model, 1, 4)
+    ranked = model.recommend(query, 10, own=True)
+    assert model.score(query).shape == (N_ITEMS,)
+    np.testing.assert_allclose(model.score(query)[ranked.rows], ranked.scores, rtol=1e-4)
+
+
+def _equal_input_equal_bytes(algorithm: type[Algorithm], config: Config) -> None:
+    first, second = (_fit(algorithm, config).to_arrays() for _ in range(2))
+    assert first.keys() == second.keys()
+    assert all(first[name].tobytes() == second[name].tobytes() for name in first)
+
+
+def _order_of_rows_does_not_matter(algorithm: type[Algorithm], config: Config) -> None:
+    data = interactions()
+    mixed = np.random.default_rng(1).permutation(len(data))
+    shuffled = Interactions(
+        data.users[mixed],
+        data.items[mixed],
+        data.weights[mixed],
+        data.at_s[mixed],
+        N_USERS,
+        N_ITEMS,
+    )
+    model, other = (algorithm.fit(d, config, as_of_s=AS_OF_S) for d in (data, shuffled))
+    query = _query(model, 2, 30)
+    np.testing.assert_allclose(model.score(query), other.score(query), rtol=1e-4, atol=1e-6)
+
+
+def _arrays_bring_it_back(algorithm: type[Algorithm], config: Config) -> None:
+    model = _fit(algorithm, config)
+    again = algorithm.from_arrays(model.to_arrays(), type(config).from_json(config.to_json()))
+    query = _query(model, 1, 22)
+    before, after = (m.recommend(query, 12) for m in (model, again))
+    assert before.rows.tolist() == after.rows.tolist()
+    assert all(array.dtype != object for array in model.to_arrays().values())
+
+
+def _broken_arrays_are_refused(algorithm: type[Algorithm], config: Config) -> None:
+    arrays = _fit(algorithm, config).to_arrays()
+    longest = max(arrays, key=lambda name: len(arrays[name]))
+    with pytest.raises(ValueError, match="fit together"):
+        algorithm.from_arrays(arrays | {longest: arrays[longest][:-1]}, config)
+    rows = next(name for name in arrays if name in {"indices", "order"})
+    with pytest.raises(ValueError, match="fit together"):
+        algorithm.from_arrays(arrays | {rows: arrays[rows] + 10_000}, config)
+
+
+def _little_data_answers_sensibly(algorithm: type[Algorithm], config: Config) -> None:
+    one = np.zeros(1)
+    single = Interactions(
+        one.astype(np.int32), one.astype(np.int32), one.astype(np.float32) + 1, one, 1, 1
+    )
+    for data in (empty(), empty(0), single):
+        model = algorithm.fit(data, config, as_of_s=0.0)
+        again = algorithm.from_arrays(model.to_arrays(), config)
+        assert not len(again.recommend(_query(again, 0), 5).rows)
+
+
+def _all_alike_histories_answer(algorithm: type[Algorithm], config: Config) -> None:
+    users, items = (
+        grid.ravel().astype(np.int32) for grid in np.meshgrid(np.arange(9), np.arange(6))
+    )
+    same = Interactions(users, items, np.ones(54, np.float32), np.zeros(54), 9, 6)
+    model = algorithm.fit(same, config, as_of_s=0.0)
+    assert len(model.recommend(_query(model, 0), 3).rows) == 3
+
+
+RULES = (
+    _unseen_items_are_normal_input,
+    _bad_weights_drop_out,
+    _duplicates_add_up,
+    _answers_are_clean,
+    _own_items_stay_away_unless_asked,
+    _filters_do_not_shorten,
+    _score_agrees_with_recommend,
+    _equal_input_equal_bytes,
+    _order_of_rows_does_not_matter,
+    _arrays_bring_it_back,
+    _broken_arrays_are_refused,
+    _little_data_answers_sensibly,
+    _all_alike_histories_answer,
+)

@@ -1,0 +1,127 @@
+"""Every algorithm against the contract, and what is particular to each."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from recommender.engine.algorithms import RECIPES, as_baskets
+from recommender.engine.base import Algorithm, Config, Interactions
+from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
+from recommender.engine.popularity import Popularity, PopularityConfig
+from tests.recommender import contract
+
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize("rule", contract.RULES, ids=lambda rule: rule.__name__.strip("_"))
+@pytest.mark.parametrize("name", RECIPES)
+def test_contract(name: str, rule: Callable[[type[Algorithm], Config], None]) -> None:
+    rule(RECIPES[name].algorithm, RECIPES[name].config)
+
+
+def _of(*rows: tuple[int, int, float], n_items: int) -> Interactions:
+    """(user, item, days ago) rows as interactions of weight 1 before second 0."""
+    users, items, ages = (np.array(column) for column in zip(*rows, strict=True))
+    return Interactions(
+        users.astype(np.int32),
+        items.astype(np.int32),
+        np.ones(len(rows), np.float32),
+        -ages * DAY_S,
+        int(users.max()) + 1,
+        n_items,
+    )
+
+
+def test_popularity__half_life__halves_the_old() -> None:
+    data = _of((0, 0, 0), (1, 1, 30), (2, 1, 30), (3, 1, 30), n_items=3)
+
+    scores = Popularity.fit(data, PopularityConfig(half_life_days=30), as_of_s=0.0).score(
+        contract.Query(np.zeros(0, np.int32), np.zeros(0, np.float32))
+    )
+
+    np.testing.assert_allclose(scores, [1 / 1.5, 1.0, 0.0])
+
+
+def test_item_knn__hand_worked__cosine() -> None:
+    """Users {0,1}, {0,1}, {0,2}: cos(0,1) = 2/sqrt(3*2), cos(0,2) = 1/sqrt(3)."""
+    data = _of((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 2, 0), n_items=3)
+    model = ItemKnn.fit(data, ItemKnnConfig(user_power=0, half_life_days=0), as_of_s=0.0)
+
+    ranked = model.recommend(model.fold_in(np.array([0]), np.ones(1)), 5)
+
+    assert ranked.rows.tolist() == [1, 2]
+    np.testing.assert_allclose(ranked.scores, [2 / 6**0.5, 1 / 3**0.5], rtol=1e-6)
+
+
+def test_item_knn__reason__names_the_closest_own_item() -> None:
+    data = _of((0, 0, 0), (0, 1, 0), (1, 2, 0), (1, 3, 0), n_items=5)
+    model = ItemKnn.fit(data, ItemKnnConfig(), as_of_s=0.0)
+    query = model.fold_in(np.array([0, 2]), np.ones(2))
+
+    assert [model.reason(query, row) for row in (1, 3, 4)] == [0, 2, -1]
+
+
+def test_item_knn__cap__keeps_the_newest_of_a_heavy_user() -> None:
+    rows = [(0, item, float(item)) for item in range(10)]
+    model = ItemKnn.fit(_of(*rows, n_items=10), ItemKnnConfig(cap=3), as_of_s=0.0)
+
+    assert np.flatnonzero(np.diff(model.to_arrays()["indptr"])).tolist() == [0, 1, 2]
+
+
+def test_item_knn__very_old_interactions__no_nan() -> None:
+    model = ItemKnn.fit(
+        _of((0, 0, 1e6), (0, 1, 1e6), (1, 1, 0), n_items=2), ItemKnnConfig(), as_of_s=0.0
+    )
+
+    assert np.isfinite(model.to_arrays()["data"]).all()
+
+
+@pytest.mark.parametrize(
+    "fault", [{"weights": np.nan}, {"weights": 0.0}, {"items": 9}, {"users": -1}, {"at_s": np.inf}]
+)
+def test_interactions__what_implicit_would_swallow__refused(fault: dict[str, float]) -> None:
+    arrays = {
+        "users": np.zeros(1, np.int32),
+        "items": np.zeros(1, np.int32),
+        "weights": np.ones(1, np.float32),
+        "at_s": np.zeros(1),
+    }
+    for name, value in fault.items():
+        arrays[name] = np.full(1, value, arrays[name].dtype)
+
+    with pytest.raises(ValueError, match="must"):
+        Interactions(**arrays, n_users=1, n_items=1)  # type: ignore[arg-type] -- a dict
+
+
+def test_as_baskets__two_days__two_users() -> None:
+    baskets = as_baskets(_of((0, 0, 0.1), (0, 1, 0.2), (0, 2, 1.5), (1, 0, 0.1), n_items=3))
+
+    assert baskets.n_users == 3
+    assert baskets.users[0] == baskets.users[1] != baskets.users[2]
+
+
+def test_item_knn__fold_in_50_of_50_000__fast() -> None:
+    """The budget of serving is 0.1 ms; ten times it here, since test machines are shared."""
+    rng = np.random.default_rng(3)
+    size = 200_000
+    data = Interactions(
+        rng.integers(0, 20_000, size).astype(np.int32),
+        (50_000 * rng.power(0.4, size)).astype(np.int32) % 50_000,
+        np.ones(size, np.float32),
+        np.zeros(size),
+        20_000,
+        50_000,
+    )
+    model = ItemKnn.fit(data, ItemKnnConfig(), as_of_s=0.0)
+    query = model.fold_in(rng.choice(50_000, 50, replace=False), np.ones(50))
+    allowed = np.ones(50_000, np.bool_)
+
+    took = []
+    for _ in range(200):
+        start = time.perf_counter()
+        model.recommend(query, 12, allowed=allowed)
+        took.append(time.perf_counter() - start)
+
+    assert float(np.median(took)) < 1e-3
