@@ -27,7 +27,9 @@ def made(kind: str = "public", **options: object) -> str:
 
 
 def calling(key: str, **meta: str) -> Caller:
-    request = RequestFactory().get("/v1/consent", headers={"authorization": f"Bearer {key}"}, **meta)  # type: ignore[arg-type]
+    request = RequestFactory().get(
+        "/v1/consent", headers={"authorization": f"Bearer {key}"}, **meta
+    )  # type: ignore[arg-type]
     return authenticate(request)
 
 
@@ -56,7 +58,14 @@ def test_authenticate__key_in_the_body__tells_the_caller() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Basic", "Basic !!!", "Basic " + base64.b64encode(b"\xff\xfe").decode()],
+    [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"\xff\xfe").decode(),
+    ],
 )
 def test_authenticate__no_key_to_be_read__asks_for_one(header: str) -> None:
     with pytest.raises(errors.KeyMissing):
@@ -234,7 +243,19 @@ def test_revoke_key__twice__leaves_one_entry_in_the_trail() -> None:
         {"keys": [{}]},
         {"keys": [1]},
         None,
-        {"keys": [{"id": 1, "sha256": "a", "kind": "root", "name": "", "scopes": [], "origins": [], "expires_at_s": None}]},
+        {
+            "keys": [
+                {
+                    "id": 1,
+                    "sha256": "a",
+                    "kind": "root",
+                    "name": "",
+                    "scopes": [],
+                    "origins": [],
+                    "expires_at_s": None,
+                }
+            ]
+        },
     ],
 )
 def test_part__bytes_of_another_shape__does_not_load(data: object) -> None:
