@@ -14,7 +14,7 @@ _RAW_TABLES = ("events_event",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring rows made by migrations (purposes, groups, event types) back after transactional tests."""
+    """Bring rows made by migrations (purposes, groups) back after transactional tests."""
     for item in items:
         marker = item.get_closest_marker("django_db")
         if marker is not None and marker.kwargs.get("transaction"):

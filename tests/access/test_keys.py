@@ -1,4 +1,4 @@
-"""Who calls: keys in every place that a request may carry one, and every way in which one is refused."""
+"""Who calls: keys in every place that a request may carry one, and every refusal."""
 
 import base64
 from datetime import UTC, datetime, timedelta
@@ -8,6 +8,7 @@ from django.test import RequestFactory
 from pytest_django import DjangoAssertNumQueries
 
 from personalization.access import errors
+from personalization.access.config import AccessPart
 from personalization.access.engine import keys
 from personalization.access.models import ApiKey, AuditEvent
 from personalization.access.serve import Caller, authenticate
@@ -259,7 +260,5 @@ def test_revoke_key__twice__leaves_one_entry_in_the_trail() -> None:
     ],
 )
 def test_part__bytes_of_another_shape__does_not_load(data: object) -> None:
-    from personalization.access.config import AccessPart
-
     with pytest.raises(Unprocessable):
         AccessPart().validate(data)
