@@ -43,7 +43,7 @@ class PersonalizationAdminSite(admin.AdminSite):
     index_title = "Overview"
     site_url = None
 
-    def get_urls(self) -> list[URLPattern | URLResolver]:  # type: ignore[override]  # stubs name one kind only
+    def get_urls(self) -> list[URLPattern | URLResolver]:
         """Return Django's pages and ours: the live state, the help pages."""
         return [
             path("state/", self.admin_view(self.state), name="state"),

@@ -173,7 +173,7 @@ MODEL_CACHE_DIR = Path(env.str("MODEL_CACHE_DIR", default=str(LOCAL_DIR / "model
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "models": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(MODEL_DIR)}},
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "personalization.lib.static.CollectedOrPlainStorage"},
 }
 WHITENOISE_USE_FINDERS = env.bool("WHITENOISE_USE_FINDERS", default=not (LOCAL_DIR / "static").exists())
 

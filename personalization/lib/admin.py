@@ -1,7 +1,6 @@
 """What every admin page of ours shares: read-only logs, fast big lists, guided empty states."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,7 +34,7 @@ class EmptyState:
     docs: str = ""
 
 
-class EstimatedCountPaginator(Paginator):  # type: ignore[type-arg] -- not generic at run time
+class EstimatedCountPaginator(Paginator):  # type: ignore[type-arg]  # not generic at run time
     """Count exactly up to 10,000 rows, else estimate (`estimated`); open 200 pages at most."""
 
     estimated = False
@@ -94,7 +93,7 @@ def _estimate(rows: QuerySet[Any]) -> int:
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
-class ReadOnlyModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg] -- not generic at run time
+class ReadOnlyModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Shows rows that people must not add, change or delete: logs, ledgers, results."""
 
     paginator = EstimatedCountPaginator
@@ -113,6 +112,8 @@ class ReadOnlyModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg] -- not gen
         """Nobody deletes rows by hand; retention does."""
         return False
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> Sequence[Any]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> list[str] | tuple[Any, ...]:
         """Return every field of the form."""
-        return self.readonly_fields or [field.name for field in self.model._meta.fields]
+        return tuple(self.readonly_fields) or [field.name for field in self.model._meta.fields]

@@ -1,4 +1,4 @@
-"""Pages of docs/ as HTML, for the help pages of the admin; only files that are there can be named."""
+"""Pages of docs/ as HTML, for the help pages of the admin; only files that exist can be named."""
 
 import re
 from dataclasses import dataclass

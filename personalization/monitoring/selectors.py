@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from personalization.lib.widgets import Figure, Sparkline, Table, Tone, duration, number, sparkline
@@ -104,22 +104,25 @@ def _latency(window: Minutes, now: datetime) -> Figure:
 
 def _lag(window: Minutes, now: datetime) -> Figure:
     at = window.updated_at.get("process_lag_s")
-    common = {"title": "Processing lag", "docs": "metrics#processing-lag", "as_of": at}
+    figure = Figure(
+        title="Processing lag",
+        value=UNKNOWN,
+        note="no processor has reported in the last hour",
+        docs="metrics#processing-lag",
+        as_of=at,
+        tone=Tone.WARN,
+        state="not running",
+    )
     if at is None:
-        return Figure(
-            **common, value=UNKNOWN, note="no processor has reported in the last hour",
-            tone=Tone.WARN, state="not running",
-        )  # fmt: skip
-    lag_s = window.values["process_lag_s"][max(window.values["process_lag_s"])]
-    silent_s = (now - at).total_seconds()
-    value, unit = duration(lag_s)
+        return figure
+    by_minute = window.values["process_lag_s"]
+    lag_s = by_minute[max(by_minute)]
     tone, state = _judge(lag_s, LAG_GOAL_S, LAG_BAD_S, ("within 1 s", "over 1 s", "over 30 s"))
-    if silent_s > SILENT_S:
+    if (now - at).total_seconds() > SILENT_S:
         tone, state = Tone.BAD, "processor silent"
-    return Figure(
-        **common, value=value, unit=unit, tone=tone, state=state,
-        note="age of the oldest event that no profile shows yet, as last reported",
-    )  # fmt: skip
+    value, unit = duration(lag_s)
+    note = "age of the oldest event that no profile shows yet, as last reported"
+    return replace(figure, value=value, unit=unit, tone=tone, state=state, note=note)
 
 
 def _rejected(window: Minutes, now: datetime) -> Figure:
@@ -163,32 +166,47 @@ def _models(now: datetime) -> Figure:
         .order_by("created_at")
         .values_list("algorithm", "number", "created_at")
     )
-    common = {"title": "Model age", "docs": "metrics#model-age", "as_of": now}
+    figure = Figure(
+        title="Model age",
+        value=UNKNOWN,
+        note="no model serves yet; train one with manage.py train",
+        docs="metrics#model-age",
+        as_of=now,
+        tone=Tone.WARN,
+        state="none live",
+    )
     if not live:
-        return Figure(
-            **common, value=UNKNOWN, note="no model serves yet; train one with manage.py train",
-            tone=Tone.WARN, state="none live",
-        )  # fmt: skip
-    age_s = (now - live[0][2]).total_seconds()
-    value, unit = duration(max(age_s, 0.0))
+        return figure
+    age_s = max((now - live[0][2]).total_seconds(), 0.0)
     words = ("fresh", f"over {MODEL_WARN_DAYS} days", f"over {MODEL_BAD_DAYS} days")
     tone, state = _judge(age_s, MODEL_WARN_DAYS * 86_400, MODEL_BAD_DAYS * 86_400, words)
+    value, unit = duration(age_s)
     rows = tuple((a, f"v{n}", f"{at:%Y-%m-%d %H:%M}") for a, n, at in live)
-    return Figure(
-        **common, value=value, unit=unit, tone=tone, state=state,
+    return replace(
+        figure,
+        value=value,
+        unit=unit,
+        tone=tone,
+        state=state,
         note=f"oldest of {len(live)} live model{'s' if len(live) > 1 else ''}",
         table=Table(("Algorithm", "Version", "Trained (UTC)"), rows),
-    )  # fmt: skip
+    )
 
 
 def _configuration(now: datetime) -> Figure:
     newest = ConfigVersion.objects.values_list("version", "created_at", "actor").first()
-    common = {"title": "Configuration", "docs": "metrics#configuration", "as_of": now}
+    figure = Figure(
+        title="Configuration",
+        value=UNKNOWN,
+        note="nothing has been published yet",
+        docs="metrics#configuration",
+        as_of=now,
+    )
     if newest is None:
-        return Figure(**common, value=UNKNOWN, note="nothing has been published yet")
+        return figure
     version, at, actor = newest
     age, unit = duration(max((now - at).total_seconds(), 0.0))
-    return Figure(**common, value=f"v{version}", note=f"published {age} {unit} ago by {actor}")
+    return replace(figure, value=f"v{version}", note=f"published {age} {unit} ago by {actor}")
 
 
 def _latency_of(window: Minutes, share: float, part: slice) -> float | None:

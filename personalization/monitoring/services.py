@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import connection
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.samples import Sample
 
 from personalization.lib import clock, metrics
 from personalization.monitoring.models import MinuteStat
@@ -51,7 +52,7 @@ def flush() -> None:
 
 def flush_lag() -> None:
     """Write the processing lag that this process measured last."""
-    value = metrics.PROCESS_LAG_S.collect()[0].samples[0].value
+    value = _samples(metrics.PROCESS_LAG_S)[0].value
     _upsert({"process_lag_s": value}, clock.now(), add=False)
 
 
@@ -64,7 +65,7 @@ def drop_old_minutes(*, now: datetime) -> int:
 def _totals() -> dict[str, float]:
     """Return what this process has counted since it started, by stat name."""
     found = {name: _sum(metric, labels) for name, (metric, labels) in _COUNTS.items()}
-    for sample in metrics.DECISION_SECONDS.collect()[0].samples:
+    for sample in _samples(metrics.DECISION_SECONDS):
         if sample.name.endswith("_bucket") and sample.labels.get("stage") == "total":
             found[BUCKET_PREFIX + sample.labels["le"]] = sample.value
     return found
@@ -73,9 +74,15 @@ def _totals() -> dict[str, float]:
 def _sum(metric: MetricWrapperBase, labels: Mapping[str, str]) -> float:
     return sum(
         sample.value
-        for sample in metric.collect()[0].samples
+        for sample in _samples(metric)
         if sample.name.endswith("_total") and labels.items() <= sample.labels.items()
     )
+
+
+def _samples(metric: MetricWrapperBase) -> list[Sample]:
+    """Return what this process alone has measured, with shared metric files too."""
+    (family,) = metric.collect()
+    return family.samples
 
 
 def _delta(name: str, total: float) -> float:
@@ -98,7 +105,8 @@ def _upsert(values: Mapping[str, float], now: datetime, *, add: bool) -> None:
             " SELECT %s, name, value, %s"
             " FROM unnest(%s::text[], %s::float8[]) AS given (name, value) ORDER BY name"
             " ON CONFLICT (minute, name) DO UPDATE"
-            " SET value = excluded.value + CASE WHEN %s THEN monitoring_minutestat.value ELSE 0 END,"
+            " SET value = excluded.value"
+            " + CASE WHEN %s THEN monitoring_minutestat.value ELSE 0 END,"
             " updated_at = excluded.updated_at",
             [
                 now.replace(second=0, microsecond=0),

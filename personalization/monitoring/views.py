@@ -39,7 +39,7 @@ def _may_read(request: HttpRequest) -> bool:
         return False
     peer = request.META.get("REMOTE_ADDR", "")
     try:
-        return ip_address(peer).is_loopback
+        return bool(ip_address(peer).is_loopback)
     except ValueError:
         # No address: a Unix socket, whose file rights decide.
         return peer == ""
@@ -49,5 +49,5 @@ def _registry() -> CollectorRegistry:
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return REGISTRY
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
     return registry

@@ -1,0 +1,160 @@
+"""Chromium against the real server: each page is watched for CSP violations, console errors and axe faults."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.test import Client
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+SHOTS = Path(os.environ.get("SCREENSHOT_DIR", "")) if os.environ.get("SCREENSHOT_DIR") else None
+THEMES = ("light", "dark")
+WIDTHS = {"desktop": 1280, "phone": 390}
+# What people with disabilities need, by WCAG 2.0-2.2 A and AA.
+AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+# playwright's sync API runs an event loop in this thread; Django would refuse every query beside it.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium; without one the browser tests are skipped, which the summary (-ra) shows."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH: browser tests did NOT run (set CHROMIUM)")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _collected(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Serve hashed and compressed static files, as in production."""
+    from django.conf import settings
+    from django.contrib.staticfiles.storage import staticfiles_storage
+
+    call_command("collectstatic", verbosity=0, interactive=False)
+    staticfiles_storage.hashed_files = staticfiles_storage.load_manifest()[0]
+    assert Path(settings.STATIC_ROOT).exists()
+
+
+@dataclass
+class Watch:
+    """What went wrong on a page."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    def open(self, address: str) -> Page:
+        """Go there and wait until it is quiet."""
+        answer = self.page.goto(address, wait_until="networkidle")
+        assert answer is not None
+        assert answer.status < 400, f"{address} answered {answer.status}"
+        return self.page
+
+    def axe(self) -> list[str]:
+        """Return axe's findings, one line an element."""
+        options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "resultTypes": ["violations"]}
+        found = Axe().run(self.page, options=options).response["violations"]
+        return [
+            f"{rule['id']}: {node['html'][:160]} -- {node.get('failureSummary', '')[:200]}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """Return by how many pixels the page is wider than its window."""
+        return int(
+            self.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+        )
+
+    def shot(self, name: str) -> None:
+        """Save a picture under SCREENSHOT_DIR, when that is set."""
+        if SHOTS is not None:
+            SHOTS.mkdir(parents=True, exist_ok=True)
+            self.page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+
+
+def watch(context: BrowserContext) -> Watch:
+    """Open a page that collects console errors, page errors and failed requests."""
+    page = context.new_page()
+    watched = Watch(page)
+    page.on(
+        "console",
+        lambda said: (
+            watched.faults.append(f"{said.type}: {said.text}")
+            if said.type in {"error", "warning"}
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: watched.faults.append(f"exception: {error}"))
+    page.on(
+        "requestfailed", lambda request: watched.faults.append(f"request failed: {request.url}")
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith(("http://localhost", "http://127.0.0.1", "data:", "blob:"))
+            else watched.faults.append(f"left the server: {request.url}")
+        ),
+    )
+    return watched
+
+
+@pytest.fixture
+def staff_cookie(live_server: LiveServer) -> dict[str, str]:
+    """Return the session cookie of an administrator."""
+    user = get_user_model().objects.create_superuser("mara", "mara@example.org", None)
+    client = Client()
+    client.force_login(user)
+    cookie = client.cookies["sessionid"]
+    return {"name": "sessionid", "value": cookie.value, "url": live_server.url}
+
+
+@pytest.fixture(params=[(theme, size) for theme in THEMES for size in WIDTHS], ids="-".join)
+def look(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """Return one theme and one size of window."""
+    theme, size = request.param
+    return theme, size
+
+
+@pytest.fixture
+def window(
+    browser: Browser, look: tuple[str, str], staff_cookie: dict[str, str]
+) -> Iterator[Watch]:
+    """A signed-in page in that theme and size; its faults are asserted by `clean`."""
+    theme, size = look
+    context = browser.new_context(
+        color_scheme="dark" if theme == "dark" else "light",
+        viewport={"width": WIDTHS[size], "height": 900},
+        reduced_motion="reduce",
+    )
+    context.add_cookies([staff_cookie])
+    yield watch(context)
+    context.close()
+
+
+def clean(watched: Watch, name: str) -> None:
+    """Assert that the page is without fault: console, CSP, width, axe."""
+    watched.shot(name)
+    assert watched.faults == [], "\n".join(watched.faults)
+    assert watched.overflow() <= 0, (
+        f"{watched.page.url} scrolls sideways by {watched.overflow()} px"
+    )
+    assert watched.axe() == [], "\n".join(watched.axe())
