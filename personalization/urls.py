@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from personalization.events import urls as events
 from personalization.monitoring.urls import root as monitoring_root
 
 Addresses = list[URLPattern | URLResolver]
 
-wire: Addresses = []
+wire: Addresses = [*events.wire]
 api: Addresses = [
     path(
         "schema/",

@@ -2,9 +2,23 @@
 
 from django.apps import AppConfig
 
+from personalization.lib import background
+from personalization.lib.registries import config_parts
+
 
 class EventsConfig(AppConfig):
     """The events app."""
 
     name = "personalization.events"
     label = "events"
+
+    def ready(self) -> None:
+        """Register the schema's share of the configuration and the jobs of web workers."""
+        # Tables are not there yet when this module is imported.
+        from personalization.events import fates, numbers  # noqa: PLC0415
+        from personalization.events.config import SchemaPart  # noqa: PLC0415
+
+        config_parts.register("schema", SchemaPart())
+        # The debugger promises two seconds.
+        background.register("events.fates", seconds=0.5, run=fates.flush, kinds={"web"})
+        background.register("events.numbers", seconds=300, run=numbers.seed, kinds={"web"})

@@ -78,6 +78,8 @@ class RejectedEvent(models.Model):
     name = models.CharField(max_length=200, blank=True, default="")
     # Text, not jsonb: what was rejected need not be JSON that PostgreSQL can hold.
     body = models.TextField()
+    # What the call knew besides the body: {"kind", "proven", "gpc", "bot", "place", ...}; replay needs it.
+    envelope = models.JSONField(default=dict)
     # [{"path": ..., "problem": ...}]
     problems = models.JSONField()
     # SHA-256 of the body: the same rejected event resent is counted, not stored again.
@@ -86,11 +88,38 @@ class RejectedEvent(models.Model):
     replayed_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["digest", "trust"], name="events_rejected_digest_uniq")]
+        constraints = [
+            models.UniqueConstraint(fields=["digest", "trust"], name="events_rejected_digest_uniq")
+        ]
         db_table = "events_rejected"
 
     def __str__(self) -> str:
         return f"{self.name or 'event'} {self.message_id}"
+
+
+class Fate(models.Model):
+    """One event that left no row in the log, for the live debugger. Written in the background, kept for minutes.
+
+    No id of a visitor: of a withheld event there is only the name.
+    """
+
+    class Kind(models.TextChoices):
+        """What became of it."""
+
+        DUPLICATE = "duplicate", "Duplicate"
+        WITHHELD = "withheld", "Withheld"
+
+    at = models.DateTimeField(db_index=True)
+    fate = models.CharField(max_length=10, choices=Kind.choices)
+    name = models.CharField(max_length=200)
+    message_id = models.CharField(max_length=100, blank=True, default="")
+    reason = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        db_table = "events_fate"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.fate}"
 
 
 class Watermark(models.Model):
@@ -107,7 +136,9 @@ class Watermark(models.Model):
     updated_at = models.DateTimeField(null=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["group", "shard"], name="events_watermark_shard_uniq")]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "shard"], name="events_watermark_shard_uniq")
+        ]
 
     def __str__(self) -> str:
         return f"{self.group}/{self.shard}"

@@ -7,7 +7,9 @@ __all__ = ["Fact", "exponent", "minor", "parse"]
 
 # Currencies without cents, and with three digits (ISO 4217, list one); the others have two.
 _EXPONENTS: Mapping[str, int] = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys(
+        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+    ),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
 }
 # Where an order's or a refund's worth may stand, best first: revenue is without tax and shipping.

@@ -59,6 +59,20 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name='Fate',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('at', models.DateTimeField(db_index=True)),
+                ('fate', models.CharField(choices=[('duplicate', 'Duplicate'), ('withheld', 'Withheld')], max_length=10)),
+                ('name', models.CharField(max_length=200)),
+                ('message_id', models.CharField(blank=True, default='', max_length=100)),
+                ('reason', models.CharField(blank=True, default='', max_length=200)),
+            ],
+            options={
+                'db_table': 'events_fate',
+            },
+        ),
+        migrations.CreateModel(
             name='RejectedEvent',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -67,6 +81,7 @@ class Migration(migrations.Migration):
                 ('message_id', models.CharField(blank=True, default='', max_length=100)),
                 ('name', models.CharField(blank=True, default='', max_length=200)),
                 ('body', models.TextField()),
+                ('envelope', models.JSONField(default=dict)),
                 ('problems', models.JSONField()),
                 ('digest', models.CharField(max_length=64)),
                 ('count', models.IntegerField(default=1)),

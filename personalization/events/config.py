@@ -1,0 +1,28 @@
+"""The event schema's share of the published configuration: what `serve.schema()` reads."""
+
+from typing import Any
+
+from personalization.events.engine import schema
+from personalization.events.models import EventSchema
+from personalization.lib.errors import Unprocessable
+
+
+class SchemaPart:
+    """Every event type that the shop knows, built in or its own."""
+
+    def export(self) -> dict[str, Any]:
+        """Return the event types in the order of their names."""
+        rows = EventSchema.objects.order_by("name").values("name", "fact", "properties")
+        return {"types": list(rows)}
+
+    def validate(self, data: Any) -> None:  # noqa: ANN401 -- JSON border
+        """Raise Unprocessable when `load(data)` could not serve."""
+        self.load(data)
+
+    def load(self, data: Any) -> schema.Schema:  # noqa: ANN401 -- JSON border
+        """Return the compiled event types."""
+        try:
+            return schema.compiled(data["types"])
+        except (KeyError, TypeError, ValueError) as error:
+            msg = f"the published event types cannot be read: {error}"
+            raise Unprocessable(msg) from error

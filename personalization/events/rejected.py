@@ -1,0 +1,115 @@
+"""Events that could not be accepted: kept with their reasons, as far as consent allows, for replay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import orjson
+
+from personalization.consent.serve import ANALYTICS, PERSONALIZATION
+from personalization.events import log, places
+from personalization.events.attribution import NOBODY, Gate, People, Person
+from personalization.events.engine import wire
+from personalization.events.sending import Rejected, Sending
+from personalization.lib.errors import Problem
+
+# Longer bodies are cut: they were refused for their size, which no replay mends.
+MAX_BODY = wire.MAX_BYTES
+# A credential, and what differs between retries.
+_NOT_KEPT = frozenset({"userToken", "writeKey", "sentAt"})
+_PERSONAL = frozenset({"traits", "context"})
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One event that is not accepted, why, and whose it seems to be."""
+
+    index: int
+    item: Any
+    problems: tuple[Problem, ...]
+    person: Person | None
+
+    def answer(self) -> Rejected:
+        """Return what the caller is told."""
+        return Rejected(
+            self.index, _text(self.item, "messageId", wire.MAX_MESSAGE_ID), self.problems
+        )
+
+
+def person_of(item: Any, people: People) -> Person | None:  # noqa: ANN401 -- JSON border
+    """Whose a malformed event seems to be; None when it names nobody that could be looked up."""
+    if type(item) is not dict:
+        return None
+    user, device = (_id(item.get(key)) for key in ("userId", "anonymousId"))
+    if user is None and device is None:
+        return None
+    token = item.get("userToken")
+    return people.of(user, device, token if type(token) is str else None)
+
+
+def keep(refusals: Sequence[Refusal], gate: Gate, sending: Sending) -> None:
+    """Store the refusals that consent lets us store. Joins the caller's transaction."""
+    rows = [row for refusal in refusals if (row := _row(refusal, gate, sending)) is not None]
+    if rows:
+        log.insert_rejected(rows, sending)
+
+
+def _row(refusal: Refusal, gate: Gate, sending: Sending) -> log.Row | None:
+    item, person = refusal.item, refusal.person
+    given = item.get("context") if type(item) is dict else None
+    context = {**sending.context, **given} if type(given) is dict else sending.context
+    mask = gate.mask(person or NOBODY, context)
+    if not mask & ANALYTICS:
+        return None
+    body = orjson.dumps(_scrubbed(item, minimal=not mask & PERSONALIZATION))
+    digest = sha256(sending.kind.encode() + b"\n" + body).hexdigest()
+    return {
+        "m": _text(item, "messageId", wire.MAX_MESSAGE_ID),
+        "n": _text(item, "event", 200) or _text(item, "type", 200) or sending.kind,
+        "b": body[:MAX_BODY].decode(errors="ignore"),
+        "e": _envelope(refusal, sending),
+        "p": [{"path": p.path, "problem": p.problem} for p in refusal.problems],
+        "d": digest,
+    }
+
+
+def _scrubbed(item: Any, *, minimal: bool) -> Any:  # noqa: ANN401 -- JSON border
+    """The event without credentials, without `sentAt`, with a truncated address."""
+    if type(item) is not dict:
+        return item
+    left_out = _NOT_KEPT | _PERSONAL if minimal else _NOT_KEPT
+    kept = {key: value for key, value in item.items() if key not in left_out}
+    context = kept.get("context")
+    if type(context) is dict and "ip" in context:
+        address = context["ip"] if type(context["ip"]) is str else ""
+        kept["context"] = {**context, "ip": places.truncated(address)}
+    return kept
+
+
+def _envelope(refusal: Refusal, sending: Sending) -> dict[str, Any]:
+    """What replay needs to know of the call besides the body."""
+    sent = refusal.item.get("sentAt") if type(refusal.item) is dict else None
+    return {
+        "kind": sending.kind,
+        "proven": refusal.person is not None and refusal.person.user is not None,
+        "gpc": sending.gpc,
+        "sentAt": sent if type(sent) is str and "\0" not in sent else sending.sent_text,
+        "receivedAt": sending.received_at,
+        "address": places.truncated(sending.address),
+        "userAgent": sending.user_agent,
+        "country": sending.country,
+        "region": sending.region,
+        "idsRequired": sending.ids_required,
+        "key": sending.caller.key_id,
+    }
+
+
+def _id(value: object) -> str | None:
+    usable = type(value) is str and 0 < len(value) <= wire.MAX_ID and "\0" not in value
+    return str(value) if usable else None
+
+
+def _text(item: object, key: str, limit: int) -> str:
+    value = item.get(key) if type(item) is dict else None
+    return value.replace("\0", "")[:limit] if type(value) is str else ""

@@ -1,0 +1,99 @@
+"""A draft, its person and its mask -> the row of the log. Pure but for the caches of agents and places."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from personalization.consent.serve import PERSONALIZATION
+from personalization.events import agents, log, numbers, places, proofs
+from personalization.events.attribution import Known, Person
+from personalization.events.engine import flags as bits
+from personalization.events.engine import stored
+from personalization.events.engine.schema import Schema
+from personalization.events.engine.wire import Draft
+from personalization.events.sending import Sending
+from personalization.lib.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A draft that consent lets in."""
+
+    draft: Draft
+    person: Person
+    mask: int
+
+
+def row_of(
+    candidate: Candidate, known: Known, schema: Schema, sending: Sending
+) -> log.Row | list[Problem]:
+    """Return the row of one event, keyed as `log.insert` wants it; or why its token does not hold."""
+    draft, person = candidate.draft, candidate.person
+    properties = draft.properties
+    if draft.name in proofs.TOKEN_EVENTS and draft.type == "track":
+        proven = proofs.proven(draft, person, known, now=sending.received_at)
+        if type(proven) is list:
+            return proven
+        properties = proven
+    flags, place = _surroundings_of(draft, sending)
+    flags |= draft.flags
+    context = stored.context(draft, place, sending.sent_text)
+    traits, device = draft.traits, person.device if person.user is not None else None
+    if properties and numbers.pictures.outlying(draft.name, properties):
+        flags |= bits.OUTLIER
+    if person.claimed is not None:
+        flags |= bits.CLAIMED
+        context["claimed"] = person.claimed
+    if not candidate.mask & PERSONALIZATION:
+        flags |= bits.MINIMISED
+        properties, context = stored.minimised(draft.name, properties, context, schema)
+        traits = device = None
+    if sending.imported:
+        flags |= bits.IMPORTED
+    key = person.key
+    return {
+        "d": draft.day,
+        "m": draft.message_id,
+        "s": person.shard,
+        "i": known[key].identity_id if key is not None else None,
+        "v": device,
+        "k": draft.type,
+        "n": draft.name,
+        "o": draft.occurred_at,
+        "p": candidate.mask,
+        "f": flags,
+        "pr": properties,
+        "tr": traits,
+        "cx": context,
+    }
+
+
+def _surroundings_of(draft: Draft, sending: Sending) -> tuple[int, Mapping[str, Any]]:
+    """Flags and place of an event: the call's for a browser, the event's own for a server."""
+    if not sending.caller.secret:
+        agent = sending.user_agent or _text(draft.context, "userAgent")
+        return _surroundings(sending.address, agent, sending.country, sending.region)
+    location = draft.context.get("location")
+    country = _text(location, "country") if type(location) is dict else ""
+    address, agent = _text(draft.context, "ip"), _text(draft.context, "userAgent")
+    return _surroundings(address, agent, country, "")
+
+
+def _text(given: Mapping[str, Any], key: str) -> str:
+    value = given.get(key)
+    return value[: agents.MAX_LENGTH] if type(value) is str else ""
+
+
+@lru_cache(maxsize=4096)
+def _surroundings(
+    address: str, agent: str, country: str, region: str
+) -> tuple[int, Mapping[str, Any]]:
+    bot, device = agents.classified(agent)
+    country, region = places.located(address, country=country, region=region)
+    place: dict[str, Any] = {"country": country, "region": region}
+    place["address"] = places.truncated(address)
+    place = {key: value for key, value in place.items() if value}
+    if device:
+        place["device"] = {"type": device}
+    return (bits.BOT if bot else 0), place
