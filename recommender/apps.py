@@ -2,9 +2,19 @@
 
 from django.apps import AppConfig
 
+from personalization.lib import background, registries
+
 
 class RecommenderConfig(AppConfig):
     """The recommender app."""
 
     name = "recommender"
     label = "recommender"
+
+    def ready(self) -> None:
+        """Publish the strategies, and have web workers follow the live models."""
+        from recommender import live  # noqa: PLC0415 -- models load after the apps
+        from recommender.config import StrategiesPart  # noqa: PLC0415 -- the same
+
+        registries.config_parts.register("strategies", StrategiesPart())
+        background.register("recommender.watch", seconds=1, run=live.watch, kinds={"web"})

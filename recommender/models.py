@@ -8,7 +8,7 @@ class Strategy(models.Model):
 
     key = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
-    # A name in recommender.engine's table of algorithms: popularity | item_knn.
+    # A name in engine.algorithms.RECIPES: popularity, item_knn, bought_together.
     algorithm = models.CharField(max_length=40)
     params = models.JSONField(default=dict, blank=True)
     # Key of the strategy that fills up what this one leaves empty.

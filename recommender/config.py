@@ -1,0 +1,30 @@
+"""The strategies' share of the published configuration."""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from personalization.lib.errors import Unprocessable
+from recommender.engine.strategies import StrategySpec, problems, spec_of
+from recommender.models import Strategy
+
+_FIELDS = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
+
+
+class StrategiesPart:
+    """Config part "strategies": all of them, by key."""
+
+    def export(self) -> list[dict[str, Any]]:
+        """Return the table as plain data."""
+        return list(Strategy.objects.order_by("key").values(*_FIELDS))
+
+    def validate(self, data: Sequence[Mapping[str, Any]]) -> None:
+        """Raise naming every strategy that could not serve."""
+        found = problems(data)
+        if found:
+            msg = "these strategies cannot serve"
+            raise Unprocessable(msg, details=found)
+
+    def load(self, data: Sequence[Mapping[str, Any]]) -> Mapping[str, StrategySpec]:
+        """Return the strategies by key, read-only."""
+        return MappingProxyType({row["key"]: spec_of(row) for row in data})
