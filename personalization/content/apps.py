@@ -8,3 +8,10 @@ class ContentConfig(AppConfig):
 
     name = "personalization.content"
     label = "content"
+
+    def ready(self) -> None:
+        """Hand content to the published configuration."""
+        from personalization.content.config import ContentPart  # noqa: PLC0415 -- needs models
+        from personalization.lib.registries import config_parts  # noqa: PLC0415 -- as above
+
+        config_parts.register("content", ContentPart())

@@ -15,7 +15,7 @@ class Placement(models.Model):
     key = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
     kind = models.CharField(max_length=15, choices=Kind.choices)
-    # Recommendations: key of the strategy that fills it (a plain key: recommender lies below, arms carry keys).
+    # Recommendations: key of the strategy that fills it (a plain key, as arms carry them).
     strategy = models.CharField(max_length=100, blank=True, default="")
     count = models.PositiveSmallIntegerField(default=12)
     # Content: what shows when no campaign does.
@@ -27,7 +27,7 @@ class Placement(models.Model):
 
 
 class Campaign(models.Model):
-    """One reason to show something in one placement, for a time. Audiences come with the segments issue."""
+    """One reason to show something in one placement, for a time; for everybody."""
 
     class Status(models.TextChoices):
         """Where a campaign stands."""
@@ -51,7 +51,9 @@ class Campaign(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(starts_at=None) | models.Q(ends_at=None) | models.Q(starts_at__lt=models.F("ends_at")),
+                condition=models.Q(starts_at=None)
+                | models.Q(ends_at=None)
+                | models.Q(starts_at__lt=models.F("ends_at")),
                 name="content_campaign_dates_ck",
             )
         ]
@@ -65,7 +67,7 @@ class Block(models.Model):
 
     campaign = models.OneToOneField(Campaign, on_delete=models.CASCADE, related_name="block")
     key = models.CharField(max_length=100, unique=True)
-    # {"heading": ..., "text": ..., "image_url": ..., "link": ..., "label": ...}
+    # Flat plain fields such as heading, text, image_url, link, label (engine/faults.py checks).
     content = models.JSONField(default=dict)
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -78,3 +79,23 @@ index_panels: Registry[Panel] = Registry("index panel")
 document_parts: Registry[DocumentPart] = Registry("document part")
 # called inside the transaction of a merge or un-merge with (source customer id, target customer id)
 merge_hooks: Registry[Callable[[int, int], None]] = Registry("merge hook")
+# kind of JobRun -> dotted name of the task that works on it; called with the run's slot
+job_tasks: Registry[str] = Registry("job task")
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Something that folds facts of the event log, exactly once, in the transaction that moves the group's watermark.
+
+    Those of the group `profile` run with the customers locked; each other group has a watermark of its own, may lag
+    behind `profile` and never leads it, and when it fails stops itself alone. `fold(facts, now)` must not depend on
+    the order of the facts and must check `purposes` of each.
+    """
+
+    group: str
+    fold: Callable[[Sequence[Any], datetime], None]
+
+
+projections: Registry[Projection] = Registry("projection")
+# Numbers that rise when documents in the cache must not be believed any more.
+cache_epochs: Registry[Callable[[], int]] = Registry("cache epoch")

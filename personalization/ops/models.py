@@ -6,7 +6,8 @@ from django.db import models
 class JobRun(models.Model):
     """One run of one long piece of work: who asked, how far it is, how it ended.
 
-    Written by `ops.services`; the row outlives the process, so that work can be cancelled and resumed.
+    Written by `ops.services`; the row outlives the process, so that work can be cancelled and
+    resumed.
     """
 
     class Status(models.TextChoices):
@@ -68,7 +69,10 @@ class ConfigVersion(models.Model):
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of one process (web, processor, worker, beat), for doctor and the index page."""
+    """The last sign of life of one process (web, processor, worker, beat).
+
+    Written by the process itself; read by doctor and the index page.
+    """
 
     name = models.CharField(max_length=80, primary_key=True)
     kind = models.CharField(max_length=20)

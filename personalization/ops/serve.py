@@ -161,7 +161,8 @@ def _look() -> None:
 def _try(row: ConfigVersion) -> Snapshot | None:
     try:
         return build(row)
-    except Exception:  # noqa: BLE001 -- fallback edge: a bad version must not take the server down
+    except Exception:
+        # fallback edge: a bad version must not take the server down
         _state.failed_version = row.version
         log.exception("config.build_failed", version=row.version)
         return None

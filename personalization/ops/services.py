@@ -1,16 +1,20 @@
-"""Writes of the ops room: configuration is published and rolled back."""
+"""Writes of the ops room: configuration is published and rolled back; jobs run and are stopped."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 import orjson
 from django.db import connection, transaction
+from django.db.models import Q
 
 from personalization.lib import clock
 from personalization.lib.errors import AppError, Problem
-from personalization.lib.registries import config_parts
+from personalization.lib.registries import config_parts, job_tasks
+from personalization.lib.tasks import enqueue
 from personalization.ops import errors, serve
-from personalization.ops.models import ConfigVersion
+from personalization.ops.models import ConfigVersion, JobRun
 
 # Any constant: the advisory lock that makes versions gapless. ASCII "conf".
 _LOCK = 0x636F6E66
@@ -101,3 +105,107 @@ def _path(part: str, path: str) -> str:
 def _lock() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+# A running job says so at least this often; a longer silence means that its process died.
+STALE_AFTER = timedelta(minutes=5)
+_Status = JobRun.Status
+_RESUMABLE = (_Status.FAILED, _Status.CANCELLED)
+
+
+def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) -> JobRun | None:
+    """Return the run of (kind, slot), now running; None when that slot was run before.
+
+    A run that was resumed is taken over with its checkpoint. Two callers at once: one gets it.
+    """
+    now = clock.now()
+    made = JobRun(
+        kind=kind,
+        slot=slot,
+        params=dict(params or {}),
+        status=_Status.PENDING,
+        created_at=now,
+    )
+    JobRun.objects.bulk_create([made], ignore_conflicts=True)
+    taken = JobRun.objects.filter(kind=kind, slot=slot, status=_Status.PENDING).update(
+        status=_Status.RUNNING, started_at=now, heartbeat_at=now, finished_at=None, error=""
+    )
+    return JobRun.objects.get(kind=kind, slot=slot) if taken else None
+
+
+def advance(
+    run_id: int,
+    *,
+    done: int,
+    total: int | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
+) -> None:
+    """Note how far a run is, and that it lives.
+
+    Raises
+    ------
+    Cancelled
+        Somebody asked it to stop (the run is marked so), or it is not running any more.
+    """
+    values: dict[str, Any] = {"done": done, "heartbeat_at": clock.now()}
+    if total is not None:
+        values["total"] = total
+    if checkpoint is not None:
+        values["checkpoint"] = dict(checkpoint)
+    running = JobRun.objects.filter(pk=run_id, status=_Status.RUNNING)
+    if running.filter(cancel_requested=False).update(**values):
+        return
+    running.update(status=_Status.CANCELLED, finished_at=clock.now(), **values)
+    msg = f"run {run_id} was asked to stop"
+    raise errors.Cancelled(msg)
+
+
+def succeed(run_id: int, *, result: Mapping[str, Any] | None = None) -> None:
+    """Mark a running run as done. A run in another state stays as it is."""
+    now = clock.now()
+    JobRun.objects.filter(pk=run_id, status=_Status.RUNNING).update(
+        status=_Status.SUCCEEDED, result=dict(result or {}), finished_at=now, heartbeat_at=now
+    )
+
+
+def fail(run_id: int, *, error: str) -> None:
+    """Mark a running run as failed, with what people need to know."""
+    now = clock.now()
+    JobRun.objects.filter(pk=run_id, status=_Status.RUNNING).update(
+        status=_Status.FAILED, error=error[:4000], finished_at=now, heartbeat_at=now
+    )
+
+
+def request_cancel(run_id: int) -> bool:
+    """Ask a run to stop at its next `advance`; one that did not begin is cancelled at once.
+
+    Return whether there was something to stop.
+    """
+    if JobRun.objects.filter(pk=run_id, status=_Status.PENDING).update(
+        status=_Status.CANCELLED, finished_at=clock.now()
+    ):
+        return True
+    running = JobRun.objects.filter(pk=run_id, status=_Status.RUNNING)
+    return bool(running.update(cancel_requested=True))
+
+
+@transaction.atomic
+def resume(run_id: int) -> JobRun:
+    """Let a failed, cancelled or silent run go on from its checkpoint; wake its task, if any.
+
+    Raises
+    ------
+    JobStateWrong
+        The run is pending, succeeded, or still alive.
+    """
+    silent = Q(status=_Status.RUNNING, heartbeat_at__lt=clock.now() - STALE_AFTER)
+    revived = JobRun.objects.filter(Q(status__in=_RESUMABLE) | silent, pk=run_id).update(
+        status=_Status.PENDING, cancel_requested=False, finished_at=None
+    )
+    if not revived:
+        msg = f"run {run_id} is not failed, cancelled or silent for {STALE_AFTER}"
+        raise errors.JobStateWrong(msg)
+    run = JobRun.objects.get(pk=run_id)
+    if run.kind in job_tasks:
+        enqueue(job_tasks[run.kind], run.slot)
+    return run

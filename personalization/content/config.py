@@ -1,0 +1,61 @@
+"""The share of content in the published configuration: placements and their live campaigns."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from personalization.content.engine import choice, faults
+from personalization.content.models import Campaign, Placement
+from personalization.lib.errors import Unprocessable
+
+
+class ContentPart:
+    """Placements by key. Drafts and ended campaigns are not part of it."""
+
+    def export(self) -> dict[str, Any]:
+        """Return placements by key, their published campaigns by age."""
+        campaigns: dict[int, list[dict[str, Any]]] = {}
+        rows = Campaign.objects.filter(status=Campaign.Status.PUBLISHED).select_related("block")
+        for row in rows.order_by("id"):
+            campaigns.setdefault(row.placement_id, []).append(_campaign(row))
+        return {
+            "placements": [
+                {
+                    "key": row.key,
+                    "kind": row.kind,
+                    "strategy": row.strategy,
+                    "count": row.count,
+                    "default_content": row.default_content,
+                    "active": row.active,
+                    "campaigns": campaigns.get(row.pk, []),
+                }
+                for row in Placement.objects.order_by("key")
+            ]
+        }
+
+    def validate(self, data: Any) -> None:
+        """Raise Unprocessable naming every fault with its path."""
+        problems = list(faults.published_faults(data))
+        if problems:
+            msg = "the content could not be served"
+            raise Unprocessable(msg, details=problems)
+        self.load(data)
+
+    def load(self, data: Any) -> Mapping[str, choice.LivePlacement]:
+        """Return {key: LivePlacement}, read-only."""
+        return choice.parse(data)
+
+
+def _campaign(row: Campaign) -> dict[str, Any]:
+    block = getattr(row, "block", None)
+    return {
+        "key": row.key,
+        "priority": row.priority,
+        "starts_at_s": _seconds(row.starts_at),
+        "ends_at_s": _seconds(row.ends_at),
+        "block": {"key": block.key, "content": block.content} if block else None,
+    }
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return at.timestamp() if at else None

@@ -1,0 +1,121 @@
+"""What is wrong with a placement, campaign or block: every fault at once, each with its path."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from personalization.content.engine.choice import CONTENT, RECOMMENDATIONS
+from personalization.lib.errors import Problem
+
+MAX_COUNT = 100
+# Keys go into tokens (255 bytes a field) and addresses.
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_MAX_FIELDS = 40
+_MAX_TEXT = 4000
+_MAX_TITLE = 200
+# Fields that a storefront puts into href or src.
+_ADDRESS_FIELDS = ("link", "url", "href", "src")
+_SAFE_ADDRESS = re.compile(r"(https?://[^\s/]|/(?![/\\])|[#?])[^\s\"'<>\\]*|", re.IGNORECASE)
+_PRIORITIES = range(-1_000_000, 1_000_001)
+
+
+def key_faults(key: Any, path: str = "key") -> Iterator[Problem]:
+    """Yield what is wrong with a key."""
+    if not isinstance(key, str) or not _KEY.fullmatch(key):
+        yield Problem(path, "needs 1 to 100 letters, digits, dots, dashes or underscores")
+
+
+def placement_faults(values: Mapping[str, Any], path: str = "") -> Iterator[Problem]:
+    """Yield what is wrong with the fields of a placement; absent fields are not looked at."""
+    kind = values.get("kind")
+    if "title" in values:
+        yield from _title_faults(values["title"], f"{path}title")
+    if "kind" in values and kind not in {CONTENT, RECOMMENDATIONS}:
+        yield Problem(f"{path}kind", f"is {CONTENT} or {RECOMMENDATIONS}")
+    if "count" in values and not _whole(values["count"], range(1, MAX_COUNT + 1)):
+        yield Problem(f"{path}count", f"is a whole number from 1 to {MAX_COUNT}")
+    if "active" in values and not isinstance(values["active"], bool):
+        yield Problem(f"{path}active", "is true or false")
+    if kind == RECOMMENDATIONS or values.get("strategy"):
+        yield from key_faults(values.get("strategy"), f"{path}strategy")
+    if "default_content" in values:
+        yield from content_faults(values["default_content"], f"{path}default_content")
+
+
+def campaign_faults(values: Mapping[str, Any], path: str = "") -> Iterator[Problem]:
+    """Yield what is wrong with the fields of a campaign; absent fields are not looked at."""
+    if "title" in values:
+        yield from _title_faults(values["title"], f"{path}title")
+    if "priority" in values and not _whole(values["priority"], _PRIORITIES):
+        yield Problem(f"{path}priority", "is a whole number between -1000000 and 1000000")
+    starts_at, ends_at = values.get("starts_at"), values.get("ends_at")
+    for name, at in (("starts_at", starts_at), ("ends_at", ends_at)):
+        if at is not None and not (isinstance(at, datetime) and at.tzinfo):
+            yield Problem(f"{path}{name}", "is a time with its zone, or nothing")
+            return
+    if starts_at and ends_at and ends_at <= starts_at:
+        yield Problem(f"{path}ends_at", "must be later than starts_at")
+
+
+def content_faults(content: Any, path: str = "content") -> Iterator[Problem]:
+    """Yield what is wrong with content: a flat object of plain values, addresses that are safe."""
+    if not isinstance(content, Mapping):
+        yield Problem(path, "is an object of plain fields")
+        return
+    if len(content) > _MAX_FIELDS:
+        yield Problem(path, f"has more than {_MAX_FIELDS} fields")
+    for name, value in content.items():
+        if not isinstance(name, str) or not _FIELD.fullmatch(name):
+            yield Problem(f"{path}.{str(name)[:40]}", "field names are like image_url")
+            continue
+        fault = _value_fault(name, value)
+        if fault:
+            yield Problem(f"{path}.{name}", fault)
+
+
+def published_faults(data: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with all content, in the shape that `ContentPart.export` makes."""
+    for at, placement in enumerate(data["placements"]):
+        path = f"placements[{at}]."
+        yield from key_faults(placement["key"], f"{path}key")
+        yield from placement_faults(placement, path)
+        for i, campaign in enumerate(placement["campaigns"]):
+            yield from _published_campaign(placement, campaign, f"{path}campaigns[{i}].")
+
+
+def _published_campaign(
+    placement: Mapping[str, Any], campaign: Mapping[str, Any], path: str
+) -> Iterator[Problem]:
+    yield from key_faults(campaign["key"], f"{path}key")
+    if placement["kind"] != CONTENT:
+        yield Problem(f"{path}key", f"{placement['key']} shows recommendations, not campaigns")
+    if campaign["block"] is None:
+        yield Problem(f"{path}block", f"campaign {campaign['key']} has no block to show")
+        return
+    yield from key_faults(campaign["block"]["key"], f"{path}block.key")
+    yield from content_faults(campaign["block"]["content"], f"{path}block.content")
+
+
+def _value_fault(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        if "\x00" in value or len(value) > _MAX_TEXT:
+            return f"is longer than {_MAX_TEXT} characters or contains NUL"
+        if name.endswith(_ADDRESS_FIELDS) and not _SAFE_ADDRESS.fullmatch(value):
+            return "is an address beginning with https://, http:// or /"
+        return ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is not a finite number"
+    return "" if value is None or isinstance(value, bool | int | float) else "is a plain value"
+
+
+def _title_faults(title: Any, path: str) -> Iterator[Problem]:
+    fits = isinstance(title, str) and title.strip() and len(title) <= _MAX_TITLE
+    if not fits or "\x00" in title:
+        yield Problem(path, f"needs 1 to {_MAX_TITLE} characters")
+
+
+def _whole(value: Any, allowed: range) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value in allowed

@@ -1,0 +1,231 @@
+"""Writes of the content room: placements, campaigns, blocks; each is audited and published."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Model
+
+from personalization.access.audit import audit, state
+from personalization.content import errors
+from personalization.content.engine import faults
+from personalization.content.models import Block, Campaign, Placement
+from personalization.lib import clock
+from personalization.lib.errors import Problem
+from personalization.ops.services import publish
+
+_Status = Campaign.Status
+_PLACEMENT_FIELDS = frozenset({"title", "kind", "strategy", "count", "default_content", "active"})
+_CAMPAIGN_FIELDS = frozenset({"title", "placement", "priority", "starts_at", "ends_at"})
+# from -> to
+_TRANSITIONS: Mapping[str, frozenset[str]] = {
+    _Status.DRAFT: frozenset({_Status.PUBLISHED, _Status.ENDED}),
+    _Status.PUBLISHED: frozenset({_Status.ENDED}),
+    _Status.ENDED: frozenset({_Status.PUBLISHED}),
+}
+
+
+@transaction.atomic
+def upsert_placement(*, key: str, values: Mapping[str, Any], actor: str) -> Placement:
+    """Make or change the placement `key`; fields that are not in `values` stay. Idempotent.
+
+    Raises
+    ------
+    ContentInvalid
+        Names every fault.
+    ConfigInvalid
+        What would be published could not be served (a kind that its campaigns do not fit).
+    """
+    row = Placement.objects.select_for_update().filter(key=key).first()
+    before = state(row) if row else None
+    row = row or Placement(key=key, title=key)
+    merged = {name: getattr(row, name) for name in _PLACEMENT_FIELDS} | dict(values)
+    _refuse(
+        _unknown(values, _PLACEMENT_FIELDS),
+        faults.key_faults(key),
+        faults.placement_faults(merged),
+    )
+    _save(row, values, actor=actor, before=before)
+    return row
+
+
+@transaction.atomic
+def create_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campaign:
+    """Make a draft campaign. `values`: title, placement (key), priority, starts_at, ends_at.
+
+    Raises
+    ------
+    ContentInvalid, KeyTaken
+        Names every fault; the key is another campaign's.
+    """
+    if Campaign.objects.filter(key=key).exists():
+        msg = f"campaign {key!r} exists"
+        raise errors.KeyTaken(msg)
+    now = clock.now()
+    values = {"title": key, "priority": 0, **values}
+    missing = [] if "placement" in values else [Problem("placement", "is missing")]
+    _refuse(missing, faults.key_faults(key), _campaign_faults(values, values))
+    row = Campaign(key=key, created_at=now, updated_at=now)
+    _save(row, _with_placement(values), actor=actor, before=None)
+    return row
+
+
+@transaction.atomic
+def update_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campaign:
+    """Change fields of a campaign; a published one shows the change within a second.
+
+    Raises
+    ------
+    ContentUnknown, ContentInvalid, ConfigInvalid
+        No such campaign; faults in the fields; it could not be served so.
+    """
+    row = _campaign(key)
+    before = state(row)
+    merged = {"starts_at": row.starts_at, "ends_at": row.ends_at} | dict(values)
+    _refuse(_campaign_faults(values, merged))
+    row.updated_at = clock.now()
+    _save(row, _with_placement(values), actor=actor, before=before)
+    return row
+
+
+@transaction.atomic
+def publish_campaign(*, key: str, actor: str) -> Campaign:
+    """Let a campaign show from now on, within its dates. Publishing again changes nothing."""
+    return _move(key, _Status.PUBLISHED, actor=actor)
+
+
+@transaction.atomic
+def end_campaign(*, key: str, actor: str) -> Campaign:
+    """Stop a campaign. Ending again changes nothing."""
+    return _move(key, _Status.ENDED, actor=actor)
+
+
+@transaction.atomic
+def upsert_block(*, campaign: str, key: str, content: Mapping[str, Any], actor: str) -> Block:
+    """Make or change what a campaign shows. Idempotent.
+
+    Raises
+    ------
+    ContentUnknown, ContentInvalid, KeyTaken
+        No such campaign; faults in key or content; the key is another campaign's block.
+    """
+    _refuse(faults.key_faults(key), faults.content_faults(content))
+    owner = _campaign(campaign)
+    if Block.objects.filter(key=key).exclude(campaign=owner).exists():
+        msg = f"block {key!r} belongs to another campaign"
+        raise errors.KeyTaken(msg)
+    row = Block.objects.filter(campaign=owner).first()
+    before = state(row) if row else None
+    row = row or Block(campaign=owner)
+    _save(row, {"key": key, "content": dict(content)}, actor=actor, before=before)
+    return row
+
+
+@transaction.atomic
+def delete_placement(*, key: str, actor: str) -> None:
+    """Delete a placement that no campaign uses.
+
+    Raises
+    ------
+    ContentUnknown, StatusWrong
+        No such placement; campaigns point at it.
+    """
+    row = Placement.objects.select_for_update().filter(key=key).first()
+    if row is None:
+        msg = f"there is no placement {key!r}"
+        raise errors.ContentUnknown(msg)
+    if row.campaigns.exists():
+        msg = f"campaigns use placement {key!r}; delete them first"
+        raise errors.StatusWrong(msg)
+    _delete(row, actor=actor)
+
+
+@transaction.atomic
+def delete_campaign(*, key: str, actor: str) -> None:
+    """Delete a campaign that is not published, with its block.
+
+    Raises
+    ------
+    ContentUnknown, StatusWrong
+        No such campaign; it is published: end it first.
+    """
+    row = _campaign(key)
+    if row.status == _Status.PUBLISHED:
+        msg = f"campaign {key!r} is published; end it first"
+        raise errors.StatusWrong(msg)
+    _delete(row, actor=actor)
+
+
+def _move(key: str, target: str, *, actor: str) -> Campaign:
+    row = _campaign(key)
+    if row.status == target:
+        return row
+    if target not in _TRANSITIONS[row.status]:
+        msg = f"campaign {key!r} is {row.status}; it cannot become {target}"
+        raise errors.StatusWrong(msg)
+    before = state(row)
+    row.status, row.updated_at = target, clock.now()
+    row.save(update_fields=["status", "updated_at"])
+    verb = "publish" if target == _Status.PUBLISHED else "end"
+    audit(actor=actor, action=verb, obj=row, before=before, after=state(row))
+    publish(actor=actor, note=f"{verb} campaign {key}")
+    return row
+
+
+def _save(
+    row: Model, values: Mapping[str, Any], *, actor: str, before: dict[str, Any] | None
+) -> None:
+    for name, value in values.items():
+        setattr(row, name, value)
+    row.save()
+    action = "create" if before is None else "update"
+    after = state(row)
+    if after == before:
+        return
+    audit(actor=actor, action=action, obj=row, before=before, after=after)
+    publish(actor=actor, note=f"{action} {row._meta.verbose_name} {row}")
+
+
+def _delete(row: Model, *, actor: str) -> None:
+    before = state(row)
+    audit(actor=actor, action="delete", obj=row, before=before)
+    note = f"delete {row._meta.verbose_name} {row}"
+    row.delete()
+    publish(actor=actor, note=note)
+
+
+def _campaign(key: str) -> Campaign:
+    row = Campaign.objects.select_for_update(of=("self",)).filter(key=key).first()
+    if row is None:
+        msg = f"there is no campaign {key!r}"
+        raise errors.ContentUnknown(msg)
+    return row
+
+
+def _campaign_faults(values: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterable[Problem]:
+    yield from _unknown(values, _CAMPAIGN_FIELDS)
+    yield from faults.campaign_faults({**values, **merged})
+    if "placement" in values and not _placements(values["placement"]).exists():
+        yield Problem("placement", "there is no content placement with this key")
+
+
+def _placements(key: Any) -> Any:
+    valid = isinstance(key, str) and "\x00" not in key
+    return Placement.objects.filter(key=key if valid else "", kind=Placement.Kind.CONTENT)
+
+
+def _with_placement(values: Mapping[str, Any]) -> dict[str, Any]:
+    if "placement" not in values:
+        return dict(values)
+    return {**values, "placement": _placements(values["placement"]).get()}
+
+
+def _unknown(values: Mapping[str, Any], known: frozenset[str]) -> list[Problem]:
+    return [Problem(str(name)[:40], "is not a field") for name in values if name not in known]
+
+
+def _refuse(*found: Iterable[Problem]) -> None:
+    problems = [problem for group in found for problem in group]
+    if problems:
+        msg = "this cannot be kept"
+        raise errors.ContentInvalid(msg, details=problems)

@@ -1,0 +1,179 @@
+"""Publishing, rolling back and serving configuration."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from personalization.lib.errors import Problem, Unavailable, Unprocessable
+from personalization.lib.registries import Registry
+from personalization.ops import errors, serve, services
+from personalization.ops.models import ConfigVersion
+
+
+class Part:
+    """A config part whose table is a variable."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        self.broken = False
+
+    def export(self) -> Any:
+        return self.value
+
+    def validate(self, data: Any) -> None:
+        if data == "bad":
+            raise Unprocessable("no", details=[Problem("[0].key", "is bad"), Problem("", "is sad")])
+
+    def load(self, data: Any) -> Any:
+        if self.broken:
+            raise RuntimeError("cannot build")
+        return ("loaded", data)
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Part]]:
+    made = {"one": Part([1]), "two": Part({"b": 1, "a": 2})}
+    registry: Registry[Any] = Registry("config part")
+    for name, part in made.items():
+        registry.register(name, part)
+    monkeypatch.setattr(serve, "config_parts", registry)
+    monkeypatch.setattr(services, "config_parts", registry)
+    serve.forget()
+    yield made
+    serve.forget()
+
+
+@pytest.mark.django_db
+def test_current__nothing_published__tables_count_as_version_0(parts: dict[str, Part]) -> None:
+    snapshot = serve.current()
+    assert snapshot.version == 0
+    assert serve.part("one") == ("loaded", [1])
+
+
+@pytest.mark.django_db
+def test_publish__changed_part__new_version_served(parts: dict[str, Part]) -> None:
+    first = services.publish(actor="t")
+    parts["one"].value = [2]
+    second = services.publish(actor="t", note="why")
+    assert (first.version, second.version, second.note) == (1, 2, "why")
+    assert serve.part("one") == ("loaded", [2])
+    assert serve.current().version == 2
+
+
+@pytest.mark.django_db
+def test_publish__same_bytes__no_new_version(parts: dict[str, Part]) -> None:
+    services.publish(actor="t")
+    parts["two"].value = {"a": 2, "b": 1}
+    assert services.publish(actor="t").version == 1
+    assert ConfigVersion.objects.get().body == '{"one":[1],"two":{"a":2,"b":1}}'
+
+
+@pytest.mark.django_db
+def test_publish__faults_in_two_parts__all_named_and_nothing_published(
+    parts: dict[str, Part],
+) -> None:
+    parts["one"].value = parts["two"].value = "bad"
+    with pytest.raises(errors.ConfigInvalid) as caught:
+        services.publish(actor="t")
+    assert [d.path for d in caught.value.details] == ["one[0].key", "one", "two[0].key", "two"]
+    assert not ConfigVersion.objects.exists()
+
+
+@pytest.mark.django_db
+def test_rollback__old_version__same_bytes_as_new_version(parts: dict[str, Part]) -> None:
+    old = services.publish(actor="t")
+    parts["one"].value = [2]
+    services.publish(actor="t")
+    rolled = services.rollback(version=1, actor="t")
+    assert (rolled.version, rolled.sha256, rolled.body) == (3, old.sha256, old.body)
+    assert serve.part("one") == ("loaded", [1])
+
+
+@pytest.mark.django_db
+def test_rollback__part_that_never_rolls_back__keeps_present_state(
+    parts: dict[str, Part],
+) -> None:
+    parts["two"].never_rolls_back = True  # type: ignore[attr-defined]
+    services.publish(actor="t")
+    parts["one"].value, parts["two"].value = [2], "revoked"
+    services.publish(actor="t")
+    services.rollback(version=1, actor="t")
+    assert serve.part("one") == ("loaded", [1])
+    assert serve.part("two") == ("loaded", "revoked")
+
+
+@pytest.mark.django_db
+def test_rollback__unknown_version__refused(parts: dict[str, Part]) -> None:
+    with pytest.raises(errors.VersionUnknown):
+        services.rollback(version=7, actor="t")
+
+
+@pytest.mark.django_db
+def test_watch__version_that_does_not_build__keeps_the_old_one(parts: dict[str, Part]) -> None:
+    services.publish(actor="t")
+    serve.watch()
+    parts["one"].value = [2]
+    parts["one"].broken = True
+    services.publish(actor="t")
+    serve.watch()
+    assert serve.current().version == 1
+    parts["one"].broken = False
+    parts["one"].value = [3]
+    services.publish(actor="t")
+    serve.watch()
+    assert (serve.current().version, serve.part("one")) == (3, ("loaded", [3]))
+
+
+@pytest.mark.django_db
+def test_current__newest_does_not_build_at_start__an_older_one_serves(
+    parts: dict[str, Part], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services.publish(actor="t")
+    parts["one"].value = "poison"
+    services.publish(actor="t")
+    load = parts["one"].load
+    monkeypatch.setattr(
+        parts["one"], "load", lambda data: 1 / 0 if data == "poison" else load(data)
+    )
+    serve.forget()
+    assert serve.current().version == 1
+
+
+@pytest.mark.django_db
+def test_current__watched__asks_the_store_nothing(
+    parts: dict[str, Part], django_assert_num_queries: Any
+) -> None:
+    services.publish(actor="t")
+    serve.watch()
+    serve.look_again()
+    with django_assert_num_queries(0):
+        assert serve.current().version == 1
+
+
+@pytest.mark.django_db
+def test_current__part_younger_than_the_version__built_from_tables(
+    parts: dict[str, Part],
+) -> None:
+    services.publish(actor="t")
+    serve.config_parts.register("three", Part("new"))
+    assert serve.reload().parts["three"] == ("loaded", "new")
+
+
+def test_current__store_away__unavailable_first_then_the_old_snapshot(
+    parts: dict[str, Part], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away:
+        def order_by(self, *fields: str) -> Any:
+            raise OperationalError("away")
+
+    class Rows:
+        objects = Away()
+
+    monkeypatch.setattr(serve, "ConfigVersion", Rows)
+    with pytest.raises(Unavailable):
+        serve.current()
+    kept = serve._take(serve._from_tables())
+    serve.look_again()
+    assert serve.current() is kept

@@ -1,0 +1,83 @@
+"""Runs of long work: started once, stopped, resumed."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from personalization.lib.clock import frozen
+from personalization.ops import errors, services
+from personalization.ops.models import JobRun
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _started() -> JobRun:
+    run = services.start_run(kind="import", slot="a", params={"file": "x"})
+    assert run is not None
+    return run
+
+
+@pytest.mark.django_db
+def test_start_run__same_slot_again__none() -> None:
+    run = _started()
+    assert run.status == "running"
+    assert services.start_run(kind="import", slot="a", params={}) is None
+    assert services.start_run(kind="import", slot="b", params={}) is not None
+
+
+@pytest.mark.django_db
+def test_advance__running__keeps_progress_and_checkpoint() -> None:
+    run = _started()
+    services.advance(run.pk, done=5, total=10, checkpoint={"line": 5})
+    services.advance(run.pk, done=6)
+    run.refresh_from_db()
+    assert (run.done, run.total, run.checkpoint) == (6, 10, {"line": 5})
+
+
+@pytest.mark.django_db
+def test_advance__cancel_requested__stops_and_is_marked() -> None:
+    run = _started()
+    assert services.request_cancel(run.pk)
+    with pytest.raises(errors.Cancelled):
+        services.advance(run.pk, done=7, checkpoint={"line": 7})
+    run.refresh_from_db()
+    assert (run.status, run.checkpoint) == ("cancelled", {"line": 7})
+    assert not services.request_cancel(run.pk)
+
+
+@pytest.mark.django_db
+def test_resume__cancelled_run__starts_again_from_its_checkpoint() -> None:
+    run = _started()
+    services.advance(run.pk, done=7, checkpoint={"line": 7})
+    services.fail(run.pk, error="disk full")
+    services.resume(run.pk)
+    again = services.start_run(kind="import", slot="a", params={})
+    assert again is not None
+    assert (again.pk, again.status, again.checkpoint, again.error) == (
+        run.pk, "running", {"line": 7}, "",
+    )  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_resume__alive_or_done__refused() -> None:
+    run = _started()
+    with pytest.raises(errors.JobStateWrong):
+        services.resume(run.pk)
+    services.succeed(run.pk, result={"rows": 1})
+    with pytest.raises(errors.JobStateWrong):
+        services.resume(run.pk)
+
+
+@pytest.mark.django_db
+def test_resume__silent_for_long__goes_on() -> None:
+    with frozen(NOW):
+        run = _started()
+    with frozen(NOW + services.STALE_AFTER + timedelta(seconds=1)):
+        assert services.resume(run.pk).status == "pending"
+
+
+@pytest.mark.django_db
+def test_request_cancel__not_begun__cancelled_at_once() -> None:
+    run = JobRun.objects.create(kind="k", slot="s", created_at=NOW)
+    assert services.request_cancel(run.pk)
+    assert services.start_run(kind="k", slot="s") is None
