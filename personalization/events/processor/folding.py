@@ -1,0 +1,159 @@
+"""One micro-batch: what the processor does with the next rows, in one transaction.
+
+Watermarks are locked first, then customers in the order of ids; then facts are folded, profiles written, watermarks
+moved. A kill at any point leaves all of it or nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from personalization.consent.serve import PERSONALIZATION
+from personalization.customers import profiles
+from personalization.customers.engine import profile
+from personalization.events import epoch
+from personalization.events.engine.facts import Fact
+from personalization.events.processor import positions, reading
+from personalization.events.processor.reading import Owner, Row
+from personalization.lib.registries import projections
+
+_ATTEMPTS = 3
+_DUE = """
+INSERT INTO customers_rebuild_due (customer_id, cause, at)
+SELECT id, 'late', %s FROM unnest(%s::bigint[]) AS t (id) ON CONFLICT DO NOTHING
+"""
+# Of a state: everything of this customer below this place in the log is folded already (see rebuilding).
+FLOOR = "h"
+
+
+class _Moved(Exception):  # noqa: N818 -- not a fault: somebody merged in between
+    """An identity changed its customer between look-up and lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one micro-batch did. `full` says that at least one shard may have more."""
+
+    rows: int = 0
+    folded: int = 0
+    customers: frozenset[int] = frozenset()
+    full: bool = False
+    horizon: epoch.Horizon = epoch.Horizon(0, 0)
+
+
+def fold_next(*, owner: str, limit: int, now: datetime) -> Batch:
+    """Fold the next rows of the shards that `owner` leases ("": all) into profiles; at most `limit` a shard."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                return _fold(owner, limit, now)
+        except _Moved:
+            if attempt == _ATTEMPTS - 1:
+                raise
+    raise AssertionError
+
+
+def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
+    """Let the projections of another group fold its next rows, never past `profile`; return how many rows."""
+    with transaction.atomic():
+        held = positions.lock(group, owner=owner)
+        bound = positions.read(positions.PROFILE)
+        rows = [
+            row
+            for row in reading.after(held, horizon=epoch.horizon(), limit=limit)
+            if (row.epoch, row.xid, row.seq) <= bound[row.shard]
+        ]
+        if not rows:
+            return 0
+        owners = reading.owners({row.identity_id for row in rows if row.identity_id is not None})
+        facts = [fact for _, fact in reading.facts(rows, owners)]
+        _project(group, facts, now)
+        positions.move(group, positions.last(rows), now=now)
+    return len(rows)
+
+
+def _fold(owner: str, limit: int, now: datetime) -> Batch:
+    held = positions.lock(positions.PROFILE, owner=owner)
+    horizon = epoch.horizon()
+    rows = reading.after(held, horizon=horizon, limit=limit)
+    if not rows:
+        return Batch(horizon=horizon)
+    owners, locked = _locked_owners(rows, now)
+    folded = _fold_facts(rows, owners, locked, now) if locked else 0
+    positions.move(positions.PROFILE, positions.last(rows), now=now)
+    return Batch(
+        rows=len(rows),
+        folded=folded,
+        customers=frozenset(locked),
+        full=_is_full(rows, limit),
+        horizon=horizon,
+    )
+
+
+def _locked_owners(rows: Sequence[Row], now: datetime) -> tuple[Mapping[int, Owner], set[int]]:
+    """Lock the customers that the rows may change and return whose each identity is under the lock.
+
+    A customer without consent is not locked: one who consents in this moment is folded again anyway.
+    """
+    before = reading.owners({row.identity_id for row in rows if row.identity_id is not None})
+    wanted = {
+        before[row.identity_id].customer_id
+        for row in rows
+        if row.identity_id in before
+        and row.purposes & before[row.identity_id].in_force & PERSONALIZATION
+    }
+    if not wanted:
+        return {}, set()
+    locked = profiles.lock(wanted, now=now)
+    owners = reading.owners(
+        [identity for identity, owner in before.items() if owner.customer_id in wanted]
+    )
+    if any(owner.customer_id not in locked for owner in owners.values()):
+        raise _Moved
+    return owners, locked
+
+
+def _fold_facts(
+    rows: Sequence[Row], owners: Mapping[int, Owner], locked: Collection[int], now: datetime
+) -> int:
+    states = profiles.states(locked)
+    known = set(states)
+    by_customer: dict[int, list[Fact]] = defaultdict(list)
+    facts: list[Fact] = []
+    for row, fact in reading.facts(rows, owners):
+        if not fact.purposes & PERSONALIZATION:
+            continue
+        floor = states[fact.customer_id].get(FLOOR) if fact.customer_id in known else None
+        if floor is not None and (row.epoch, row.xid) < (floor[0], floor[1]):
+            continue
+        by_customer[fact.customer_id].append(fact)
+        facts.append(fact)
+    currency, late, changed = settings.SHOP_CURRENCY, [], []
+    for customer_id, own in by_customer.items():
+        state = states.setdefault(customer_id, {})
+        if profile.fold(state, own, currency=currency):
+            late.append(customer_id)
+        changed.append(profiles.Folded(customer_id, state))
+    profiles.write(changed, known=known, now=now)
+    if late:
+        with connection.cursor() as cursor:
+            cursor.execute(_DUE, [now, late])
+    _project(positions.PROFILE, facts, now)
+    return len(facts)
+
+
+def _project(group: str, facts: Sequence[Fact], now: datetime) -> None:
+    for _, projection in projections.items():
+        if projection.group == group:
+            projection.fold(facts, now)
+
+
+def _is_full(rows: Sequence[Row], limit: int) -> bool:
+    counts: dict[int, int] = defaultdict(int)
+    for row in rows:
+        counts[row.shard] += 1
+    return max(counts.values()) >= limit

@@ -1,0 +1,169 @@
+"""Rows of the log in commit-safe order, and the facts in them.
+
+A sequence alone would skip rows: a slow transaction commits a number lower than one already read. Rows are read
+by (epoch, xid, seq) and only below the oldest open transaction (`epoch.horizon`).
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+from django.conf import settings
+from django.db import connection
+
+from personalization.consent import serve as consent
+from personalization.events import serve
+from personalization.events.engine import flags
+from personalization.events.engine.facts import Fact, parse
+from personalization.events.epoch import Horizon
+
+_FIELDS = """
+    e.shard, e.epoch, e.xid::text::bigint, e.seq, e.identity_id, e.message_id,
+    (extract(epoch FROM e.occurred_at) * 1000000)::bigint, e.name, e.purposes, e.flags,
+    e.properties::text, e.traits::text, e.context->'device'->>'type', e.context->>'country', e.context->>'region',
+    e.context->>'locale', e.context->>'timezone', e.context->'session'->>'id'
+"""
+# One descent of the tail index a shard and partition; no sort, no scan of what was read before.
+_AFTER = f"""
+SELECT e.* FROM unnest(%(shards)s::smallint[], %(epochs)s::int[], %(xids)s::bigint[], %(seqs)s::bigint[])
+    AS w (shard, epoch, xid, seq)
+CROSS JOIN LATERAL (
+    SELECT {_FIELDS} FROM events_event e
+    WHERE e.shard = w.shard AND (e.epoch, e.xid, e.seq) > (w.epoch, w.xid::text::xid8, w.seq)
+      AND (e.epoch, e.xid) < (%(epoch)s, %(xid)s::text::xid8)
+    ORDER BY e.epoch, e.xid, e.seq
+    LIMIT %(limit)s
+) e
+"""
+_OF = f"""
+SELECT {_FIELDS} FROM events_event e
+WHERE e.identity_id = ANY(%(identities)s) AND (e.epoch, e.xid) < (%(epoch)s, %(xid)s::text::xid8)
+ORDER BY e.occurred_at
+"""  # noqa: S608 -- a constant
+_OWNERS = """
+SELECT i.id, i.customer_id, COALESCE(s.granted, 0), COALESCE(s.denied, 0)
+FROM customers_identity i LEFT JOIN consent_consentstate s ON s.customer_id = i.customer_id
+"""
+
+
+class Position(NamedTuple):
+    """A row's place in the log."""
+
+    epoch: int
+    xid: int
+    seq: int
+
+
+class Row(NamedTuple):
+    """One row of the log, as read."""
+
+    shard: int
+    epoch: int
+    xid: int
+    seq: int
+    identity_id: int | None
+    message_id: str
+    occurred_us: int
+    name: str
+    purposes: int
+    flags: int
+    properties: str
+    traits: str | None
+    device_type: str | None
+    country: str | None
+    region: str | None
+    locale: str | None
+    timezone: str | None
+    session: str | None
+
+
+class Owner(NamedTuple):
+    """Whose identity it is, and the purposes in force for that customer now."""
+
+    customer_id: int
+    in_force: int
+
+
+def after(positions: Mapping[int, Position], *, horizon: Horizon, limit: int) -> list[Row]:
+    """Return the next rows of each shard, at most `limit` a shard, in order within the shard."""
+    if not positions:
+        return []
+    params = {
+        "shards": list(positions),
+        "epochs": [position.epoch for position in positions.values()],
+        "xids": [position.xid for position in positions.values()],
+        "seqs": [position.seq for position in positions.values()],
+        "epoch": horizon.epoch,
+        "xid": horizon.xid,
+        "limit": limit,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_AFTER, params)
+        return list(map(Row._make, cursor.fetchall()))
+
+
+def all_of(identity_ids: Sequence[int], *, horizon: Horizon) -> list[Row]:
+    """Return every row of the identities below the horizon, by time."""
+    params = {"identities": list(identity_ids), "epoch": horizon.epoch, "xid": horizon.xid}
+    with connection.cursor() as cursor:
+        cursor.execute(_OF, params)
+        return list(map(Row._make, cursor.fetchall()))
+
+
+def owners(identity_ids: Collection[int]) -> dict[int, Owner]:
+    """Return the owner of each identity as of now."""
+    return _owners("WHERE i.id = ANY(%s)", identity_ids)
+
+
+def owners_of_customers(customer_ids: Collection[int]) -> dict[int, Owner]:
+    """Return the owner of each identity that the customers hold as of now."""
+    return _owners("WHERE i.customer_id = ANY(%s)", customer_ids)
+
+
+def facts(rows: Iterable[Row], owner_of: Mapping[int, Owner]) -> Iterator[tuple[Row, Fact]]:
+    """Yield what may be folded: no bots, no rows of nobody; purposes are those that hold then and now."""
+    fact_of, currency = serve.schema().fact, settings.SHOP_CURRENCY
+    for row in rows:
+        owner = owner_of.get(row.identity_id) if row.identity_id is not None else None
+        if owner is None or row.flags & flags.BOT:
+            continue
+        kind = fact_of(row.name)
+        yield (
+            row,
+            Fact(
+                row.identity_id or 0,
+                owner.customer_id,
+                row.message_id,
+                row.occurred_us,
+                row.name,
+                *parse(kind, row.name, _object(row.properties) if kind else {}, currency),
+                _object(row.traits) if row.traits else None,
+                row.device_type or "",
+                row.country or "",
+                row.region or "",
+                row.locale or "",
+                row.timezone or "",
+                row.session or "",
+                row.purposes & owner.in_force,
+                row.flags,
+            ),
+        )
+
+
+def _owners(condition: str, ids: Collection[int]) -> dict[int, Owner]:
+    in_force = consent.purposes().in_force
+    masks: dict[tuple[int, int], int] = {}
+    found: dict[int, Owner] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_OWNERS + condition, [list(ids)])
+        for identity_id, customer_id, granted, denied in cursor.fetchall():
+            said = granted, denied
+            if said not in masks:
+                masks[said] = in_force(granted, denied, gpc=False)
+            found[identity_id] = Owner(customer_id, masks[said])
+    return found
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = orjson.loads(text)
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,79 @@
+"""Profiles folded anew from a customer's whole log: after merges, new consent and late events, in bulk, in replay.
+
+What is below the horizon of the moment is folded and the state keeps that place as its floor; the live fold skips
+rows below a customer's floor. So a rebuild needs no watermark, may be killed anywhere and be done twice.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from personalization.consent.serve import PERSONALIZATION
+from personalization.customers import profiles
+from personalization.customers.engine import profile
+from personalization.events import epoch
+from personalization.events.engine.facts import Fact
+from personalization.events.processor import reading
+from personalization.events.processor.folding import FLOOR
+
+_DUE = "SELECT customer_id FROM customers_rebuild_due ORDER BY at LIMIT %s"
+_CLEAR = "DELETE FROM customers_rebuild_due WHERE customer_id = ANY(%s) RETURNING customer_id"
+
+
+def rebuild_due(*, limit: int, now: datetime) -> frozenset[int]:
+    """Fold anew the customers for whom it is due; return who they were. Safe beside other processors."""
+    with connection.cursor() as cursor:
+        cursor.execute(_DUE, [limit])
+        due = [row[0] for row in cursor.fetchall()]
+    if not due:
+        return frozenset()
+    with transaction.atomic():
+        locked = profiles.lock(due, now=now)
+        with connection.cursor() as cursor:
+            cursor.execute(_CLEAR, [list(locked)])
+            mine = [row[0] for row in cursor.fetchall()]
+        _rebuild(mine, now)
+    return frozenset(mine)
+
+
+def rebuild(customer_ids: Collection[int], *, now: datetime) -> int:
+    """Fold the customers anew, in one transaction; return how many events that took."""
+    with transaction.atomic():
+        locked = profiles.lock(customer_ids, now=now)
+        return _rebuild(sorted(locked), now)
+
+
+def rebuild_beside(customer_ids: Collection[int], *, now: datetime) -> int:
+    """Fold the customers into the next generation's table, leaving the one in use alone."""
+    with transaction.atomic():
+        return _rebuild(sorted(customer_ids), now, table=profiles.NEXT_TABLE)
+
+
+def _rebuild(customer_ids: Sequence[int], now: datetime, *, table: str = profiles.TABLE) -> int:
+    if not customer_ids:
+        return 0
+    horizon = epoch.horizon()
+    owners = reading.owners_of_customers(customer_ids)
+    rows = reading.all_of(list(owners), horizon=horizon)
+    by_customer: dict[int, list[Fact]] = defaultdict(list)
+    for _, fact in reading.facts(rows, owners):
+        if fact.purposes & PERSONALIZATION:
+            by_customer[fact.customer_id].append(fact)
+    currency = settings.SHOP_CURRENCY
+    profiles.write(_folded(customer_ids, by_customer, currency, horizon), known=None, now=now, table=table)
+    return len(rows)
+
+
+def _folded(
+    customer_ids: Iterable[int],
+    facts: dict[int, list[Fact]],
+    currency: str,
+    horizon: epoch.Horizon,
+) -> Iterable[profiles.Folded]:
+    for customer_id in customer_ids:
+        state = profile.folded(facts.get(customer_id, ()), currency=currency)
+        state[FLOOR] = list(horizon)
+        yield profiles.Folded(customer_id, state, rebuilt=True)
