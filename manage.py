@@ -6,12 +6,20 @@ import sys
 
 
 def main() -> None:
-    """Run one management command."""
+    """Run one management command, with the project's own servers up when it needs any."""
     # implicit and scikit-learn read it when NumPy loads its BLAS (DESIGN section 6, Forks).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
-    from django.core.management import execute_from_command_line  # noqa: PLC0415 -- after the environment is set
+    # After the environment is set.
+    from django.core.management import execute_from_command_line  # noqa: PLC0415
 
+    from personalization.lib.embedded import servers  # noqa: PLC0415
+
+    if servers.needed_by(sys.argv):
+        try:
+            servers.ensure()
+        except servers.EmbeddedServerError as error:
+            sys.exit(f"{error}\n`manage.py doctor` looks at everything else.")
     execute_from_command_line(sys.argv)
 
 

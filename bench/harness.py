@@ -61,22 +61,21 @@ def prepare() -> Path:
     Call it before importing anything that reads settings. Everything is removed when the process ends.
     """
     local = Path(tempfile.mkdtemp(prefix="p13n-bench-"))
+    local.chmod(0o711)  # PostgreSQL refuses root, so its user must be able to walk in
     os.environ["LOCAL_DIR"] = str(local)
     os.environ["DJANGO_SETTINGS_MODULE"] = "bench.settings"
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     os.environ["LOG_LEVEL"] = "WARNING"
     import atexit
 
-    from personalization.lib.embedded import postgres, redis_server
+    from personalization.lib.embedded import servers
 
     def clean() -> None:
-        postgres.stop(local)
-        redis_server.stop(local)
+        servers.remove(local)
         shutil.rmtree(local, ignore_errors=True)
 
     atexit.register(clean)
-    postgres.start(local)
-    redis_server.start(local)
+    servers.start(local)
     import django
 
     django.setup()

@@ -1,12 +1,29 @@
-"""The Celery application. Tasks live in each app's `tasks.py`; beat's schedule is `CELERY_BEAT_SCHEDULE`."""
+"""The Celery application. Tasks live in each app's `tasks.py`; beat's plan is in the settings."""
 
 import os
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
 
-from celery import Celery
+from typing import Any
+
+from celery import Celery, signals
+
+from personalization.lib import background
+from personalization.lib.embedded import servers
 
 app = Celery("personalization")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.celeryd_init.connect
+def _ensure_servers(**_: Any) -> None:
+    """Have the broker and the database up before the worker looks for them."""
+    servers.ensure()
+
+
+@signals.worker_ready.connect
+def _start_background(**_: Any) -> None:
+    """Start the worker's periodic jobs in its main process; the pool was forked before."""
+    background.start("worker")

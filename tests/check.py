@@ -1,6 +1,6 @@
-"""`python -m tests.check PATH ...`: every static check of the project, two at a time, one line each.
+"""`python -m tests.check PATH ...`: every static check, two at a time, one line each.
 
-None needs a database. The answer is the number of checks that failed; what failed prints its output.
+None needs a database. The exit code is the number of checks that failed.
 """
 
 import os
@@ -27,7 +27,7 @@ Step = tuple[str, Sequence[str], Mapping[str, str]]
 
 
 def steps(paths: Sequence[str], drawn: Path) -> list[Step]:
-    """Return (name, command, extra environment) of each check; `drawn` is where the schema is written."""
+    """Return (name, command, extra environment) of each check; `drawn` takes the schema."""
     manage = [sys.executable, "manage.py"]
     write_schema = ["spectacular", "--validate", "--fail-on-warn", "--file", str(drawn)]
     return [
