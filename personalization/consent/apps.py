@@ -17,4 +17,4 @@ class ConsentConfig(AppConfig):
         registries.config_parts.register("consent", config.ConsentPart())
         registries.document_parts.register("consent", selectors.document_part)
         registries.merge_hooks.register("consent", ledger.recompute_both)
-        registries.cache_epochs.register("consent", ledger.deny_epoch)
+        registries.cache_epochs.register("consent", selectors.deny_epoch)

@@ -19,3 +19,9 @@ class PurposeUnknown(errors.Unprocessable):
     """A purpose that the shop does not have."""
 
     code = "purpose_unknown"
+
+
+class PurposeInvalid(errors.Unprocessable):
+    """A purpose that cannot be written so."""
+
+    code = "purpose_invalid"

@@ -1,10 +1,9 @@
 """The state that follows from the ledger, and the deny epoch: parts of larger transactions."""
 
-from django.db import connection, transaction
+from django.db import connection
 
 from personalization.consent.engine.purposes import latest
-from personalization.consent.models import ConsentRecord, ConsentState, DenyEpoch
-from personalization.customers import documents
+from personalization.consent.models import ConsentRecord, ConsentState
 from personalization.lib import clock
 
 # Raised in one statement, so that two workers that miss Redis at once never write the same epoch.
@@ -38,9 +37,3 @@ def raise_deny_epoch() -> None:
     """Make every document in Redis untrusted until Redis holds the new epoch (`DenyEpoch`)."""
     with connection.cursor() as cursor:
         cursor.execute(_RAISE)
-    transaction.on_commit(documents.look_again)
-
-
-def deny_epoch() -> int:
-    """Return the deny epoch; documents written under an older one are not found any more."""
-    return DenyEpoch.objects.values_list("epoch", flat=True).get(pk=1)

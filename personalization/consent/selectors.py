@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from personalization.consent.models import ConsentState
+from personalization.consent.models import ConsentState, DenyEpoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +51,8 @@ def document_part(customer_ids: Sequence[int]) -> Mapping[int, list[int]]:
     states = ConsentState.objects.filter(customer__in=customer_ids)
     said = {cid: [g, d] for cid, g, d in states.values_list("customer_id", "granted", "denied")}
     return {customer_id: said.get(customer_id, [0, 0]) for customer_id in customer_ids}
+
+
+def deny_epoch() -> int:
+    """Return the epoch in force; documents written under another are not found."""
+    return DenyEpoch.objects.values_list("epoch", flat=True).get(pk=1)

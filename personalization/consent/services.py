@@ -9,6 +9,7 @@ from django.db import transaction
 
 from personalization.access.audit import audit, state
 from personalization.consent import errors, ledger
+from personalization.consent.engine.purposes import BITS
 from personalization.consent.models import ConsentRecord, Purpose
 from personalization.consent.selectors import Resolved, resolved
 from personalization.consent.serve import purposes as published
@@ -63,20 +64,30 @@ def record(
         granted, denied = ledger.recompute(who.customer_id)
         changed = (granted, denied) != (who.granted, who.denied)
         touch([who.customer_id], now=now, rebuild="consent" if changed else "")
-        if not documents.forget([who.customer_id]):
+        withdrawn = documents.forget([who.customer_id])
+        if not withdrawn:
             ledger.raise_deny_epoch()
-        transaction.on_commit(partial(_refresh, who.customer_id))
+        transaction.on_commit(partial(_refresh, who.customer_id, epoch_raised=not withdrawn))
     log.info("consent.recorded", customer=who.customer_id, granted=granted, denied=denied)
     return granted, denied
 
 
 def save_purpose(purpose: Purpose, *, actor: str) -> Purpose:
-    """Write a new or changed purpose and publish it. The bit of an existing one never changes."""
+    """Write a new or changed purpose and publish it.
+
+    A new one gets the next bit, which it keeps for ever. Raises PurposeInvalid.
+    """
     with transaction.atomic():
-        before = Purpose.objects.select_for_update().filter(pk=purpose.pk).first()
+        rows = {row.pk: row for row in Purpose.objects.select_for_update().order_by("pk")}
+        before = rows.get(purpose.pk)
         if before is not None and (before.bit, before.key) != (purpose.bit, purpose.key):
             msg = "a purpose keeps its key and its bit: stored events refer to them"
-            raise errors.PurposeUnknown(msg)
+            raise errors.PurposeInvalid(msg)
+        if before is None:
+            purpose.bit = 1 + max((row.bit for row in rows.values()), default=-1)
+        if purpose.bit >= BITS:
+            msg = f"there are {BITS} purposes at most; each event keeps one bit for each"
+            raise errors.PurposeInvalid(msg)
         purpose.save()
         audit(
             actor=actor,
@@ -117,8 +128,13 @@ def _locked(kind: int, value: str) -> Resolved:
     raise Unavailable(msg)
 
 
-def _refresh(customer_id: int) -> None:
+def _refresh(customer_id: int, *, epoch_raised: bool) -> None:
     """Write the document before the caller is answered; where that fails, make Redis untrusted."""
-    if not documents.write_now([customer_id]):
+    if epoch_raised:
+        documents.look_again()
+    written = documents.write_now([customer_id])
+    if not written and not epoch_raised:
         ledger.raise_deny_epoch()
-        log.warning("consent.deny_epoch_raised", customer=customer_id)
+        documents.look_again()
+    if not written:
+        log.warning("consent.redis_passed_over", customer=customer_id)
