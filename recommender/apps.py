@@ -17,4 +17,5 @@ class RecommenderConfig(AppConfig):
         from recommender.config import StrategiesPart  # noqa: PLC0415 -- the same
 
         registries.config_parts.register("strategies", StrategiesPart())
+        registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
         background.register("recommender.watch", seconds=1, run=live.watch, kinds={"web"})

@@ -6,8 +6,10 @@ import pytest
 from django.db import connection
 
 from personalization.access import limits
+from personalization.catalog import serve as catalogue
 from personalization.lib import redisclient
 from personalization.ops import serve as config
+from recommender import live
 
 # Made by raw SQL, so that Django's flush after a transactional test does not know them.
 _RAW_TABLES = ("events_event",)
@@ -25,7 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forget the configuration, buckets and cache of the test before."""
-    config.forget()
+    for module in (config, catalogue, live):
+        module.forget()
     limits.reset()
     redisclient.reset()
     marker = request.node.get_closest_marker("django_db")

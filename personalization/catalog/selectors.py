@@ -32,3 +32,8 @@ def products() -> QuerySet[Product]:
 def known_keys(keys: Collection[str]) -> set[str]:
     """Which of the keys name a product, deleted ones included."""
     return set(Product.objects.filter(key__in=keys).values_list("key", flat=True))
+
+
+def product_keys() -> list[str]:
+    """Keys of all products that were not deleted, in the order of their creation."""
+    return list(products().order_by("pk").values_list("key", flat=True))

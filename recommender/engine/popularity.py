@@ -26,9 +26,14 @@ from recommender.engine.base import (
 
 @dataclass(frozen=True, slots=True)
 class PopularityConfig(Config):
-    """`half_life_days`: after it an interaction counts half (30: research on Online Retail)."""
+    """How fast the past fades, and how loud one visitor may be.
+
+    `half_life_days`: after it an interaction counts half (30 was best on Online Retail).
+    `pair_cap`: what one user adds to one item at most, in weights of a view.
+    """
 
     half_life_days: float = 30.0
+    pair_cap: float = 10.0
 
 
 class Popularity(Algorithm):
@@ -48,7 +53,11 @@ class Popularity(Algorithm):
         assert isinstance(config, PopularityConfig)  # noqa: S101 -- narrows the type
         age_days = np.maximum(as_of_s - data.at_s, 0.0) / 86_400
         decayed = data.weights * np.exp2(-age_days / config.half_life_days)
-        total = np.bincount(data.items, decayed, minlength=data.n_items)
+        pair, place = np.unique(
+            data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True
+        )
+        capped = np.minimum(np.bincount(place, decayed, minlength=len(pair)), config.pair_cap)
+        total = np.bincount(pair % max(data.n_items, 1), capped, minlength=data.n_items)
         top = float(total.max(initial=0.0))
         # 2^-1000 half-lives is 0 in float: items last met in another age have no score
         order = np.argsort(-total, kind="stable")[: int(np.count_nonzero(total))].astype(np.int32)

@@ -1,0 +1,188 @@
+"""What models learn from: interactions of customers with products, as arrays straight from the log.
+
+Rows come by binary COPY of fixed width, so that a million of them are one `numpy.frombuffer`, never
+Python objects. Only events whose purposes allow personalization, of customers for whom it is in
+force now, and not of bots.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from django.db import connection, transaction
+from numpy.typing import NDArray
+
+from personalization.consent import serve as consent
+from personalization.events.engine.flags import BOT
+from personalization.lib import clock
+
+# One row of binary COPY: a field count, then length and value of each field, all big-endian.
+_ROW = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("customer_length", ">i4"),
+        ("customer", ">i8"),
+        ("item_length", ">i4"),
+        ("item", ">i8"),
+        ("kind_length", ">i4"),
+        ("kind", ">i2"),
+        ("at_length", ">i4"),
+        ("at_us", ">i8"),
+    ]
+)
+# Signature, flags and the length of an empty extension (PostgreSQL manual, COPY, binary format).
+_HEADER_BYTES = 19
+_BLOCK_ROWS = 50_000
+Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
+# Ids that no product has; more distinct ones than this are a fault of the shop's tags.
+UNKNOWN_LIMIT = 10_000
+
+# A product's key as facts read it (engine.facts): product_id, else sku, cut at 100 characters.
+_KEY = "left(coalesce(nullif({0} ->> 'product_id', ''), nullif({0} ->> 'sku', '')), 100)"
+_TOUCHES = f"""
+FROM events_event e
+JOIN events_eventschema s ON s.name = e.name
+JOIN customers_identity i ON i.id = e.identity_id
+LEFT JOIN consent_consentstate c ON c.customer_id = i.customer_id
+CROSS JOIN LATERAL (
+    SELECT {_KEY.format("e.properties")} AS item WHERE s.fact <> 'order'
+    UNION ALL
+    SELECT {_KEY.format("p")} FROM jsonb_array_elements(
+        CASE WHEN s.fact = 'order' AND jsonb_typeof(e.properties -> 'products') = 'array'
+             THEN e.properties -> 'products' ELSE '[]'::jsonb END
+    ) AS p
+) AS touched
+WHERE s.fact = ANY(%(kinds)s) AND touched.item IS NOT NULL
+  AND e.occurred_at > %(since)s AND e.occurred_at <= %(until)s
+  AND e.purposes & %(purpose)s <> 0 AND e.flags & %(bot)s = 0
+  AND coalesce(c.denied, 0) & %(purpose)s = 0
+  AND (coalesce(c.granted, 0) & %(purpose)s <> 0 OR %(by_default)s)
+"""  # noqa: S608 -- constants of this module alone
+_ROWS = f"""
+COPY (SELECT i.customer_id::int8, hashtextextended(touched.item, 0),
+             array_position(%(kinds)s, s.fact::text)::int2,
+             (extract(epoch FROM e.occurred_at) * 1000000)::int8 {_TOUCHES})
+TO STDOUT (FORMAT binary)
+"""  # noqa: S608 -- the same
+_UNKNOWN = f"""
+SELECT touched.item, count(*), min(e.occurred_at), max(e.occurred_at) {_TOUCHES}
+  AND NOT EXISTS (SELECT 1 FROM catalog_product p WHERE p.key = touched.item)
+GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
+"""  # noqa: S608 -- the same
+
+
+@dataclass(frozen=True, slots=True)
+class Touches:
+    """Interactions as parallel arrays, in no order.
+
+    `customers` int64 ids; `items` int64, PostgreSQL's `hashtextextended(key, 0)`; `kinds` int8
+    places in the `kinds` that were asked for; `at_s` float64 seconds since the epoch.
+    """
+
+    customers: NDArray[np.int64]
+    items: NDArray[np.int64]
+    kinds: NDArray[np.int8]
+    at_s: NDArray[np.float64]
+
+
+def touches(
+    *,
+    kinds: Sequence[str],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> Touches:
+    """Return the interactions of some fact kinds in (since, until], for personalization.
+
+    Parameters
+    ----------
+    since
+        Clamped to the retention: an older event does not exist for anybody.
+    progress
+        Called with the rows read so far, while the connection is busy: it may not query. What it
+        raises ends the reading.
+    """
+    sink = _Sink(progress)
+    with transaction.atomic(), connection.cursor() as cursor:
+        statement = cursor.cursor.mogrify(_ROWS, _params(kinds, since, until)).decode()
+        cursor.cursor.copy_expert(statement, sink, size=1 << 20)
+    sink.close()
+    return Touches(*(np.concatenate(parts) for parts in zip(*sink.blocks, strict=True)))
+
+
+def codes(keys: Sequence[str]) -> NDArray[np.int64]:
+    """Return the codes that `Touches.items` uses for product keys, (len(keys),)."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT hashtextextended(key, 0)"
+            " FROM unnest(%s::text[]) WITH ORDINALITY AS k(key, place) ORDER BY place",
+            [list(keys)],
+        )
+        return np.array([code for (code,) in cursor.fetchall()], np.int64)
+
+
+def unknown_items(
+    *, kinds: Sequence[str], since: datetime | None = None, until: datetime | None = None
+) -> dict[str, tuple[int, datetime, datetime]]:
+    """Return keys that no product has: (events, first, last), the 10,000 most frequent."""
+    params = _params(kinds, since, until) | {"limit": UNKNOWN_LIMIT}
+    with connection.cursor() as cursor:
+        cursor.execute(_UNKNOWN, params)
+        return {key: (events, first, last) for key, events, first, last in cursor.fetchall()}
+
+
+def _params(kinds: Sequence[str], since: datetime | None, until: datetime | None) -> dict[str, Any]:
+    now = clock.now()
+    oldest = now - timedelta(days=settings.EVENT_RETENTION_DAYS)
+    in_force = consent.purposes().in_force(0, 0, gpc=False)
+    return {
+        "kinds": list(kinds),
+        "since": max(since, oldest) if since else oldest,
+        "until": until or now,
+        "purpose": consent.PERSONALIZATION,
+        "by_default": bool(in_force & consent.PERSONALIZATION),
+        "bot": BOT,
+    }
+
+
+class _Sink:
+    """The file that COPY writes to: turns bytes into columns block by block."""
+
+    def __init__(self, progress: Callable[[int], None]) -> None:
+        self._progress = progress
+        self._rest = bytearray()
+        self._header = _HEADER_BYTES
+        self._rows = 0
+        self.blocks: list[Columns] = []
+
+    def write(self, data: bytes) -> int:
+        """Take some bytes of the stream; rows end anywhere in them."""
+        self._rest += data
+        if len(self._rest) >= _BLOCK_ROWS * _ROW.itemsize:
+            self._convert()
+        return len(data)
+
+    def close(self) -> None:
+        """Convert what is left; the trailer (a field count of -1) is shorter than a row."""
+        self._convert()
+
+    def _convert(self) -> None:
+        body = bytes(self._rest[self._header :])
+        whole = len(body) // _ROW.itemsize
+        self.blocks.append(_columns(np.frombuffer(body, _ROW, count=whole)))
+        self._rest = bytearray(body[whole * _ROW.itemsize :])
+        self._header = 0
+        self._rows += whole
+        self._progress(self._rows)
+
+
+def _columns(block: NDArray[np.void]) -> Columns:
+    return (
+        block["customer"].astype(np.int64),
+        block["item"].astype(np.int64),
+        (block["kind"] - 1).astype(np.int8),
+        block["at_us"].astype(np.float64) / 1e6,
+    )

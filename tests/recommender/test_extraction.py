@@ -1,0 +1,120 @@
+"""What models may learn from: consented, human, of known customers, in the window."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personalization.consent.models import ConsentState
+from personalization.events import extraction
+from personalization.events.engine.flags import BOT
+from tests.recommender.shop import NOW, customer, events, ordered, products, viewed
+
+KINDS = ("view", "add", "order")
+
+
+def found(**options: Any) -> list[tuple[int, str, str]]:
+    """(customer, key, kind) of what is extracted, sorted."""
+    touched = extraction.touches(kinds=KINDS, **options)
+    keys = ["mug", "cup", "pan", "7"]
+    names = dict(zip(extraction.codes(keys).tolist(), keys, strict=True))
+    return sorted(
+        (int(who), names[int(item)], KINDS[kind])
+        for who, item, kind in zip(touched.customers, touched.items, touched.kinds, strict=True)
+    )
+
+
+def test_touches__views_and_orders__one_row_a_product(shop: Path) -> None:
+    ann = customer("ann")
+    events(
+        [
+            viewed(ann, "mug", 2),
+            ordered(ann, ["cup", "pan"], 1),
+            (ann, "Product Added", {"sku": "mug", "product_id": ""}, 1),
+            (ann, "Product Viewed", {"product_id": 7}, 1),
+            (ann, "Order Completed", {"products": "none"}, 1),
+            (ann, "Product Viewed", {"name": "nameless"}, 1),
+            (ann, "Our Own Event", {"product_id": "mug"}, 1),
+            (None, "Product Viewed", {"product_id": "mug"}, 1),
+        ]
+    )
+
+    me = ann.customer_id
+    assert found() == [
+        (me, "7", "view"),
+        (me, "cup", "order"),
+        (me, "mug", "add"),
+        (me, "mug", "view"),
+        (me, "pan", "order"),
+    ]
+
+
+def test_touches__time__is_exact(shop: Path) -> None:
+    events([viewed(customer("ann"), "mug", 2.5)])
+
+    touched = extraction.touches(kinds=KINDS)
+
+    assert touched.at_s.tolist() == [(NOW - timedelta(hours=2.5)).timestamp()]
+
+
+@pytest.mark.parametrize("columns", [{"purposes": 5}, {"flags": BOT}], ids=["no consent", "bot"])
+def test_touches__event_may_not_be_used__left_out(shop: Path, columns: dict[str, int]) -> None:
+    events([viewed(customer("ann"), "mug", 2)], **columns)
+
+    assert found() == []
+
+
+def test_touches__withdrawn_since__left_out(shop: Path) -> None:
+    ann, bob = customer("ann"), customer("bob")
+    events([viewed(ann, "mug", 2), viewed(bob, "mug", 2)])
+    ConsentState.objects.create(customer=ann.customer, denied=2, updated_at=NOW)
+    ConsentState.objects.create(customer=bob.customer, granted=2, updated_at=NOW)
+
+    assert found() == [(bob.customer_id, "mug", "view")]
+
+
+def test_touches__window__half_open(shop: Path) -> None:
+    ann = customer("ann")
+    events([viewed(ann, "mug", 3), viewed(ann, "cup", 2), viewed(ann, "pan", 1)])
+
+    hour = timedelta(hours=1)
+    assert [key for _, key, _ in found(since=NOW - 3 * hour, until=NOW - 2 * hour)] == ["cup"]
+
+
+def test_touches__older_than_retention__does_not_exist(shop: Path, settings: Any) -> None:
+    settings.EVENT_RETENTION_DAYS = 10
+    events([viewed(customer("ann"), "mug", 241)])
+
+    assert found(since=NOW - timedelta(days=99)) == []
+
+
+def test_touches__merged__belongs_to_the_present_owner(shop: Path) -> None:
+    ann, device = customer("ann"), customer("device")
+    events([viewed(device, "mug", 2)])
+    device.customer = ann.customer
+    device.save(update_fields=["customer"])
+
+    assert found() == [(ann.customer_id, "mug", "view")]
+
+
+def test_touches__many_blocks__every_row_once(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "_BLOCK_ROWS", 7)
+    ann = customer("ann")
+    events([viewed(ann, "mug", hour / 10) for hour in range(100)])
+    seen: list[int] = []
+
+    touched = extraction.touches(kinds=KINDS, progress=seen.append)
+
+    assert len(touched.customers) == len(set(touched.at_s.tolist())) == 100
+    assert seen[-1] == 100
+
+
+def test_unknown_items__not_in_the_catalogue__counted(shop: Path) -> None:
+    products("mug")
+    ann = customer("ann")
+    events([viewed(ann, "mug", 1), viewed(ann, "ghost", 3), ordered(ann, ["ghost"], 1)])
+
+    assert extraction.unknown_items(kinds=KINDS) == {
+        "ghost": (2, NOW - timedelta(hours=3), NOW - timedelta(hours=1))
+    }

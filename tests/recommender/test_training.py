@@ -1,0 +1,221 @@
+"""From the log to what serves: runs, the gate, promotion, roll-back, damaged files."""
+
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from personalization.access.models import AuditEvent
+from personalization.catalog.models import UnknownItem
+from personalization.catalog.services import delete_products
+from personalization.lib.errors import Conflict, Unprocessable
+from personalization.ops import services as jobs
+from personalization.ops.errors import Cancelled
+from personalization.ops.models import JobRun
+from recommender import live, registry, services
+from recommender.engine.gate import Evidence, objection
+from recommender.models import ModelVersion
+from recommender.tasks import retrain
+from tests.recommender.shop import NOW, customer, events, two_tastes, viewed
+
+LATER = NOW + timedelta(hours=1)
+
+
+def train(slot: str, **options: object) -> list[services.Trained] | None:
+    return services.train(slot=slot, actor="test", now=NOW, **options)  # type: ignore[arg-type]
+
+
+def damage(storage: Path, sha256: str) -> None:
+    path = max((storage / sha256).glob("*.npy"), key=lambda p: p.stat().st_size)
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def test_train__two_tastes__models_beat_popularity_and_serve(shop: Path) -> None:
+    two_tastes()
+    events([viewed(customer("last"), "ghost", 1)])
+
+    trained = train("s1")
+
+    assert trained is not None
+    assert {one.model: one.status for one in trained} == {
+        "popularity": "live",
+        "item_knn": "live",
+        "bought_together": "live",
+    }
+    knn = trained[1].metrics
+    assert knn["Recall@20"] >= knn["popularity"]["Recall@20"]
+    assert knn["users"] == 80
+    assert set(live.refresh()) == {"popularity", "item_knn", "bought_together"}
+    assert list(UnknownItem.objects.values_list("key", "events")) == [("ghost", 1)]
+    run = JobRun.objects.get(kind=services.RUN_KIND)
+    assert (run.status, run.done, run.total) == ("succeeded", 4, 4)
+
+
+def test_train__same_slot_again__nothing(shop: Path) -> None:
+    two_tastes(8)
+    train("s1", models=["popularity"])
+
+    assert train("s1", models=["popularity"]) is None
+    assert ModelVersion.objects.count() == 1
+
+
+def test_retrain_task__twice__trains_once(shop: Path) -> None:
+    retrain()
+    retrain()
+
+    assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
+
+
+def test_train__empty_shop__rejected_with_a_reason_and_the_run_succeeds(shop: Path) -> None:
+    trained = train("s1")
+
+    assert trained is not None
+    assert {one.status for one in trained} == {"rejected"}
+    assert "no interactions" in trained[0].reason
+    assert live.refresh() == {}
+
+
+def test_train__unknown_model__refused_before_a_run(shop: Path) -> None:
+    with pytest.raises(Unprocessable):
+        train("s1", models=["magic"])
+
+    assert not JobRun.objects.exists()
+
+
+def test_train__cancelled__stops_and_resumes_where_it_was(shop: Path) -> None:
+    two_tastes(8)
+
+    def cancel_at_the_second(_stage: str, done: int, _total: int) -> None:
+        if done == 2:
+            jobs.request_cancel(JobRun.objects.get().pk)
+
+    with pytest.raises(Cancelled):
+        train("s1", models=["popularity", "item_knn"], report=cancel_at_the_second)
+    cancelled = JobRun.objects.get()
+    jobs.resume(cancelled.pk)
+    train("s1", models=["popularity", "item_knn"])
+
+    assert cancelled.status == "cancelled"
+    assert JobRun.objects.get().status == "succeeded"
+    assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
+
+
+def test_train__equal_data__equal_files(shop: Path) -> None:
+    two_tastes(20)
+    train("s1", models=["item_knn"])
+    train("s2", models=["item_knn"])
+
+    hashes = ModelVersion.objects.values_list("manifest_sha256", flat=True)
+    assert len(set(hashes)) == 1
+
+
+def test_promote__damaged_files__refused_and_the_previous_serves(shop: Path) -> None:
+    two_tastes(20)
+    train("s1", models=["item_knn"])
+    first = live.refresh()["item_knn"]
+    events([viewed(customer("new"), "a1", 1)])
+    version = registry.register(
+        name="item_knn",
+        arrays=first.model.to_arrays(),
+        item_keys=first.keys,
+        facts={"interactions": 300, "items": 20},
+        metrics={},
+        run_id=None,
+        now=LATER,
+    )
+    damage(shop, version.manifest_sha256)
+
+    with pytest.raises(Unprocessable, match="cut short"):
+        registry.promote(version.pk, actor="test", now=LATER)
+
+    assert live.refresh()["item_knn"] is first
+
+
+def test_live__pointer_moves_to_damaged_files__previous_serves(
+    shop: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A node whose storage lost bytes after the promotion keeps what it has in memory."""
+    two_tastes(20)
+    train("s1", models=["item_knn"])
+    first = live.refresh()["item_knn"]
+    ModelVersion.objects.update(status="retired")
+    broken = ModelVersion.objects.get()
+    broken.pk, broken.number, broken.manifest_sha256, broken.status = None, 2, "0" * 64, "live"
+    broken.save()
+
+    assert live.refresh()["item_knn"] is first
+    assert live.refresh()["item_knn"] is first
+
+
+def test_rollback__after_two__the_first_serves_again(shop: Path) -> None:
+    two_tastes(20)
+    train("s1", models=["popularity"])
+    services.train(slot="s2", actor="test", now=LATER, models=["popularity"])
+
+    back = registry.rollback("popularity", actor="ann", now=LATER + timedelta(hours=1))
+
+    assert (back.number, live.refresh()["popularity"].number) == (1, 1)
+    assert AuditEvent.objects.filter(action="promote", actor="ann").count() == 1
+    assert ModelVersion.objects.filter(algorithm="popularity", status="live").count() == 1
+
+
+def test_rollback__nothing_before__conflict(shop: Path) -> None:
+    with pytest.raises(Conflict):
+        registry.rollback("popularity", actor="ann", now=NOW)
+
+
+GOOD = {"NDCG@20": 0.3, "users": 100, "popularity": {"NDCG@20": 0.2}}
+
+
+@pytest.mark.parametrize(
+    ("candidate", "before", "words"),
+    [
+        (Evidence(100, 10, GOOD), None, ""),
+        (Evidence(0, 0, {}), None, "no interactions"),
+        (Evidence(100, 10, GOOD), Evidence(201, 10, GOOD), "is an import broken"),
+        (Evidence(100, 10, GOOD), Evidence(100, 21, GOOD), "is an import broken"),
+        (Evidence(100, 10, GOOD | {"NDCG@20": 0.2}), None, "does not beat popularity"),
+        (Evidence(100, 10, GOOD), Evidence(100, 10, GOOD | {"NDCG@20": 0.5}), "fell from"),
+        (Evidence(100, 10, GOOD), Evidence(100, 10, GOOD | {"NDCG@20": 0.4}), ""),
+        (Evidence(100, 10, GOOD | {"NDCG@20": 0.1, "users": 29}), None, ""),
+    ],
+)
+def test_gate(candidate: Evidence, before: Evidence | None, words: str) -> None:
+    found = objection(candidate, before, is_popularity=False)
+
+    assert words in found if words else found == ""
+
+
+def test_gate__data_halved__live_model_stays(shop: Path) -> None:
+    two_tastes(20)
+    train("s1", models=["popularity"])
+    delete_products([f"a{n}" for n in range(10)] + ["b1"], actor="test", now=NOW)
+
+    trained = train("s2", models=["popularity"])
+
+    assert trained is not None
+    assert trained[0].status == "rejected"
+    assert live.refresh()["popularity"].number == 1
+
+
+def test_train_command__strategy__trains_its_ladder_and_prints_a_table(
+    shop: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    two_tastes(20)
+
+    call_command("train", strategy="similar", stdout=StringIO())
+
+    printed = capsys.readouterr().out
+    assert "item_knn" in printed
+    assert "NDCG@20" in printed
+    assert set(ModelVersion.objects.values_list("algorithm", flat=True)) == {
+        "popularity",
+        "item_knn",
+    }
+
+
+def test_train_command__unknown_strategy__says_which_exist(shop: Path) -> None:
+    with pytest.raises(CommandError, match="for-you"):
+        call_command("train", strategy="magic")
