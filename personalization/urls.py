@@ -4,12 +4,15 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from personalization.access.urls import root as access_root
+from personalization.consent import urls as consent
+from personalization.decisions import urls as decisions
 from personalization.events import urls as events
 from personalization.monitoring.urls import root as monitoring_root
 
 Addresses = list[URLPattern | URLResolver]
 
-wire: Addresses = [*events.wire]
+wire: Addresses = [*events.wire, *consent.wire, *decisions.wire]
 api: Addresses = [
     path(
         "schema/",
@@ -27,7 +30,9 @@ api: Addresses = [
 
 urlpatterns: Addresses = [
     *monitoring_root,
+    *access_root,
     path("admin/", admin.site.urls),
     path("v1/", include(wire)),
     path("api/", include(api)),
+    path("ofrep/v1/", include(decisions.ofrep)),
 ]

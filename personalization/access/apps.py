@@ -1,6 +1,7 @@
 """Registrations of the access app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class AccessConfig(AppConfig):
@@ -10,8 +11,10 @@ class AccessConfig(AppConfig):
     label = "access"
 
     def ready(self) -> None:
-        """Hand the keys to the published configuration."""
-        from personalization.access.config import AccessPart  # noqa: PLC0415 -- needs loaded models
+        """Hand the keys to the published configuration; give role groups their permissions."""
+        from personalization.access import staff  # noqa: PLC0415 -- needs loaded models
+        from personalization.access.config import AccessPart  # noqa: PLC0415 -- as above
         from personalization.lib.registries import config_parts  # noqa: PLC0415 -- as above
 
         config_parts.register("access", AccessPart())
+        post_migrate.connect(staff.sync_permissions, dispatch_uid="access.roles")

@@ -1,5 +1,6 @@
-"""API keys and the audit trail."""
+"""API keys, log-in links, answered writes, and the audit trail."""
 
+from django.conf import settings
 from django.db import models
 
 
@@ -62,3 +63,47 @@ class AuditEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.action} {self.object_type} {self.object_id}"
+
+
+class OneTimeLogin(models.Model):
+    """One log-in link for one member of staff. The token itself is never stored.
+
+    Works once and for half an hour; the row stays as a trace of who was let in when.
+    """
+
+    sha256 = models.CharField(max_length=64)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # also the look-up of the one who follows the link
+            models.UniqueConstraint(fields=["sha256"], name="access_onetimelogin_sha256_uniq")
+        ]
+
+    def __str__(self) -> str:
+        return f"log-in link {self.pk}"
+
+
+class IdempotentWrite(models.Model):
+    """One write of `/api` that came with an Idempotency-Key, and what was answered.
+
+    Written in the transaction of the write; forgotten after a day (`idempotency.KEPT`).
+    """
+
+    actor = models.CharField(max_length=150)
+    key = models.CharField(max_length=200)
+    # SHA-256 of method, path and body: the same key with another request is a mistake.
+    digest = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    body = models.TextField(blank=True, default="")
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["actor", "key"], name="access_idempotentwrite_key_uniq")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.key}"

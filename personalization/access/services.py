@@ -1,7 +1,7 @@
 """Writes of the access room: keys are created, and revoked."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -39,9 +39,9 @@ def create_key(
     """
     scopes, origins = sorted(set(scopes)), sorted(set(origins))
     now = clock.now()
-    problems = _problems(name=name, kind=kind, scopes=scopes, origins=origins)
-    if expires_at is not None and expires_at <= now:
-        problems.append(Problem("expires_at", "lies in the past"))
+    problems = key_problems(
+        name=name, kind=kind, scopes=scopes, origins=origins, expires_at=expires_at
+    )
     if problems:
         msg = "the key cannot be created"
         raise Unprocessable(msg, details=problems)
@@ -84,7 +84,15 @@ def revoke_key(*, key_id: int, actor: str) -> ApiKey:
     return row
 
 
-def _problems(*, name: str, kind: str, scopes: list[str], origins: list[str]) -> list[Problem]:
+def key_problems(
+    *,
+    name: str,
+    kind: str,
+    scopes: Collection[str],
+    origins: Collection[str],
+    expires_at: datetime | None,
+) -> list[Problem]:
+    """Return what is wrong with a key that is about to be made; a form asks before it saves."""
     problems = []
     if not name.strip() or len(name) > 100:  # noqa: PLR2004 -- the column's length
         problems.append(Problem("name", "needs 1 to 100 characters"))
@@ -103,4 +111,6 @@ def _problems(*, name: str, kind: str, scopes: list[str], origins: list[str]) ->
     ]
     if kind == keys.SECRET and origins:
         problems.append(Problem("origins", "a secret key is never used in a browser"))
+    if expires_at is not None and expires_at <= clock.now():
+        problems.append(Problem("expires_at", "lies in the past"))
     return problems

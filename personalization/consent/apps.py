@@ -11,10 +11,16 @@ class ConsentConfig(AppConfig):
 
     def ready(self) -> None:
         """Hand purposes to the configuration, and consent to documents and merges."""
-        from personalization.consent import config, ledger, selectors  # noqa: PLC0415 -- models
+        from personalization.consent import config, ledger, panels, selectors  # noqa: PLC0415 -- models
         from personalization.lib import registries  # noqa: PLC0415 -- as above
 
         registries.config_parts.register("consent", config.ConsentPart())
         registries.document_parts.register("consent", selectors.document_part)
         registries.merge_hooks.register("consent", ledger.recompute_both)
         registries.cache_epochs.register("consent", selectors.deny_epoch)
+        registries.customer_panels.register(
+            "consent",
+            registries.Panel(
+                "Consent", "studio/customer_consent.html", panels.customer_consent, order=10
+            ),
+        )

@@ -48,7 +48,7 @@ _RESPONSES: dict[str, Any] = {
     "429": _refusal("Too many requests; see Retry-After."),
     "503": _refusal("The store is away; see Retry-After."),
 }
-_SECURITY = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
 
 
 def _query(name: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from personalization.customers.models import Identity
 from personalization.customers.services import create_identities, log_in
 from personalization.lib import clock
 from personalization.lib.errors import Malformed
-from personalization.lib.http import json_response, read_json, wire_view
+from personalization.lib.http import json_response, read_json, refuse_unknown, wire_view
 
 # Ids, a token and fifteen purposes fit many times.
 _MAX_BYTES = 32 * 1024
@@ -32,11 +32,8 @@ def consent(request: HttpRequest) -> HttpResponse:
 
 
 def _get(request: HttpRequest) -> HttpResponse:
-    unknown = sorted(request.GET.keys() - _QUERY)
     caller = _admit(request, request.GET.get("writeKey", ""))
-    if unknown:
-        msg = f"unknown query parameter {unknown[0][:40]!r}"
-        raise Malformed(msg)
+    refuse_unknown(request.GET, _QUERY)
     ids = wire.parse_ids({name: request.GET.get(name) for name in _QUERY})
     subject = _subject(caller, ids)
     found = resolved([subject]).get(subject)

@@ -1,7 +1,7 @@
 """The HTTP border: JSON in and out, one error shape, and the only place that chooses a status code."""
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -120,6 +120,14 @@ def read_body(request: HttpRequest, *, max_bytes: int) -> bytes:
         msg = f"Content-Encoding {encoding[:20]!r} is not supported; use gzip or none"
         raise errors.Malformed(msg)
     return _gunzip(body, max_bytes)
+
+
+def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
+    """Raise Malformed naming every query parameter that is not among `known`."""
+    problems = [Problem(name[:60], "is not a parameter of this address") for name in sorted(given) if name not in known]
+    if problems:
+        msg = f"unknown query parameters; known are {', '.join(sorted(known))}"
+        raise errors.Malformed(msg, details=problems)
 
 
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 -- JSON border

@@ -1,0 +1,134 @@
+"""The base of every admin page that writes: an audit row, and a publication, with each change."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+
+from personalization.access.audit import audit, state
+from personalization.lib.admin import EmptyState, EstimatedCountPaginator
+from personalization.lib.errors import AppError
+from personalization.ops.services import publish
+
+
+class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg] -- not generic at run time
+    """Write the trail for additions, changes and deletions, many-to-many rows included.
+
+    A page whose writes go through services that audit and publish themselves overrides
+    `save_model` and sets `audits = False`.
+
+    `publishes`
+        The model is part of the published configuration.
+    `untold`
+        Names of columns that the trail must not hold.
+    """
+
+    paginator = EstimatedCountPaginator
+    show_full_result_count = False
+    empty_state: EmptyState | None = None
+    audits = True
+    publishes = False
+    untold: frozenset[str] = frozenset()
+
+    def save_model(self, request: HttpRequest, obj: Model, form: ModelForm, change: bool) -> None:  # type: ignore[type-arg] # noqa: FBT001 -- Django's signature
+        """Remember what the row was, then save it."""
+        if self.audits and change:
+            old = self.model._default_manager.get(pk=obj.pk)
+            request._audited_before = self._state(old)  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def save_related(
+        self,
+        request: HttpRequest,
+        form: ModelForm,
+        formsets: Any,
+        change: bool,  # type: ignore[type-arg] # noqa: FBT001 -- Django's signature
+    ) -> None:
+        """Save inlines and many-to-many rows, then write the trail and publish."""
+        super().save_related(request, form, formsets, change)
+        if not self.audits:
+            return
+        before = getattr(request, "_audited_before", None) if change else None
+        action = "update" if change else "create"
+        self._told(request, action, form.instance, before, self._state(form.instance))
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete one row, in one transaction with its trail."""
+        with transaction.atomic():
+            before, label = self._state(obj), type(obj)(pk=obj.pk)
+            super().delete_model(request, obj)
+            obj.pk = label.pk
+            self._told(request, "delete", obj, before, None)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Delete row by row, each with its trail, in one transaction."""
+        with transaction.atomic():
+            for obj in queryset:
+                self.delete_model(request, obj)
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show or save the form; what a service refuses becomes a message, and nothing is saved."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except AppError as error:
+            self._refused(request, error)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Ask or delete; what a service refuses becomes a message, and nothing is deleted."""
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except AppError as error:
+            self._refused(request, error)
+            return HttpResponseRedirect(request.get_full_path())
+
+    def _state(self, obj: Model) -> dict[str, Any]:
+        told = state(obj, without=self.untold)
+        for field in obj._meta.many_to_many:
+            told[field.name] = sorted(field.value_from_object(obj), key=lambda row: row.pk)
+            told[field.name] = [row.pk for row in told[field.name]]
+        return told
+
+    def _told(self, request: HttpRequest, action: str, obj: Model, before: Any, after: Any) -> None:
+        actor = request.user.get_username()
+        if before != after:
+            audit(actor=actor, action=action, obj=obj, before=before, after=after)
+        if self.publishes:
+            publish(actor=actor, note=f"{action} {obj._meta.verbose_name} {obj}"[:200])
+
+    def _refused(self, request: HttpRequest, error: AppError) -> None:
+        faults = "; ".join(f"{fault.path}: {fault.problem}" for fault in error.details)
+        words = f"Not saved: {error.message}{f' ({faults})' if faults else ''}"
+        self.message_user(request, words, messages.ERROR)
+
+
+def each_row(
+    model_admin: admin.ModelAdmin,  # type: ignore[type-arg] -- not generic at run time
+    request: HttpRequest,
+    rows: Sequence[Model] | QuerySet[Any],
+    write: Any,
+    done: str,
+) -> None:
+    """Call `write(row)` for each selected row, go on after refusals, and report both counts."""
+    written = 0
+    for row in rows:
+        try:
+            write(row)
+        except AppError as error:
+            model_admin.message_user(request, f"{row}: {error.message}", messages.ERROR)
+        else:
+            written += 1
+    if written:
+        model_admin.message_user(request, f"{written} {done}.", messages.SUCCESS)
