@@ -51,3 +51,9 @@ def to_minor(amount: object, currency: str) -> int | None:
     if not minor.is_finite() or abs(minor) > MAX_MINOR:
         return None
     return int(minor)
+
+
+def text(minor: int, currency: str) -> str:
+    """Return an amount for people: `text(129900, "EUR")` is "1,299.00 EUR"."""
+    places = digits(currency)
+    return f"{Decimal(minor).scaleb(-places):,.{places}f} {currency}"

@@ -1,19 +1,21 @@
-"""Chromium against the real server: each page is watched for CSP violations, console errors and axe faults."""
+"""Chromium against the real server: each page is watched for CSP, console and axe faults."""
 
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.storage import staticfiles_storage
 from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
 from django.test import Client
+from django.test.testcases import LiveServerThread
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
-from pytest_django.live_server_helper import LiveServer
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = Path(os.environ.get("SCREENSHOT_DIR", "")) if os.environ.get("SCREENSHOT_DIR") else None
@@ -40,15 +42,42 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _collected(django_db_setup: None, django_db_blocker: Any) -> None:
+@pytest.fixture(scope="session")
+def _collected(django_db_setup: None) -> None:
     """Serve hashed and compressed static files, as in production."""
-    from django.conf import settings
-    from django.contrib.staticfiles.storage import staticfiles_storage
-
     call_command("collectstatic", verbosity=0, interactive=False)
     staticfiles_storage.hashed_files = staticfiles_storage.load_manifest()[0]
-    assert Path(settings.STATIC_ROOT).exists()
+
+
+@dataclass(frozen=True)
+class Server:
+    """The whole project behind a real socket, with its own static files (WhiteNoise)."""
+
+    url: str
+
+
+class _Server(LiveServerThread):
+    """Django's own would put a handler before the project that serves no hashed names."""
+
+    def run(self) -> None:
+        """Serve until terminated."""
+        self.httpd = self._create_server()
+        self.port = self.httpd.server_address[1]
+        self.httpd.set_app(get_wsgi_application())
+        self.is_ready.set()
+        self.httpd.serve_forever()
+        connections.close_all()
+
+
+@pytest.fixture
+def server(_collected: None, transactional_db: None) -> Iterator[Server]:
+    """Return the running server."""
+    thread = _Server("127.0.0.1", static_handler=None)
+    thread.daemon = True
+    thread.start()
+    thread.is_ready.wait()
+    yield Server(f"http://127.0.0.1:{thread.port}")
+    thread.terminate()
 
 
 @dataclass
@@ -118,13 +147,13 @@ def watch(context: BrowserContext) -> Watch:
 
 
 @pytest.fixture
-def staff_cookie(live_server: LiveServer) -> dict[str, str]:
+def staff_cookie(server: Server) -> dict[str, str]:
     """Return the session cookie of an administrator."""
     user = get_user_model().objects.create_superuser("mara", "mara@example.org", None)
     client = Client()
     client.force_login(user)
     cookie = client.cookies["sessionid"]
-    return {"name": "sessionid", "value": cookie.value, "url": live_server.url}
+    return {"name": "sessionid", "value": cookie.value, "url": server.url}
 
 
 @pytest.fixture(params=[(theme, size) for theme in THEMES for size in WIDTHS], ids="-".join)
