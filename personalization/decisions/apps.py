@@ -1,6 +1,11 @@
 """Registrations of the decisions app."""
 
+import atexit
+
 from django.apps import AppConfig
+
+from personalization.lib import background
+from personalization.lib.registries import Panel, customer_panels
 
 
 class DecisionsConfig(AppConfig):
@@ -8,3 +13,14 @@ class DecisionsConfig(AppConfig):
 
     name = "personalization.decisions"
     label = "decisions"
+
+    def ready(self) -> None:
+        """Write the decision log in the background of web workers, and what waits at exit."""
+        from personalization.decisions import panels, record  # noqa: PLC0415 -- needs loaded models
+
+        background.register("decisions.log", seconds=0.5, run=record.flush, kinds={"web"})
+        atexit.register(record.flush_at_exit)
+        customer_panels.register(
+            "decisions",
+            Panel("Decided", "studio/customer_decisions.html", panels.customer_decisions, order=15),
+        )

@@ -4,9 +4,11 @@ from django.db import models
 
 
 class Decision(models.Model):
-    """One logged decision: read inputs only, at most 600 bytes, for explain by replay. Partitioned by day.
+    """One logged decision: read inputs only, at most 600 bytes. Partitioned by day.
 
-    Written in batches off the hot path; dropped after DECISION_LOG_RETENTION_DAYS. A kill loses at most the last second.
+    Written in batches off the hot path (`record`); dropped after DECISION_LOG_RETENTION_DAYS. A
+    kill loses at most the last second. The id is a UUID version 7, whose time is `at`, so that it
+    tells its day.
     """
 
     pk = models.CompositePrimaryKey("day", "id")
@@ -15,7 +17,7 @@ class Decision(models.Model):
     at = models.DateTimeField()
     customer_id = models.BigIntegerField(null=True)
     config_version = models.BigIntegerField()
-    # {"placements": {key: {...}}, "recent": [...], "models": {...}, "degraded": [...]}
+    # What `record.body_of` writes.
     body = models.JSONField()
 
     class Meta:

@@ -1,0 +1,145 @@
+"""The decision log: rows wait in memory and are written about once a second, off the hot path.
+
+A kill loses what waits, at most the last second. When the store is away rows wait on, up to a
+bound; what does not fit is counted as lost.
+"""
+
+import threading
+from collections import deque
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from psycopg2.extras import execute_values
+
+from personalization.decisions.engine.ids import sampled
+from personalization.decisions.serve import Decision
+from personalization.lib.metrics import DECISION_LOG_LOST
+
+# A minute at 500 decisions a second; about 60 MB.
+_WAITING_MOST = 30_000
+_BATCH = 1000
+MAX_BODY_BYTES = 600
+_INSERT = """
+INSERT INTO decisions_decision (day, id, at, customer_id, config_version, body) VALUES %s
+ON CONFLICT DO NOTHING
+"""
+# What is left out first when a body is too large.
+_LEAVE_OUT = ("recent", "cart", "degraded", "models", "placements")
+
+Row = tuple[date, str, datetime, int | None, int, str]
+
+
+class _Waiting:
+    """Decisions that are not written yet."""
+
+    def __init__(self) -> None:
+        self.rows: deque[Decision] = deque()
+        self.lock = threading.Lock()
+
+
+_waiting = _Waiting()
+
+
+def keep(decision: Decision) -> None:
+    """Have `decision` written soon, if it is of the logged share or explained."""
+    if not decision.ask.explain and not sampled(decision.id, settings.DECISION_LOG_SHARE):
+        return
+    if len(_waiting.rows) >= _WAITING_MOST:
+        DECISION_LOG_LOST.inc()
+        return
+    _waiting.rows.append(decision)
+
+
+def flush() -> None:
+    """Write what waits. When the store refuses, rows wait on; raises what it said."""
+    with _waiting.lock:
+        while _waiting.rows:
+            batch = [_waiting.rows.popleft() for _ in range(min(_BATCH, len(_waiting.rows)))]
+            try:
+                _insert([_row(decision) for decision in batch])
+            except (DatabaseError, InterfaceError):
+                room = _WAITING_MOST - len(_waiting.rows)
+                DECISION_LOG_LOST.inc(max(0, len(batch) - room))
+                _waiting.rows.extendleft(reversed(batch[:room]))
+                raise
+
+
+def flush_at_exit() -> None:
+    """Write what waits, or count it as lost: the process ends."""
+    try:
+        flush()
+    except (DatabaseError, InterfaceError):
+        DECISION_LOG_LOST.inc(len(_waiting.rows))
+        _waiting.rows.clear()
+
+
+def body_of(decision: Decision) -> bytes:
+    """Return the logged inputs of a decision as JSON, at most MAX_BODY_BYTES long."""
+    ask, who = decision.ask, decision.visitor
+    body: dict[str, Any] = {
+        "mask": who.mask,
+        "source": who.source,
+        "reason": who.reason,
+        "models": decision.models,
+        "degraded": list(decision.degraded),
+        "placements": {key: _placement(shown) for key, shown in decision.placements.items()},
+        "cart": list(ask.cart),
+        "recent": [[kind, item, int(at_s)] for kind, item, at_s in decision.actions],
+    }
+    items = {wanted.key: wanted.item for wanted in ask.placements if wanted.item}
+    if items:
+        body["items"] = items
+    dumped = orjson.dumps(body)
+    for name in _LEAVE_OUT:
+        while len(dumped) > MAX_BODY_BYTES and body.get(name):
+            body["cut"] = True
+            body[name] = _less(body[name])
+            dumped = orjson.dumps(body)
+    if len(dumped) > MAX_BODY_BYTES:
+        dumped = orjson.dumps({"mask": who.mask, "source": who.source, "cut": True})
+    return dumped
+
+
+def _placement(shown: dict[str, Any]) -> str:
+    """Return in a word what was decided: campaign, strategy, default or the error's code."""
+    if "error" in shown:
+        return f"error:{shown['error']['code']}"
+    return str(shown.get("strategy") or shown.get("campaign") or "default")
+
+
+def _less(value: Any) -> Any:
+    """Return half of a list or object, the front: recent actions come newest first."""
+    half = len(value) // 2
+    if isinstance(value, dict):
+        return dict(list(value.items())[:half])
+    return value[:half]
+
+
+def _row(decision: Decision) -> Row:
+    return (
+        decision.at.astimezone(UTC).date(),
+        str(decision.id),
+        decision.at,
+        decision.visitor.customer_id,
+        decision.snapshot.version,
+        body_of(decision).decode(),
+    )
+
+
+def _insert(rows: list[Row]) -> None:
+    with connection.cursor() as cursor:
+        execute_values(cursor.cursor, _INSERT, rows, page_size=_BATCH)
+
+
+def waiting() -> list[UUID]:
+    """Ids of the decisions that are not written yet."""
+    return [decision.id for decision in list(_waiting.rows)]
+
+
+def forget() -> None:
+    """Drop what waits. For tests."""
+    _waiting.rows.clear()

@@ -1,0 +1,285 @@
+"""The decision pipeline: from memory and one profile read to an answer, with reasons.
+
+No query of its own, no write, nothing raised for lack of personalization: what fails or comes too
+late gives its fallback and is named in `degraded`.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from personalization.access.serve import Caller
+from personalization.consent.serve import purposes
+from personalization.content import serve as content
+from personalization.decisions import errors, shelves
+from personalization.decisions.engine.ids import decision_id
+from personalization.decisions.engine.recent import Action, merged
+from personalization.decisions.visitors import Visitor, visitor
+from personalization.decisions.wire import Ask, Wanted
+from personalization.events.serve import schema
+from personalization.lib import tokens
+from personalization.lib.http import error_body
+from personalization.lib.metrics import DECISION_SECONDS, DECISIONS
+from personalization.ops import serve as config
+from recommender.serve import strategies
+
+_STAGES = {
+    stage: DECISION_SECONDS.labels(stage) for stage in ("total", "profile", "content", "recommend")
+}
+_ANSWERS = {late: DECISIONS.labels("yes" if late else "no") for late in (False, True)}
+# The placement that tokens of GET /v1/recommendations name: that call has none.
+DIRECT = "recommendations"
+
+
+@dataclass(slots=True)
+class Decision:
+    """One decision while it is made, and afterwards what the log needs of it."""
+
+    id: UUID
+    at: datetime
+    ask: Ask
+    visitor: Visitor
+    snapshot: config.Snapshot
+    started_s: float
+    actions: list[Action] = field(default_factory=list)
+    models: dict[str, int] = field(default_factory=dict)
+    degraded: dict[str, None] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+    placements: dict[str, Any] = field(default_factory=dict)
+    flags: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def late(self) -> bool:
+        """Whether the budget is spent."""
+        spent_ms = (time.perf_counter() - self.started_s) * 1000
+        return bool(spent_ms >= settings.DECISION_BUDGET_MS)
+
+
+def decide(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Decision:
+    """Return the decision on every placement and flag of `ask`."""
+    decision = _opened(ask, caller, gpc=gpc, now=now)
+    known = content.placements(decision.snapshot)
+    for wanted in ask.placements:
+        placement = known.get(wanted.key)
+        if placement is None or not placement.active:
+            words = "is not active" if placement else "does not exist"
+            error = errors.PlacementUnknown(f"placement {wanted.key!r} {words}")
+            decision.placements[wanted.key] = error_body(error)
+        elif placement.kind == content.CONTENT:
+            decision.placements[wanted.key] = _content(decision, placement)
+        else:
+            decision.placements[wanted.key] = _shelf(decision, wanted, placement)
+    for key in ask.flags:
+        decision.flags[key] = error_body(errors.FlagUnknown(f"flag {key!r} does not exist"))
+    return _closed(decision)
+
+
+def recommend(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Decision:
+    """Return the decision on one strategy, which `ask` names as its only placement.
+
+    Raises
+    ------
+    StrategyUnknown
+        Nothing is published under that key.
+    """
+    wanted = ask.placements[0]
+    spec = strategies().get(wanted.key)
+    if spec is None or not spec.active:
+        msg = f"strategy {wanted.key!r} does not exist or is not active"
+        raise errors.StrategyUnknown(msg)
+    decision = _opened(ask, caller, gpc=gpc, now=now)
+    placement = content.LivePlacement(
+        key=DIRECT,
+        kind=content.RECOMMENDATIONS,
+        strategy=wanted.key,
+        count=12,
+        default_content={},
+        active=True,
+        campaigns=(),
+    )
+    decision.placements[DIRECT] = _shelf(decision, wanted, placement)
+    return _closed(decision)
+
+
+def answer(decision: Decision) -> dict[str, Any]:
+    """Return the body of `POST /v1/decide`."""
+    body = _frame(decision) | {"placements": decision.placements, "flags": decision.flags}
+    return body | {"degraded": list(decision.degraded)}
+
+
+def direct_answer(decision: Decision) -> dict[str, Any]:
+    """Return the body of `GET /v1/recommendations/{strategy}`."""
+    shelf = decision.placements[DIRECT]
+    return _frame(decision) | shelf | {"degraded": list(decision.degraded)}
+
+
+def _frame(decision: Decision) -> dict[str, Any]:
+    frame: dict[str, Any] = {
+        "decisionId": str(decision.id),
+        "configVersion": decision.snapshot.version,
+        "modelVersions": decision.models,
+    }
+    if decision.ask.explain:
+        frame["explain"] = _explained(decision)
+    return frame
+
+
+def _opened(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Decision:
+    """Read the configuration and the visitor, and join what the page and the profile know."""
+    started_s = time.perf_counter()
+    snapshot = config.current()
+    who = visitor(ask, caller, gpc=gpc, now=now)
+    decision = Decision(
+        id=decision_id(int(now.timestamp() * 1000), os.urandom(10)),
+        at=now,
+        ask=ask,
+        visitor=who,
+        snapshot=snapshot,
+        started_s=started_s,
+    )
+    if who.source == "unavailable":
+        decision.degraded["profile:unavailable"] = None
+    if who.personal:
+        decision.actions = merged(_page_actions(ask, now), who.profile.get("recent", ()))
+    _measure(decision, "profile", started_s)
+    return decision
+
+
+def _closed(decision: Decision) -> Decision:
+    _measure(decision, "total", decision.started_s)
+    for stage, seconds in decision.stages.items():
+        _STAGES[stage].observe(seconds)
+    _ANSWERS[bool(decision.degraded)].inc()
+    return decision
+
+
+def _measure(decision: Decision, stage: str, since_s: float) -> None:
+    spent_s = time.perf_counter() - since_s
+    decision.stages[stage] = decision.stages.get(stage, 0.0) + spent_s
+
+
+def _page_actions(ask: Ask, now: datetime) -> list[Action]:
+    """Return `context.recent` as actions, newest first; a time ahead of ours counts as now."""
+    if not ask.recent:
+        return []
+    now_s, fact_of = now.timestamp(), schema().fact
+    actions = [
+        (fact_of(one.event), one.item, now_s if one.at_s is None else min(one.at_s, now_s))
+        for one in ask.recent
+    ]
+    actions.sort(key=lambda action: -action[2])
+    return actions
+
+
+def _content(decision: Decision, placement: content.LivePlacement) -> dict[str, Any]:
+    """Return the block of the best live campaign, or the default content."""
+    since_s = time.perf_counter()
+    now_s = decision.at.timestamp()
+    won = content.winner(placement, now_s)
+    body: dict[str, Any] = {
+        "campaign": won.key if won else None,
+        "block": won.block if won else None,
+        "content": dict(won.content if won else placement.default_content),
+        "items": [],
+        "reason": "campaign" if won else "default",
+    }
+    _sign(decision, body, tokens.Claims(decision.id, placement.key, arm=won.key if won else ""))
+    if decision.ask.explain:
+        body["explain"] = {"candidates": content.candidates(placement, now_s)}
+    _measure(decision, "content", since_s)
+    return body
+
+
+def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement) -> dict[str, Any]:
+    """Return recommendations, personal where the visitor allows it."""
+    since_s = time.perf_counter()
+    who, now_s = decision.visitor, decision.at.timestamp()
+    profile = who.profile
+    request = shelves.Request(
+        strategy=placement.strategy,
+        count=wanted.count or placement.count,
+        item=wanted.item,
+        exclude=wanted.exclude,
+        recent=decision.actions,
+        cart=decision.ask.cart or tuple(profile.get("cart", ())),
+        bought=profile.get("bought", {}),
+        personal=who.personal,
+        explain=decision.ask.explain,
+    )
+    if decision.late:
+        shelf = shelves.fallback(request, why="recommend:budget", now_s=now_s)
+    else:
+        shelf = shelves.filled(request, now_s=now_s)
+    decision.models.update(shelf.models)
+    decision.degraded.update(dict.fromkeys(shelf.degraded))
+    body: dict[str, Any] = {
+        "strategy": shelf.strategy,
+        "items": shelf.items,
+        "reason": who.reason,
+    }
+    _sign(decision, body, _shelf_claims(decision, placement, shelf))
+    if decision.ask.explain:
+        body["explain"] = {"candidates": _item_candidates(request, shelf)}
+    _measure(decision, "recommend", since_s)
+    return body
+
+
+def _shelf_claims(
+    decision: Decision, placement: content.LivePlacement, shelf: shelves.Shelf
+) -> tokens.Claims:
+    first = shelf.items[0].source if shelf.items else ""
+    return tokens.Claims(
+        decision_id=decision.id,
+        placement=placement.key,
+        strategy=shelf.strategy,
+        model_version=shelf.models.get(first, 0),
+        items_digest=tokens.items_digest([(item.id, item.source) for item in shelf.items]),
+    )
+
+
+def _sign(decision: Decision, body: dict[str, Any], claims: tokens.Claims) -> None:
+    """Add the token that exposures bring back; none without consent or a unit."""
+    who = decision.visitor
+    if who.personal and who.unit:
+        body["token"] = tokens.sign(claims, unit=who.unit, now=decision.at)
+
+
+def _item_candidates(request: shelves.Request, shelf: shelves.Shelf) -> list[dict[str, Any]]:
+    """Return every item that was looked at, with why it lost."""
+    found = [(item.id, item.score, item.source, "") for item in shelf.items]
+    found += [(item.id, item.score, item.source, "below_count") for item in shelf.runners_up]
+    found += [(item, None, "", "excluded") for item in request.exclude]
+    found += [(item, None, "", "in_cart") for item in request.cart]
+    found += [(request.item, None, "", "page_item")] if request.item else []
+    found += [(item, None, "", "bought") for item in request.bought if request.personal]
+    seen: set[str] = set()
+    rows = []
+    for item, score, source, lost in found:
+        if item not in seen:
+            seen.add(item)
+            rows.append({"id": item, "score": score, "source": source, "lost": lost})
+    return rows
+
+
+def _explained(decision: Decision) -> Mapping[str, Any]:
+    who = decision.visitor
+    return {
+        "profileSource": who.source,
+        "personal": who.personal,
+        "reason": who.reason,
+        "unit": who.unit,
+        "customer": who.customer_id,
+        "purposes": purposes().names(who.mask),
+        "segments": [],
+        "arms": [],
+        "recent": [list(action) for action in decision.actions],
+        "timingsMs": {
+            stage: round(seconds * 1000, 3) for stage, seconds in decision.stages.items()
+        },
+    }

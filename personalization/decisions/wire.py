@@ -1,0 +1,294 @@
+"""What `/v1/decide` and `/v1/recommendations` accept: every fault at once, with its path."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from personalization.decisions.errors import FilterUnsupported, RequestInvalid
+from personalization.lib.errors import Problem
+
+MAX_COUNT = 100
+# Limits far above what a page needs; they bound the work of one call.
+_MAX_PLACEMENTS = 50
+_MAX_FLAGS = 200
+_MAX_LIST = 500
+# The page's last events that count in the answer (API.md, Decisions out).
+_MAX_RECENT = 20
+_ID_LENGTH = 255
+_KEY_LENGTH = 100
+_EVENT_LENGTH = 200
+_NOTHING: Mapping[str, Any] = {}
+# More digits are no count of anything, and slow to convert.
+_DIGITS = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One event of `context.recent`; `at_s` None: now."""
+
+    event: str
+    item: str
+    at_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One placement that the page asks for. `count` None: as many as the placement says."""
+
+    key: str
+    item: str | None = None
+    count: int | None = None
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request for decisions."""
+
+    user_id: str = ""
+    user_token: str = ""
+    anonymous_id: str = ""
+    cart: tuple[str, ...] = ()
+    recent: tuple[Action, ...] = ()
+    restrict: Mapping[str, Any] = field(default_factory=dict)
+    placements: tuple[Wanted, ...] = ()
+    flags: tuple[str, ...] = ()
+    explain: bool = False
+
+
+class _Reader:
+    """Reads values out of JSON and notes what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.unsupported: list[Problem] = []
+
+    def fault(self, path: str, problem: str) -> None:
+        self.problems.append(Problem(path, problem))
+
+    def text(self, value: Any, path: str, length: int = _ID_LENGTH) -> str:
+        """Return a text; numbers are taken as shops write their ids, nothing is ""."""
+        if value is None:
+            return ""
+        if isinstance(value, int) and not isinstance(value, bool):
+            value = str(value)
+        if not isinstance(value, str) or len(value) > length or "\x00" in value:
+            self.fault(path, f"is a text of at most {length} characters without NUL")
+            return ""
+        return value
+
+    def texts(self, value: Any, path: str, most: int = _MAX_LIST) -> tuple[str, ...]:
+        """Return a list of texts that are not empty."""
+        return tuple(
+            text
+            for at, entry in enumerate(self.entries(value, path, most))
+            if (text := self.required(entry, f"{path}[{at}]"))
+        )
+
+    def required(self, value: Any, path: str, length: int = _ID_LENGTH) -> str:
+        """Return a text that is not empty."""
+        before = len(self.problems)
+        text = self.text(value, path, length)
+        if not text and len(self.problems) == before:
+            self.fault(path, "is missing or empty")
+        return text
+
+    def entries(self, value: Any, path: str, most: int) -> list[Any]:
+        """Return a list; nothing is an empty one."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            self.fault(path, "is a list")
+            return []
+        if len(value) > most:
+            self.fault(path, f"has more than {most} entries")
+            return []
+        return value
+
+    def mapping(self, value: Any, path: str) -> Mapping[str, Any]:
+        """Return an object; nothing is an empty one."""
+        if value is None:
+            return _NOTHING
+        if not isinstance(value, dict):
+            self.fault(path, "is an object")
+            return _NOTHING
+        return value
+
+    def flag(self, value: Any, path: str) -> bool:
+        """Return true or false; nothing is false."""
+        if value is None or isinstance(value, bool):
+            return bool(value)
+        self.fault(path, "is true or false")
+        return False
+
+    def count(self, value: Any, path: str) -> int | None:
+        """Return a whole number, at most MAX_COUNT; nothing is None."""
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self.fault(path, f"is a whole number from 1; more than {MAX_COUNT} gives {MAX_COUNT}")
+            return None
+        return min(value, MAX_COUNT)
+
+    def instant(self, value: Any, path: str) -> float | None:
+        """Return an ISO 8601 time with its zone as seconds; nothing is None."""
+        if value is None:
+            return None
+        try:
+            at = datetime.fromisoformat(value)
+            if at.tzinfo is not None:
+                return at.timestamp()
+        except (TypeError, ValueError, OverflowError):
+            pass
+        self.fault(path, "is a time such as 2026-03-01T12:00:00Z")
+        return None
+
+    def finish(self) -> None:
+        """Raise what was noted, if anything."""
+        if self.problems:
+            msg = "the request cannot be read"
+            raise RequestInvalid(msg, details=[*self.problems, *self.unsupported])
+        if self.unsupported:
+            msg = "this server cannot filter by rules; leave `filter` out"
+            raise FilterUnsupported(msg, details=self.unsupported)
+
+
+def parse_ask(data: Any) -> Ask:
+    """Read a body of `POST /v1/decide`.
+
+    Raises
+    ------
+    RequestInvalid
+        Names every fault.
+    FilterUnsupported
+        Nothing is wrong, but a placement carries a `filter`.
+    """
+    if not isinstance(data, dict):
+        msg = "the body must be a JSON object"
+        raise RequestInvalid(msg)
+    read = _Reader()
+    context = read.mapping(data.get("context"), "context")
+    _check_words(read, context)
+    ask = Ask(
+        **_ids(read, data.get),
+        cart=read.texts(context.get("cart"), "context.cart"),
+        recent=_recent(read, context.get("recent")),
+        restrict=_restrict(read, context.get("consent")),
+        placements=_placements(read, data.get("placements")),
+        flags=read.texts(data.get("flags"), "flags", _MAX_FLAGS),
+        explain=read.flag(data.get("explain"), "explain"),
+    )
+    if not ask.placements and not ask.flags and not read.problems:
+        read.fault("placements", "name at least one placement or flag")
+    read.finish()
+    return ask
+
+
+_QUERY = frozenset(
+    {"userId", "userToken", "anonymousId", "item", "count", "exclude", "writeKey", "explain"}
+)
+
+
+def parse_query(strategy: str, query: Mapping[str, str], exclude: list[str]) -> Ask:
+    """Read the query string of `GET /v1/recommendations/{strategy}`.
+
+    `exclude` holds every value of that parameter; each may name several items with commas.
+    """
+    read = _Reader()
+    for name in sorted(query.keys() - _QUERY):
+        read.fault(name[:40], "is not a parameter of this call")
+    text = query.get("count", "")
+    if text and not _DIGITS.fullmatch(text):
+        read.fault("count", f"is a whole number from 1; more than {MAX_COUNT} gives {MAX_COUNT}")
+        text = ""
+    explain = query.get("explain", "false")
+    if explain not in {"true", "false"}:
+        read.fault("explain", "is true or false")
+    items = [item for value in exclude for item in value.split(",") if item]
+    wanted = Wanted(
+        key=strategy,
+        item=read.text(query.get("item"), "item") or None,
+        count=read.count(int(text), "count") if text else None,
+        exclude=read.texts(items, "exclude"),
+    )
+    ask = Ask(**_ids(read, query.get), placements=(wanted,), explain=explain == "true")
+    read.finish()
+    return ask
+
+
+def _ids(read: _Reader, get: Callable[[str], Any]) -> dict[str, str]:
+    return {
+        "user_id": read.text(get("userId"), "userId"),
+        "user_token": read.text(get("userToken"), "userToken"),
+        "anonymous_id": read.text(get("anonymousId"), "anonymousId"),
+    }
+
+
+def _check_words(read: _Reader, context: Mapping[str, Any]) -> None:
+    """Look at what no decision reads yet, so that a wrong client is told from the first day."""
+    for name in ("locale", "timezone"):
+        read.text(context.get(name), f"context.{name}", _KEY_LENGTH)
+    page = read.mapping(context.get("page"), "context.page")
+    for name in ("path", "url", "title", "referrer", "search"):
+        if name in page:
+            read.text(page[name], f"context.page.{name}", 4096)
+    device = read.mapping(context.get("device"), "context.device")
+    read.text(device.get("type"), "context.device.type", _KEY_LENGTH)
+
+
+def _restrict(read: _Reader, value: Any) -> Mapping[str, Any]:
+    consent = read.mapping(value, "context.consent")
+    path = "context.consent.categoryPreferences"
+    return read.mapping(consent.get("categoryPreferences"), path)
+
+
+def _recent(read: _Reader, value: Any) -> tuple[Action, ...]:
+    found = []
+    for at, entry in enumerate(read.entries(value, "context.recent", _MAX_LIST)):
+        path = f"context.recent[{at}]"
+        if not isinstance(entry, dict):
+            read.fault(path, "is an object with event and item")
+            continue
+        event = read.required(entry.get("event"), f"{path}.event", _EVENT_LENGTH)
+        item = read.text(entry.get("item"), f"{path}.item")
+        at_s = read.instant(entry.get("at"), f"{path}.at")
+        if item:
+            found.append(Action(event, item, at_s))
+    if len(found) > _MAX_RECENT:
+        found.sort(key=lambda action: -(action.at_s or float("inf")))
+    return tuple(found[:_MAX_RECENT])
+
+
+def _placements(read: _Reader, value: Any) -> tuple[Wanted, ...]:
+    found: dict[str, Wanted] = {}
+    for at, entry in enumerate(read.entries(value, "placements", _MAX_PLACEMENTS)):
+        path = f"placements[{at}]"
+        wanted = _wanted(read, entry, path)
+        if wanted is None:
+            continue
+        if wanted.key in found:
+            read.fault(path, f"{wanted.key!r} is asked for twice; answers are by key")
+        found[wanted.key] = wanted
+    return tuple(found.values())
+
+
+def _wanted(read: _Reader, entry: Any, path: str) -> Wanted | None:
+    if isinstance(entry, str):
+        key = read.required(entry, path, _KEY_LENGTH)
+        return Wanted(key) if key else None
+    if not isinstance(entry, dict):
+        read.fault(path, "is the key of a placement, or an object with key")
+        return None
+    if entry.get("filter") is not None:
+        fault = Problem(f"{path}.filter", "rules on product fields are not supported yet")
+        read.unsupported.append(fault)
+    key = read.required(entry.get("key"), f"{path}.key", _KEY_LENGTH)
+    wanted = Wanted(
+        key=key,
+        item=read.text(entry.get("item"), f"{path}.item") or None,
+        count=read.count(entry.get("count"), f"{path}.count"),
+        exclude=read.texts(entry.get("exclude"), f"{path}.exclude"),
+    )
+    return wanted if key else None
