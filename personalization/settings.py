@@ -144,7 +144,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 
 # --- Events -------------------------------------------------------------------------------------------
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=400)
-EVENT_MAX_BYTES = 32 * 1024
+# Rejected events wait this long for a schema fix and a replay.
+REJECTED_RETENTION_DAYS = env.int("REJECTED_RETENTION_DAYS", default=30)
 BATCH_MAX_BYTES = 500 * 1024
 BATCH_MAX_EVENTS = 500
 GEO_COUNTRY_HEADER = env.str("GEO_COUNTRY_HEADER", default="CF-IPCountry")

@@ -41,6 +41,20 @@ class Person:
 NOBODY = Person(None, None, None, 0, None, ())
 
 
+def person_with(user: str | None, device: str | None, *, claimed: str | None) -> Person:
+    """Return whose an event with these ids is; ids that stand for nobody do not count."""
+    user = user if user is not None and _usable(user) else None
+    device = device if device is not None and _usable(device) else None
+    held = (ANONYMOUS, device) if device is not None else None
+    if user is not None:
+        owner = (USER, user)
+        keys = (owner,) if held is None else (owner, held)
+        return Person(user, device, claimed, shard_of(*owner), owner, keys)
+    if held is not None:
+        return Person(None, device, claimed, shard_of(*held), held, (held,))
+    return NOBODY if claimed is None else Person(None, None, claimed, 0, None, ())
+
+
 class People:
     """The persons of one call; each distinct pair of ids is judged once."""
 
@@ -63,18 +77,10 @@ class People:
         return {key for person in self._seen.values() for key in person.keys}
 
     def _judged(self, user: str | None, device: str | None, token: str | None) -> Person:
-        device = device if device is not None and _usable(device) else None
         claimed = None
         if user is not None and not (_usable(user) and self._proven(user, token)):
             user, claimed = None, user
-        held = (ANONYMOUS, device) if device is not None else None
-        if user is not None:
-            owner = (USER, user)
-            keys = (owner,) if held is None else (owner, held)
-            return Person(user, device, claimed, shard_of(*owner), owner, keys)
-        if held is not None:
-            return Person(None, device, claimed, shard_of(*held), held, (held,))
-        return NOBODY if claimed is None else Person(None, None, claimed, 0, None, ())
+        return person_with(user, device, claimed=claimed)
 
     def _proven(self, user: str, token: str | None) -> bool:
         sending = self._sending

@@ -36,9 +36,19 @@ def due(kept: Sequence[Candidate], known: Known) -> Due:
     for person in {candidate.person for candidate in kept}:
         new.update(key for key in person.keys if key not in known)
         user, device = person.user, person.device
-        if user is not None and device is not None and _apart(user, device, known):
+        if user is not None and device is not None and apart(user, device, known):
             pairs.add((user, device))
     return Due(frozenset(new), frozenset(pairs))
+
+
+def apart(user: str, device: str, known: Known) -> bool:
+    """Whether the two are two customers that a log-in may join."""
+    owner, held = known.get((USER, user)), known.get((ANONYMOUS, device))
+    if owner is None or held is None:
+        return True
+    if owner.customer_id == held.customer_id:
+        return False
+    return (owner.identity_id, held.identity_id) not in _refused
 
 
 def perform(wanted: Due, keys: Collection[Key], *, now: datetime) -> Known:
@@ -76,17 +86,8 @@ def perform_aliases(
             customers.log_in(user=user, device=previous, now=now)
 
 
-def _apart(user: str, device: str, known: Known) -> bool:
-    owner, held = known.get((USER, user)), known.get((ANONYMOUS, device))
-    if owner is None or held is None:
-        return True
-    if owner.customer_id == held.customer_id:
-        return False
-    return (owner.identity_id, held.identity_id) not in _refused
-
-
 def _remember_refusal(user: str, device: str, known: Known, now: datetime) -> None:
-    if not _apart(user, device, known):
+    if not apart(user, device, known):
         return
     if len(_refused) >= _MOST_REFUSED:
         _refused.clear()

@@ -1,6 +1,6 @@
 """Events that could not be accepted: kept with their reasons, as far as consent allows, for replay."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -10,7 +10,7 @@ import orjson
 from personalization.consent.serve import ANALYTICS, PERSONALIZATION
 from personalization.events import log, places
 from personalization.events.attribution import NOBODY, Gate, People, Person
-from personalization.events.engine import wire
+from personalization.events.engine import message_ids, times, wire
 from personalization.events.sending import Rejected, Sending
 from personalization.lib.errors import Problem
 
@@ -62,7 +62,8 @@ def _row(refusal: Refusal, gate: Gate, sending: Sending) -> log.Row | None:
     mask = gate.mask(person or NOBODY, context)
     if not mask & ANALYTICS:
         return None
-    body = orjson.dumps(_scrubbed(item, minimal=not mask & PERSONALIZATION))
+    kept = _scrubbed(item, context, sending.kind, minimal=not mask & PERSONALIZATION)
+    body = orjson.dumps(kept)
     digest = sha256(sending.kind.encode() + b"\n" + body).hexdigest()
     return {
         "m": _text(item, "messageId", wire.MAX_MESSAGE_ID),
@@ -74,17 +75,27 @@ def _row(refusal: Refusal, gate: Gate, sending: Sending) -> log.Row | None:
     }
 
 
-def _scrubbed(item: Any, *, minimal: bool) -> Any:  # noqa: ANN401 -- JSON border
-    """The event without credentials, without `sentAt`, with a truncated address."""
+def _scrubbed(item: Any, context: Mapping[str, Any], kind: str, *, minimal: bool) -> Any:  # noqa: ANN401 -- JSON border
+    """The event on its own: no credentials, no `sentAt`, address truncated, batch context merged in.
+
+    It carries the message id that the event would have got, so that a retry of the original after a
+    replay is a duplicate.
+    """
     if type(item) is not dict:
         return item
     left_out = _NOT_KEPT | _PERSONAL if minimal else _NOT_KEPT
     kept = {key: value for key, value in item.items() if key not in left_out}
-    context = kept.get("context")
-    if type(context) is dict and "ip" in context:
-        address = context["ip"] if type(context["ip"]) is str else ""
-        kept["context"] = {**context, "ip": places.truncated(address)}
+    if not item.get("messageId") and times.parsed(_original(item)) is not None:
+        kept["messageId"] = message_ids.derived(item, kind or _text(item, "type", 10))
+    if context and not minimal:
+        kept["context"] = dict(context)
+        if "ip" in context:
+            kept["context"]["ip"] = places.truncated(str(context["ip"]))
     return kept
+
+
+def _original(item: Mapping[str, Any]) -> object:
+    return item.get("originalTimestamp") or item.get("timestamp")
 
 
 def _envelope(refusal: Refusal, sending: Sending) -> dict[str, Any]:
