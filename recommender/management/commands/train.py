@@ -82,7 +82,8 @@ def _print(trained: list[services.Trained]) -> None:
         outcome = one.status + (f": {one.reason}" if one.reason else "")
         users = f"{one.metrics['users']:,}"
         table.add_row(one.model, str(one.number), *figures, floor, users, outcome)
-    Console().print(table)
+    # in a pipe or a log there is no width to respect
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def _figure(value: float | None) -> str:
