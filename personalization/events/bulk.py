@@ -7,7 +7,7 @@ same events again writes nothing, so an import that was cut short is simply run 
 import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import islice
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import orjson
 from django.db import DatabaseError, connection, transaction
 
 from personalization.consent import serve as consent
-from personalization.consent.selectors import resolved
+from personalization.consent.selectors import Resolved, resolved
 from personalization.events import log, partitions
 from personalization.events.attribution import Gate, Key, Known, Person, person_with
 from personalization.events.engine import flags as bits
@@ -31,6 +31,7 @@ _ATTEMPTS = 4
 # A range of history gets partitions of its own; events of a few months only, not of every odd clock.
 _ENOUGH_FOR_A_PARTITION = 100
 _MOST_OWNERS = 100_000
+_REMEMBERED = timedelta(seconds=5)
 
 _COLUMNS = "d, t, m, s, i, v, k, n, o, r, p, f, pr, tr, cx"
 _TEMPORARY = """
@@ -81,6 +82,34 @@ class _Load:
         self.flags = flags
         self.at_text = received_at.isoformat()
         self._owners: dict[tuple[str | None, str | None], Person] = {}
+        self._known: dict[Key, Resolved] = {}
+        self._known_until = self.at
+
+    def known(self, people: Collection[Person]) -> Known:
+        """What stands behind the ids of a chunk, new ones created and log-ins done.
+
+        Remembered for a few seconds: a withdrawal in between is honoured when the events are processed.
+        """
+        if clock.now() >= self._known_until or len(self._known) >= _MOST_OWNERS:
+            self._known = {}
+            self._known_until = clock.now() + _REMEMBERED
+        keys = {key for owner in people for key in owner.keys}
+        self._known |= resolved(keys - self._known.keys())
+        pairs = frozenset(
+            (owner.user, owner.device)
+            for owner in people
+            if owner.user is not None
+            and owner.device is not None
+            and apart(owner.user, owner.device, self._known)
+        )
+        due = Due(frozenset(keys - self._known.keys()), pairs)
+        if due:
+            self._known |= perform(due, keys, now=self.at)
+        return self._known
+
+    def forget(self) -> None:
+        """Forget what stands behind ids: the transaction that found or made it was rolled back."""
+        self._known = {}
 
     def owner(self, user: str | None, device: str | None) -> Person:
         """Return whose the ids are; sources are mostly in order of time, so owners come back soon."""
@@ -147,13 +176,14 @@ def _with_retries(chunk: list[BulkEvent], load: _Load) -> tuple[int, int]:
         except DatabaseError as error:
             if attempt == _ATTEMPTS or not log.repaired(error):
                 raise
+            load.forget()
     raise AssertionError  # the last attempt returns or raises
 
 
 def _load(chunk: list[BulkEvent], load: _Load) -> tuple[int, int]:
     """Write one chunk; return (rows that consent lets in, rows written)."""
     people = [load.owner(event.user_id, event.anonymous_id) for event in chunk]
-    known = _resolved(set(people), load.at)
+    known = load.known(set(people))
     gate = Gate(consent.purposes(), known, gpc=False)
     lines = []
     for event, owner in zip(chunk, people, strict=True):
@@ -167,21 +197,6 @@ def _load(chunk: list[BulkEvent], load: _Load) -> tuple[int, int]:
         cursor.copy_expert(f"COPY events_bulk ({_COLUMNS}) FROM STDIN", io.StringIO("".join(lines)))
         cursor.execute(_INSERT)
         return len(lines), cursor.rowcount
-
-
-def _resolved(people: Collection[Person], at: datetime) -> Known:
-    """What stands behind the ids of a chunk, new ones created and log-ins done."""
-    keys: set[Key] = {key for owner in people for key in owner.keys}
-    known = resolved(keys)
-    pairs = frozenset(
-        (owner.user, owner.device)
-        for owner in people
-        if owner.user is not None
-        and owner.device is not None
-        and apart(owner.user, owner.device, known)
-    )
-    due = Due(frozenset(keys - known.keys()), pairs)
-    return perform(due, keys, now=at) if due else known
 
 
 def _line(event: BulkEvent, owner: Person, known: Known, mask: int, load: _Load) -> str:
