@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -122,8 +121,7 @@ def processor() -> Iterator[subprocess.Popen[bytes]]:
 
 def _wait_for(port: int) -> None:
     for _ in range(300):
-        with contextlib.suppress(OSError):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz/live", timeout=2).read()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
             return
         time.sleep(0.1)
     msg = "the server did not answer within 30 s"

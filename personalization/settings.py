@@ -80,6 +80,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "personalization.lib.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "personalization.lib.middleware.RequestContextMiddleware",
@@ -139,8 +140,20 @@ CELERY_TASK_SOFT_TIME_LIMIT = 1740
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULE_FILENAME = str(LOCAL_DIR / "celerybeat-schedule")
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# Beat keeps no file: each entry is short, and the task knows by its slot what was done already.
+CELERY_BEAT_SCHEDULE = {
+    "events.maintain_partitions": {
+        "task": "personalization.events.tasks.maintain_partitions",
+        "schedule": 1800,
+    },
+    "monitoring.drop_old_minutes": {
+        "task": "personalization.monitoring.tasks.drop_old_minutes",
+        "schedule": 3600,
+    },
+    "recommender.retrain": {"task": "recommender.tasks.retrain", "schedule": 900},
+}
 
 # --- Events -------------------------------------------------------------------------------------------
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=400)
@@ -153,6 +166,13 @@ GEO_REGION_HEADER = env.str("GEO_REGION_HEADER", default="CF-Region-Code")
 GEO_MMDB = env.str("GEO_MMDB", default="")
 # How many proxies of ours append to X-Forwarded-For; 0 trusts the peer address alone.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# --- Processes of this machine (`manage.py up`) --------------------------------------------------------
+HOST = env.str("HOST", default="127.0.0.1")
+PORT = env.int("PORT", default=8000)
+WEB_WORKERS = env.int("WEB_WORKERS", default=2)
+WEB_THREADS = env.int("WEB_THREADS", default=4)
+WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 
 # --- Decisions ----------------------------------------------------------------------------------------
 DECISION_BUDGET_MS = env.int("DECISION_BUDGET_MS", default=50)

@@ -1,4 +1,4 @@
-"""Small periodic jobs inside a long-lived process: registered in `apps.py`, started by the process's own entry point."""
+"""Small periodic jobs of a long-lived process: registered in `apps.py`, started by its entry."""
 
 import threading
 from collections.abc import Callable
@@ -12,7 +12,10 @@ log = structlog.get_logger("lib")
 
 @dataclass(frozen=True, slots=True)
 class Periodic:
-    """Call `run` about every `seconds` in processes of the given kinds (`web`, `processor`)."""
+    """Call `run` about every `seconds` in processes of the given kinds.
+
+    Kinds are `web`, `processor`, `worker` and `beat`.
+    """
 
     name: str
     seconds: float
@@ -23,6 +26,7 @@ class Periodic:
 _registered: dict[str, Periodic] = {}
 _stop = threading.Event()
 _threads: list[threading.Thread] = []
+_kinds: list[str] = []
 
 
 def register(name: str, *, seconds: float, run: Callable[[], None], kinds: set[str]) -> None:
@@ -37,11 +41,17 @@ def start(kind: str) -> None:
     """Start one daemon thread a job registered for `kind`. Calling it again does nothing."""
     if _threads:
         return
+    _kinds.append(kind)
     for job in _registered.values():
         if kind in job.kinds:
             thread = threading.Thread(target=_loop, args=(job,), name=job.name, daemon=True)
             _threads.append(thread)
             thread.start()
+
+
+def kind() -> str:
+    """Kind of this process: what it was started as, or `command`."""
+    return _kinds[-1] if _kinds else "command"
 
 
 def stop(timeout_s: float = 5.0) -> None:
@@ -61,11 +71,11 @@ def _loop(job: Periodic) -> None:
 
 
 def _turn(job: Periodic, *, quiet: bool) -> bool:
-    """Run the job once; a failure is logged once until it works again, and never ends the thread."""
+    """Run the job once; a failure is logged until it works again, and ends nothing."""
     try:
         close_old_connections()
         job.run()
-    except Exception:  # noqa: BLE001 -- worker edge: a periodic job must outlive every fault
+    except Exception:  # worker edge: a periodic job must outlive every fault
         if not quiet:
             log.warning("background.failed", job=job.name, exc_info=True)
         return False

@@ -12,7 +12,13 @@ class OpsConfig(AppConfig):
     label = "ops"
 
     def ready(self) -> None:
-        """Watch for newer configuration in long-lived processes."""
-        from personalization.ops import serve  # noqa: PLC0415 -- needs loaded models
+        """Watch for newer configuration, and give signs of life, in long-lived processes."""
+        from personalization.ops import heartbeats, serve  # noqa: PLC0415 -- needs loaded models
 
+        background.register(
+            "heartbeat",
+            seconds=heartbeats.EVERY_S,
+            run=heartbeats.beat,
+            kinds=set(heartbeats.KINDS),
+        )
         background.register("config", seconds=1.0, run=serve.watch, kinds={"web", "processor"})

@@ -93,19 +93,11 @@ def _initialise(place: Place, data: Path) -> None:
     making = place.data / "postgres.making"
     shutil.rmtree(making, ignore_errors=True)
     making = place.directory("postgres.making")
-    initdb = [
-        _binary(place, "initdb"),
-        "-D",
-        making,
-        "-U",
-        "postgres",
-        "--auth=trust",
-        "-E",
-        "UTF8",
-    ]
+    initdb: list[str | Path] = [_binary(place, "initdb"), "-D", making, "-U", "postgres"]
+    initdb += ["--auth=trust", "-E", "UTF8", "--locale=C.UTF-8"]
     log = place.log_file("postgres")
     with log.open("ab") as sink:
-        if place.spawn([*initdb, "--locale=C.UTF-8"], sink).wait() != 0:
+        if place.spawn(initdb, sink).wait() != 0:
             raise EmbeddedServerError(_failure("initdb failed", log))
     with (making / "postgresql.conf").open("a", encoding="utf-8") as config:
         config.write(_CONFIG)

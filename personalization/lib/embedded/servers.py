@@ -60,13 +60,16 @@ def needed_by(arguments: list[str]) -> bool:
     return command not in _OFFLINE and "--help" not in arguments
 
 
-def ensure() -> None:
-    """Have the servers of `wanted` run: a quick look when they do, a start under lock when not."""
-    start(settings.LOCAL_DIR, wanted())
+def ensure() -> list[str]:
+    """Have the servers of `wanted` run: a quick look when they do, a start under lock when not.
+
+    Returns those that did not answer.
+    """
+    return start(settings.LOCAL_DIR, wanted())
 
 
-def start(local_dir: Path, names: tuple[str, ...] = ("postgres", "cache", "broker")) -> None:
-    """Start those of `names` that do not answer.
+def start(local_dir: Path, names: tuple[str, ...] = ("postgres", "cache", "broker")) -> list[str]:
+    """Start those of `names` that do not answer, and return them.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def start(local_dir: Path, names: tuple[str, ...] = ("postgres", "cache", "broke
     """
     missing = [name for name in names if not answers(local_dir, name)]
     if not missing:
-        return
+        return []
     with place.locked(local_dir):
         where = place.settle(local_dir)
         for name in missing:
@@ -83,6 +86,7 @@ def start(local_dir: Path, names: tuple[str, ...] = ("postgres", "cache", "broke
                 postgres.start(where)
             else:
                 redis_server.start(where, name)
+    return missing
 
 
 def stop(local_dir: Path, names: tuple[str, ...] = ("postgres", "cache", "broker")) -> None:

@@ -1,0 +1,28 @@
+"""`manage.py prepare`: migrations and static files, before anything serves."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+
+# Any fixed number: two machines that start at once migrate one after the other.
+_LOCK = 7_313_001
+
+
+class Command(BaseCommand):
+    """Safe to run on every start and on several machines at once."""
+
+    help = "Bring the tables up to date and collect static files."
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Run both under a lock of the database."""
+        quiet = max(0, int(options["verbosity"]) - 1)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        try:
+            call_command("migrate", interactive=False, verbosity=quiet)
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        call_command("collectstatic", interactive=False, verbosity=0)

@@ -1,0 +1,59 @@
+"""`manage.py up`: servers, web, processor, worker and beat on this machine, kept running."""
+
+import contextlib
+import http.client
+import shutil
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from personalization.lib import clock
+from personalization.lib.embedded import servers
+from personalization.lib.supervisor.supervisor import AlreadyRunningError, Supervisor
+from personalization.ops import programs
+
+
+class Command(BaseCommand):
+    """The supervisor touches no database itself, so that nothing but a signal ends it."""
+
+    help = "Run everything on this machine and start again whatever dies. Ctrl-C stops all."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *_args: Any, **_options: Any) -> None:
+        """Run until Ctrl-C or SIGTERM."""
+        supervisor = Supervisor(settings.LOCAL_DIR, self._say)
+        try:
+            with supervisor.alone():
+                self._serve(supervisor)
+        except (AlreadyRunningError, servers.EmbeddedServerError) as error:
+            raise CommandError(str(error)) from error
+
+    def _serve(self, supervisor: Supervisor) -> None:
+        # Counters of processes that are gone would be added to those of the new ones.
+        shutil.rmtree(settings.LOCAL_DIR / "metrics", ignore_errors=True)
+        if servers.wanted():
+            self._say("servers", "starting " + ", ".join(servers.wanted()))
+            servers.ensure()
+        if supervisor.run_one(programs.prepare()):
+            supervisor.run(programs.programs(), tick=self._announce)
+        if servers.wanted():
+            servers.stop(settings.LOCAL_DIR, servers.wanted())
+            self._say("servers", "stopped")
+
+    _announced = False
+
+    def _announce(self) -> None:
+        """Say once that the web answers."""
+        if self._announced:
+            return
+        web = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=2)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(web):
+            web.request("GET", "/healthz/ready")
+            if web.getresponse().status == http.HTTPStatus.OK:
+                self._announced = True
+                self._say("up", f"ready at http://127.0.0.1:{settings.PORT}/")
+
+    def _say(self, name: str, state: str) -> None:
+        self.stdout.write(f"{clock.now():%H:%M:%S} {name:10}{state}")
+        self.stdout.flush()
