@@ -5,10 +5,13 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from personalization.access.urls import root as access_root
+from personalization.catalog import urls as catalog
 from personalization.consent import urls as consent
+from personalization.content import urls as content
 from personalization.decisions import urls as decisions
 from personalization.events import urls as events
 from personalization.monitoring.urls import root as monitoring_root
+from personalization.ops import urls as ops
 
 Addresses = list[URLPattern | URLResolver]
 
@@ -26,6 +29,9 @@ api: Addresses = [
         ),
         name="docs",
     ),
+    *catalog.api,
+    *content.api,
+    *ops.api,
 ]
 
 urlpatterns: Addresses = [

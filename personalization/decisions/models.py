@@ -11,9 +11,10 @@ class Decision(models.Model):
     tells its day.
     """
 
-    pk = models.CompositePrimaryKey("day", "id")
+    # The table's key is (day, id), as partitions need; the id alone is unique, and the admin
+    # takes no composite key.
+    id = models.UUIDField(primary_key=True)
     day = models.DateField()
-    id = models.UUIDField()
     at = models.DateTimeField()
     customer_id = models.BigIntegerField(null=True)
     config_version = models.BigIntegerField()

@@ -35,8 +35,11 @@ def _fresh() -> Iterator[None]:
 def shop(db: None) -> Iterator[dict[str, str]]:
     """Yield the shop's keys; the clock stands at NOW."""
     with clock.frozen(NOW):
-        products = [{"key": f"sku{n}", "title": f"Product {n}", "price": "9.90", "stock": 5} for n in range(30)]
-        upsert_products(products, actor="t", now=NOW)
+        products = [
+            {"key": f"sku{n}", "title": f"Product {n}", "price_minor": 990, "stock": 5}
+            for n in range(30)
+        ]
+        assert not upsert_products(products, actor="t", now=NOW)["rejected"]
         content.upsert_placement(
             key="home.hero",
             values={"kind": "content", "default_content": {"heading": "Welcome"}},

@@ -71,9 +71,10 @@ def test_decide__count_too_large__clamped(decide: Decide, count: int) -> None:
     assert len(answer["placements"]["home.recommended"]["items"]) == 30
 
 
-def test_decide__gpc__contextual_without_token(decide: Decide) -> None:
+def test_decide__purpose_restricted_by_the_call__contextual_without_token(decide: Decide) -> None:
     body = {"anonymousId": "a1", "placements": ["home.hero", "home.recommended"]}
-    answer = decide(body | {"context": {"consent": {"categoryPreferences": {"personalization": False}}}})
+    refused = {"categoryPreferences": {"personalization": False}}
+    answer = decide(body | {"context": {"consent": refused}})
     shelf = answer["placements"]["home.recommended"]
     assert shelf["reason"] == "no_consent"
     assert shelf["items"]
@@ -122,7 +123,11 @@ def test_decide__many_faults__all_named_with_paths(decide: Decide) -> None:
     body: dict[str, Any] = {
         "userId": ["x"],
         "anonymousId": "a" * 256,
-        "context": {"cart": "sku1", "recent": [{"event": 3.5, "item": "x", "at": "soon"}], "page": 1},
+        "context": {
+            "cart": "sku1",
+            "recent": [{"event": 3.5, "item": "x", "at": "soon"}],
+            "page": 1,
+        },
         "placements": [{"count": 0}, 7, {"key": "p", "exclude": [None]}, "p"],
         "flags": {"f": 1},
         "explain": "yes",
@@ -181,7 +186,8 @@ def test_explain__secret_key__every_candidate_with_why_it_lost(decide: Decide) -
     answer = decide(
         {"anonymousId": "a1", "placements": ["home.hero", asked], "explain": True}, key="secret"
     )
-    lost = {c["campaign"]: c["lost"] for c in answer["placements"]["home.hero"]["explain"]["candidates"]}
+    hero = answer["placements"]["home.hero"]["explain"]["candidates"]
+    lost = {one["campaign"]: one["lost"] for one in hero}
     assert lost == {"later": "not_started", "spring": ""}
     items = answer["placements"]["home.recommended"]["explain"]["candidates"]
     assert [item["lost"] for item in items[:3]] == ["", "", "below_count"]

@@ -14,9 +14,8 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Decision',
             fields=[
-                ('pk', models.CompositePrimaryKey('day', 'id', blank=True, editable=False, primary_key=True, serialize=False)),
+                ('id', models.UUIDField(primary_key=True, serialize=False)),
                 ('day', models.DateField()),
-                ('id', models.UUIDField()),
                 ('at', models.DateTimeField()),
                 ('customer_id', models.BigIntegerField(null=True)),
                 ('config_version', models.BigIntegerField()),

@@ -1,0 +1,63 @@
+"""Admin pages of the decision log: a read-only list, and why one decision came out as it did."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from personalization.decisions.models import Decision
+from personalization.decisions.selectors import NOT_RECORDED, explanation
+from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
+
+
+@admin.register(Decision)
+class DecisionAdmin(ReadOnlyModelAdmin):
+    """What was decided; rows link to their explanation."""
+
+    list_display = ("at", "explained", "customer_id", "config_version", "shown")
+    list_display_links = None
+    search_fields = ("=customer_id",)
+    search_help_text = "Id of a customer; a decision by its id: open “Explain a decision”."
+    ordering = ("-at",)
+    empty_state = EmptyState(
+        what="Each logged decision leaves a line here: what it read, and what was shown.",
+        why="No decision was logged yet, or DECISION_LOG_SHARE is 0.",
+    )
+
+    @admin.display(description="decision")
+    def explained(self, obj: Decision) -> str:
+        """Link to the explanation."""
+        address = reverse("admin:decisions_decision_explain") + f"?id={obj.id}"
+        return format_html('<a href="{}">{}</a>', address, obj.id)
+
+    @admin.display(description="shown")
+    def shown(self, obj: Decision) -> str:
+        """Say what each placement showed."""
+        placements = obj.body.get("placements", {})
+        return ", ".join(f"{key}: {what}" for key, what in placements.items())
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the page of one decision."""
+        page = self.admin_site.admin_view(self.explain)
+        return [path("explain/", page, name="decisions_decision_explain"), *super().get_urls()]
+
+    def explain(self, request: HttpRequest) -> HttpResponse:
+        """Show why a decision came out as it did, or that it was not recorded."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        wanted = request.GET.get("id", "").strip()
+        found = explanation(wanted) if wanted else None
+        context: dict[str, Any] = self.admin_site.each_context(request) | {
+            "title": "Explain a decision",
+            "opts": self.opts,
+            "wanted": wanted,
+            "found": found,
+            "missing": NOT_RECORDED if wanted and found is None else "",
+            "body": json.dumps(found.decision.body, indent=2) if found else "",
+        }
+        return TemplateResponse(request, "admin/decisions/explain.html", context)

@@ -1,0 +1,181 @@
+"""Content: what a placement shows, its rules, and its back office."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from personalization.access.models import AuditEvent
+from personalization.access.services import create_key
+from personalization.content import errors, services
+from personalization.content.engine import choice, faults
+from personalization.content.models import Campaign
+from personalization.ops import serve as config
+from personalization.ops.errors import ConfigInvalid
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def _live(
+    key: str, priority: int = 0, starts: float | None = None, ends: float | None = None
+) -> Any:
+    return {
+        "key": key,
+        "priority": priority,
+        "starts_at_s": starts,
+        "ends_at_s": ends,
+        "block": {"key": f"{key}-b", "content": {"heading": key}},
+    }
+
+
+def _placement(*campaigns: Any) -> choice.LivePlacement:
+    row = {
+        "key": "home.hero", "kind": "content", "strategy": "", "count": 12,
+        "default_content": {"heading": "default"}, "active": True, "campaigns": list(campaigns),
+    }  # fmt: skip
+    return choice.parse({"placements": [row]})["home.hero"]
+
+
+def test_winner__two_live__higher_priority() -> None:
+    won = choice.winner(_placement(_live("a", 1), _live("b", 2)), 100.0)
+    assert won is not None
+    assert won.key == "b"
+
+
+def test_winner__tie__older_campaign() -> None:
+    won = choice.winner(_placement(_live("a", 1), _live("b", 1)), 100.0)
+    assert won is not None
+    assert won.key == "a"
+
+
+@pytest.mark.parametrize(("now_s", "key"), [(9.9, None), (10.0, "a"), (19.9, "a"), (20.0, None)])
+def test_winner__dates__start_included_end_not(now_s: float, key: str | None) -> None:
+    won = choice.winner(_placement(_live("a", starts=10.0, ends=20.0)), now_s)
+    assert (won.key if won else None) == key
+
+
+def test_candidates__losers__each_with_its_reason() -> None:
+    placement = _placement(
+        _live("a"), _live("b", 5, starts=200.0), _live("c", 1), _live("d", ends=1.0)
+    )
+    lost = {one.campaign: one.lost for one in choice.candidates(placement, 100.0)}
+    assert lost == {"b": "not_started", "c": "", "a": "lower_priority", "d": "over"}
+
+
+@pytest.mark.parametrize(
+    ("content", "paths"),
+    [
+        (
+            {"heading": "Hi", "link": "/sale", "image_url": "https://x/y.png", "n": 1, "on": True},
+            [],
+        ),
+        ({"link": "javascript:alert(1)"}, ["content.link"]),
+        ({"image_url": "//evil.example/x"}, ["content.image_url"]),
+        ({"link": "JaVaScRiPt:alert(1)", "text": ["x"]}, ["content.link", "content.text"]),
+        ({"Bad Name": "x", "n": float("nan")}, ["content.Bad Name", "content.n"]),
+        ({"text": "x" * 4001}, ["content.text"]),
+        ([1], ["content"]),
+    ],
+)
+def test_content_faults__field_rules__named_with_path(content: Any, paths: list[str]) -> None:
+    assert [problem.path for problem in faults.content_faults(content)] == paths
+
+
+@pytest.fixture
+def hero(db: None) -> None:
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+
+
+@pytest.mark.usefixtures("hero")
+def test_campaign__life__shows_only_while_published() -> None:
+    services.create_campaign(key="spring", values={"placement": "home.hero"}, actor="t")
+    services.upsert_block(campaign="spring", key="b", content={"heading": "S"}, actor="t")
+    assert config.reload().parts["content"]["home.hero"].campaigns == ()
+    services.publish_campaign(key="spring", actor="t")
+    assert [c.key for c in config.reload().parts["content"]["home.hero"].campaigns] == ["spring"]
+    services.end_campaign(key="spring", actor="t")
+    assert config.reload().parts["content"]["home.hero"].campaigns == ()
+    actions = AuditEvent.objects.filter(object_type="content.campaign").order_by("id")
+    assert list(actions.values_list("action", flat=True)) == ["create", "publish", "end"]
+
+
+@pytest.mark.usefixtures("hero")
+def test_publish_campaign__without_a_block__refused_and_not_published() -> None:
+    services.create_campaign(key="bare", values={"placement": "home.hero"}, actor="t")
+    with pytest.raises(ConfigInvalid) as caught:
+        services.publish_campaign(key="bare", actor="t")
+    assert caught.value.details[0].path == "content.placements[0].campaigns[0].block"
+    assert Campaign.objects.get(key="bare").status == "draft"
+
+
+@pytest.mark.usefixtures("hero")
+def test_create_campaign__many_faults__all_named() -> None:
+    values = {"placement": "nope", "priority": "x", "starts_at": NOW, "ends_at": NOW, "colour": 1}
+    with pytest.raises(errors.ContentInvalid) as caught:
+        services.create_campaign(key="bad key", values=values, actor="t")
+    paths = {problem.path for problem in caught.value.details}
+    assert paths == {"key", "placement", "priority", "ends_at", "colour"}
+
+
+@pytest.mark.usefixtures("hero")
+def test_upsert_placement__same_again__no_version_and_no_audit() -> None:
+    before = (AuditEvent.objects.count(), config.reload().version)
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    assert (AuditEvent.objects.count(), config.reload().version) == before
+
+
+@pytest.mark.usefixtures("hero")
+def test_delete__in_use__refused() -> None:
+    services.create_campaign(key="c", values={"placement": "home.hero"}, actor="t")
+    services.upsert_block(campaign="c", key="b", content={}, actor="t")
+    services.publish_campaign(key="c", actor="t")
+    with pytest.raises(errors.StatusWrong):
+        services.delete_placement(key="home.hero", actor="t")
+    with pytest.raises(errors.StatusWrong):
+        services.delete_campaign(key="c", actor="t")
+    services.end_campaign(key="c", actor="t")
+    services.delete_campaign(key="c", actor="t")
+    services.delete_placement(key="home.hero", actor="t")
+
+
+def test_api__whole_walk__through_the_door(db: None, client: Any) -> None:
+    _, key = create_key(name="office", kind="secret", actor="t")
+    headers = {"Authorization": f"Bearer {key}"}
+
+    def post(path: str, body: Any) -> Any:
+        return client.post(f"/api/{path}", body, "application/json", headers=headers)
+
+    placement = {"key": "home.hero", "kind": "content", "default_content": {"heading": "Hi"}}
+    assert post("placements/", placement).status_code == 201
+    ends_at = (NOW + timedelta(days=900)).isoformat()
+    campaign = {"key": "spring", "placement": "home.hero", "ends_at": ends_at}
+    assert post("campaigns/", campaign).status_code == 201
+    assert post("campaigns/", campaign).status_code == 409
+    assert post("campaigns/spring/publish/", {}).status_code == 422
+    block = {"key": "b", "campaign": "spring", "content": {"heading": "S"}}
+    assert post("blocks/", block).status_code == 201
+    published = post("campaigns/spring/publish/", {})
+    assert (published.status_code, published.json()["status"]) == (200, "published")
+    listed = client.get("/api/campaigns/", headers=headers).json()["results"]
+    assert listed[0]["block"] == {"key": "b", "content": {"heading": "S"}}
+    bad = post("blocks/", block | {"content": {"link": "javascript:x"}})
+    assert bad.json()["error"]["details"][0]["path"] == "content.link"
+    assert client.get("/api/campaigns/?foo=1", headers=headers).status_code == 400
+    assert client.get("/api/campaigns/nope/", headers=headers).status_code == 404
+
+
+def test_admin__campaign__saved_audited_published(db: None, admin_client: Any) -> None:
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    placement = services.upsert_placement(key="home.hero", values={}, actor="t")
+    form = {
+        "key": "spring", "title": "Spring", "placement": placement.pk, "priority": "1",
+        "block-TOTAL_FORMS": "1", "block-INITIAL_FORMS": "0",
+        "block-0-key": "b", "block-0-content": '{"heading": "S"}',
+    }  # fmt: skip
+    response = admin_client.post("/admin/content/campaign/add/", form)
+    assert response.status_code == 302, response.content.decode()[:3000]
+    row = Campaign.objects.get()
+    data = {"action": "publish_selected", "_selected_action": [row.pk]}
+    admin_client.post("/admin/content/campaign/", data)
+    assert config.reload().parts["content"]["home.hero"].campaigns[0].block == "b"
+    assert admin_client.get(f"/admin/content/campaign/{row.pk}/change/").status_code == 200
