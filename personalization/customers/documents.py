@@ -104,7 +104,9 @@ def learn_epochs() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         cluster = cursor.fetchone()[0]
-    name = ":".join([cluster, connection.settings_dict["NAME"]] + [str(e()) for _, e in cache_epochs.items()])
+    name = ":".join(
+        [cluster, connection.settings_dict["NAME"]] + [str(e()) for _, e in cache_epochs.items()]
+    )
     _space.truth = hashlib.blake2b(name.encode(), digest_size=5).hexdigest()
     _space.look_at = float("inf") if _space.watched else time.monotonic() + EPOCH_LEASE_S
 
@@ -148,7 +150,11 @@ def build(customer_ids: Sequence[int]) -> dict[int, tuple[int, list[str], bytes]
                     "v": version,
                     "a": assignment_key,
                     "i": aliases or [],
-                    "p": {name: held[customer_id] for name, held in parts.items() if customer_id in held},
+                    "p": {
+                        name: held[customer_id]
+                        for name, held in parts.items()
+                        if customer_id in held
+                    },
                 }
             ),
         )

@@ -136,7 +136,11 @@ def _judged(
     found: Document, held: list[str], alias: str, aliases: list[str], *, source: Source
 ) -> Read:
     """Refuse a device's document to a user who is a stranger when the device belongs to another user."""
-    if aliases[0].startswith("1:") and alias.startswith("2:") and any(key.startswith("1:") for key in held):
+    if (
+        aliases[0].startswith("1:")
+        and alias.startswith("2:")
+        and any(key.startswith("1:") for key in held)
+    ):
         return _STRANGER
     return Read(found, source)
 

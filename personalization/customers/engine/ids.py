@@ -8,7 +8,32 @@ MAX_LENGTH = 255
 
 # What broken code sends instead of an id. Each would merge all of its senders into one person.
 _BAD = frozenset(
-    ["-1", "null", "none", "nil", "nan", "undefined", "unknown", "anonymous", "anon", "guest", "user", "userid", "user_id", "true", "false", "empty", "n/a", "na", "not_set", "{}", "[]", "()", "{{userid}}", "{{user_id}}"]
+    [
+        "-1",
+        "null",
+        "none",
+        "nil",
+        "nan",
+        "undefined",
+        "unknown",
+        "anonymous",
+        "anon",
+        "guest",
+        "user",
+        "userid",
+        "user_id",
+        "true",
+        "false",
+        "empty",
+        "n/a",
+        "na",
+        "not_set",
+        "{}",
+        "[]",
+        "()",
+        "{{userid}}",
+        "{{user_id}}",
+    ]
 ) | {"[object object]", "(not set)", "not set"}
 # Zeros of any length (an empty UUID), and long runs of one character; "7", "11" and "222" are people.
 _FILLER = re.compile(r"0*|(.)\1{7,}|([^0-9])\2+")

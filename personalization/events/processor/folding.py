@@ -17,6 +17,7 @@ from personalization.customers import profiles
 from personalization.customers.engine import profile
 from personalization.events import epoch
 from personalization.events.engine.facts import Fact
+from personalization.events.engine.flags import BOT
 from personalization.events.processor import positions, reading
 from personalization.events.processor.reading import Owner, Row
 from personalization.lib.registries import projections
@@ -104,6 +105,7 @@ def _locked_owners(rows: Sequence[Row], now: datetime) -> tuple[Mapping[int, Own
         before[row.identity_id].customer_id
         for row in rows
         if row.identity_id in before
+        and not row.flags & BOT
         and row.purposes & before[row.identity_id].in_force & PERSONALIZATION
     }
     if not wanted:

@@ -63,7 +63,9 @@ def _rebuild(customer_ids: Sequence[int], now: datetime, *, table: str = profile
         if fact.purposes & PERSONALIZATION:
             by_customer[fact.customer_id].append(fact)
     currency = settings.SHOP_CURRENCY
-    profiles.write(_folded(customer_ids, by_customer, currency, horizon), known=None, now=now, table=table)
+    profiles.write(
+        _folded(customer_ids, by_customer, currency, horizon), known=None, now=now, table=table
+    )
     return len(rows)
 
 

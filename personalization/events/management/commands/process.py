@@ -1,0 +1,46 @@
+"""`manage.py process`: fold the event log into profiles until told to stop."""
+
+import signal
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from personalization.events.processor import bulk, loop
+from personalization.lib import background
+
+
+class Command(BaseCommand):
+    """One processor. Start as many as you like: they share the shards."""
+
+    help = "Fold the event log into profiles. Ends cleanly on SIGTERM; several share the work."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Offer the two ways that end by themselves."""
+        parser.add_argument("--once", action="store_true", help="Fold what waits, then end.")
+        parser.add_argument(
+            "--bulk", action="store_true", help="Fold a large backlog customer by customer first."
+        )
+
+    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 -- Django's signature
+        """Run."""
+        if options["bulk"]:
+            events = bulk.run(self._show)
+            self.stdout.write(f"\n{events} events folded")
+        if options["once"]:
+            loop.Processor().drain()
+        elif not options["bulk"]:
+            self._serve()
+
+    def _serve(self) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        background.start(loop.KIND)
+        loop.run(stop)
+        background.stop()
+
+    def _show(self, done: int, total: int) -> None:
+        self.stdout.write(f"\r{done} of {total} customers", ending="")
+        self.stdout.flush()
