@@ -19,6 +19,6 @@ class OpsConfig(AppConfig):
             "heartbeat",
             seconds=heartbeats.EVERY_S,
             run=heartbeats.beat,
-            kinds=set(heartbeats.KINDS),
+            kinds={"web", "worker", "beat"},  # the processor writes its own, with its leases
         )
         background.register("config", seconds=1.0, run=serve.watch, kinds={"web", "processor"})
