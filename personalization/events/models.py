@@ -54,6 +54,32 @@ class Event(models.Model):
         return f"{self.name} {self.message_id}"
 
 
+class LoggedEvent(models.Model):
+    """The same rows by their place in the log: Django's admin cannot take a composite key."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    received_at = models.DateTimeField()
+    occurred_at = models.DateTimeField()
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=10)
+    message_id = models.CharField(max_length=100)
+    trust = models.PositiveSmallIntegerField(choices=Event.Trust.choices)
+    identity_id = models.BigIntegerField(null=True)
+    purposes = models.SmallIntegerField()
+    flags = models.SmallIntegerField()
+    properties = models.JSONField()
+    traits = models.JSONField(null=True)
+    context = models.JSONField()
+
+    class Meta:
+        managed = False
+        db_table = "events_event"
+        verbose_name = "event"
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.message_id}"
+
+
 class EventSchema(models.Model):
     """One event type that the shop knows: the typed properties that it may carry."""
 
@@ -64,6 +90,9 @@ class EventSchema(models.Model):
     built_in = models.BooleanField(default=False)
     # What the folds understand it as: view, add, remove, order, refund, wishlist, review, search, dwell or nothing.
     fact = models.CharField(max_length=20, blank=True, default="")
+
+    class Meta:
+        verbose_name = "event type"
 
     def __str__(self) -> str:
         return self.name

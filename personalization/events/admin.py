@@ -1,0 +1,206 @@
+"""Admin pages of events: the log, the live debugger, event types, and rejected events with their replay."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from personalization.access.admin_base import AuditedModelAdmin
+from personalization.access.audit import audit
+from personalization.customers.models import Identity
+from personalization.events import registry, tail
+from personalization.events.engine import flags as bits
+from personalization.events.engine.taxonomy import FACTS
+from personalization.events.models import EventSchema, LoggedEvent, RejectedEvent
+from personalization.lib import clock
+from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
+from personalization.lib.errors import AppError
+
+_DEBUGGER_LINES = 100
+
+
+@admin.register(LoggedEvent)
+class LoggedEventAdmin(ReadOnlyModelAdmin):
+    """The newest rows of the log; with an id in the search box, all rows of that id."""
+
+    list_display = ("received_at", "name", "type", "message_id", "identity_id", "marks")
+    ordering = ("-seq",)
+    search_fields = ("message_id",)
+    search_help_text = (
+        "A user id or anonymous id, in full: its whole history. A message id: among the newest."
+    )
+    change_list_template = "studio/event_list.html"
+    empty_state = EmptyState(
+        what="Every accepted event is a row here, for as long as EVENT_RETENTION_DAYS says.",
+        why="No event was accepted yet.",
+        action="Open the live debugger",
+        action_url="admin:events_debugger",
+    )
+
+    def get_search_results(
+        self, _request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Look at one identity through its index, or at the newest rows through theirs."""
+        term = search_term.strip()
+        if term and "\0" not in term:
+            ids = list(Identity.objects.filter(value=term).values_list("pk", flat=True))
+            if ids:
+                return queryset.filter(identity_id__in=ids), False
+        newest = queryset.filter(seq__gt=tail.last_seq() - tail.WINDOW)
+        return (newest.filter(message_id=term) if term else newest), False
+
+    @admin.display(description="marks")
+    def marks(self, obj: LoggedEvent) -> str:
+        """Words for the flags."""
+        return ", ".join(bits.names(obj.flags))
+
+    def get_urls(self) -> list[URLPattern]:
+        """Add the live debugger."""
+        view = self.admin_site.admin_view
+        return [
+            path("debugger/", view(self.debugger), name="events_debugger"),
+            path("debugger/lines/", view(self.debugger_lines), name="events_debugger_lines"),
+            *super().get_urls(),
+        ]
+
+    def debugger(self, request: HttpRequest) -> HttpResponse:
+        """Show the last events with their fate; the lines keep themselves fresh."""
+        return TemplateResponse(request, "studio/debugger.html", self._debugged(request))
+
+    def debugger_lines(self, request: HttpRequest) -> HttpResponse:
+        """Answer the lines alone."""
+        return TemplateResponse(request, "studio/debugger_lines.html", self._debugged(request))
+
+    def _debugged(self, request: HttpRequest) -> dict[str, Any]:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        fate = request.GET.get("fate", "")
+        fate = fate if fate in tail.FATES else ""
+        name = request.GET.get("name", "").replace("\0", "").strip()
+        return self.admin_site.each_context(request) | {
+            "title": "Live debugger",
+            "opts": self.opts,
+            "lines": tail.last(limit=_DEBUGGER_LINES, fate=fate, name=name),
+            "fates": tail.FATES,
+            "fate": fate,
+            "name": name,
+            "as_of": clock.now(),
+        }
+
+
+class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg] -- not generic at run time
+    """An event type; its description is checked as `registry.check_type` does."""
+
+    fact = forms.ChoiceField(
+        choices=[(fact, fact or "nothing more than its name") for fact in FACTS],
+        required=False,
+        help_text="What profiles and recommendations understand the event as.",
+    )
+
+    class Meta:
+        model = EventSchema
+        fields = ("name", "title", "fact", "properties")
+        help_texts = {
+            "properties": (
+                'For example {"level": {"type": "number", "required": true, "min": 0}}. Types: '
+                "string, id, number, boolean, datetime, list, objects, object."
+            )
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Name every fault of the description."""
+        data: dict[str, Any] = super().clean() or {}
+        if not self.errors:
+            try:
+                registry.check_type(
+                    name=data.get("name", self.instance.name),
+                    fact=data.get("fact", ""),
+                    properties=data.get("properties", {}),
+                )
+            except AppError as error:
+                for fault in error.details:
+                    self.add_error(None, f"{fault.path} {fault.problem}")
+        return data
+
+
+@admin.register(EventSchema)
+class EventSchemaAdmin(AuditedModelAdmin):
+    """Event types: saved, audited and published within a second. Built-in ones cannot be deleted."""
+
+    publishes = True
+    form = EventTypeForm
+    list_display = ("name", "title", "fact", "built_in", "described")
+    list_filter = ("built_in", "fact")
+    search_fields = ("name", "title")
+    ordering = ("name",)
+    empty_state = EmptyState(
+        what="Event types say which properties an event may carry, and what it means.",
+        why="All of them were deleted.",
+        action="Describe one",
+        action_url="admin:events_eventschema_add",
+    )
+
+    @admin.display(description="properties")
+    def described(self, obj: EventSchema) -> int:
+        """How many properties are described."""
+        return len(obj.properties)
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Fix the name of a built-in type: callers send it."""
+        return ["name"] if isinstance(obj, EventSchema) and obj.built_in else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Built-in types stay."""
+        built_in = isinstance(obj, EventSchema) and obj.built_in
+        return not built_in and super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """No deletion in bulk: it could not leave out the built-in ones."""
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+@admin.register(RejectedEvent)
+class RejectedEventAdmin(ReadOnlyModelAdmin):
+    """What could not be accepted, why, and the way back in once the event type was mended."""
+
+    list_display = ("received_at", "name", "message_id", "reasons", "count", "replayed_at")
+    list_filter = (("replayed_at", admin.EmptyFieldListFilter),)
+    search_fields = ("=message_id", "=name")
+    search_help_text = "A message id or the name of an event, in full."
+    ordering = ("-received_at",)
+    actions = ("replay",)
+    empty_state = EmptyState(
+        what="Events that could not be accepted wait here with the reason, to be replayed.",
+        why="Nothing was rejected.",
+    )
+
+    @admin.display(description="reasons")
+    def reasons(self, obj: RejectedEvent) -> str:
+        """Every fault with its path."""
+        return "; ".join(f"{fault['path']} {fault['problem']}" for fault in obj.problems)
+
+    def has_replay_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change event types may replay."""
+        return request.user.has_perm("events.change_eventschema")
+
+    @admin.action(description="Replay the selected events", permissions=["replay"])
+    def replay(self, request: HttpRequest, rows: QuerySet[RejectedEvent]) -> None:
+        """Ingest them again; report both counts."""
+        chosen = list(rows.filter(replayed_at=None))
+        done = registry.replay([row.pk for row in chosen], now=clock.now())
+        actor = request.user.get_username()
+        for row in RejectedEvent.objects.filter(pk__in=[row.pk for row in chosen]):
+            if row.replayed_at is not None:
+                audit(actor=actor, action="replay", obj=row, before=None, after={"replayed": True})
+        if done.accepted:
+            self.message_user(request, f"{done.accepted} replayed.", messages.SUCCESS)
+        if done.still_rejected:
+            words = f"{done.still_rejected} still do not fit; their reasons are those of now."
+            self.message_user(request, words, messages.WARNING)
