@@ -97,7 +97,8 @@ def granian(*, workers: int = 2, **environment: str) -> Iterator[int]:
     port = free_port()
     command = [
         *[sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(workers), "--port", str(port)],
-        *["--no-ws", "--log-level", "warning", "personalization.wsgi:application"],
+        *["--blocking-threads", "4", "--no-ws", "--log-level", "warning"],
+        "personalization.wsgi:application",
     ]
     server = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment)
     try:

@@ -18,7 +18,7 @@ SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
 ROUNDS = 3
 CUSTOMERS = 20_000
 PROTOCOL = (
-    f"HTTP batches of {BATCH} events from {CUSTOMERS} anonymous customers, {CONNECTIONS} keep-alive connections, granian with 2 "
+    f"HTTP batches of {BATCH} events from {CUSTOMERS} anonymous customers seen before, {CONNECTIONS} keep-alive connections, granian with 2 "
     f"workers, PostgreSQL 18 with fsync on, load generator on the same cores; {ROUNDS} rounds of {SECONDS:g} s each, bare and real in "
     "turn, median of the rounds. The bare view inserts ready-made rows of the same table and does nothing else."
 )
@@ -40,6 +40,15 @@ def event(rng: np.random.Generator) -> dict[str, object]:
             "locale": "en-GB",
         },
     }
+
+
+def greetings(key: str) -> Iterator[bytes]:
+    """Yield batches in which every customer is seen once."""
+    rng = np.random.default_rng(0)
+    for first in range(0, CUSTOMERS, 500):
+        seen = [event(rng) | {"anonymousId": f"visitor-{n}"} for n in range(first, first + 500)]
+        body = orjson.dumps({"batch": seen, "sentAt": datetime.now(UTC).isoformat()})
+        yield client.request_bytes("POST", "/v1/batch", body, [("Authorization", f"Bearer {key}")])
 
 
 def wire_requests(key: str, seed: int) -> Iterator[bytes]:
@@ -66,13 +75,17 @@ def bare_requests(seed: int) -> Iterator[bytes]:
 def main() -> None:
     """Measure and write the result."""
     harness.prepare()
+    from django.db import connection
+
     from personalization.access.services import create_key
 
     _row, key = create_key(name="bench", kind="public", actor="bench")
     bare_rates, real_rates, p99s = [], [], []
     with harness.granian() as port:
         count = int(1500 * SECONDS)
-        client.run(port, itertools.islice(wire_requests(key, 99), 500), connections=CONNECTIONS, seconds=60)
+        client.run(port, greetings(key), connections=4, seconds=120)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE")
         for turn in range(ROUNDS):
             # Made beforehand: building requests must not share the clock with the server.
             bare = client.run(port, iter(list(itertools.islice(bare_requests(2 * turn), count))), connections=CONNECTIONS, seconds=SECONDS)
