@@ -12,6 +12,7 @@ from personalization.decisions import urls as decisions
 from personalization.events import urls as events
 from personalization.monitoring.urls import root as monitoring_root
 from personalization.ops import urls as ops
+from recommender import urls as recommender
 
 Addresses = list[URLPattern | URLResolver]
 
@@ -30,6 +31,7 @@ api: Addresses = [
         name="docs",
     ),
     *catalog.api,
+    *recommender.api,
     *content.api,
     *ops.api,
 ]

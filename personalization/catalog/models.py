@@ -14,6 +14,7 @@ class Category(models.Model):
     path = models.CharField(max_length=600, db_index=True)
 
     class Meta:
+        ordering = ["path"]
         verbose_name_plural = "categories"
 
     def __str__(self) -> str:
@@ -23,7 +24,8 @@ class Category(models.Model):
 class Product(models.Model):
     """One thing that can be bought. Written by the bulk upsert and the feed import; deleted softly.
 
-    `change` is drawn from a sequence at every write, so that web workers read just what is new.
+    `change` is drawn from a sequence at every write, so that web workers read just what is new. The
+    migration adds an index on upper(title) for the back office's search.
     """
 
     key = models.CharField(max_length=100, unique=True)

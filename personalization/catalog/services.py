@@ -11,15 +11,18 @@ from typing import Any, Literal, TypedDict
 import orjson
 from django.db import connection, transaction
 
+from personalization.access.audit import audit, state
 from personalization.catalog import selectors
 from personalization.catalog.engine.items import parse_item
-from personalization.catalog.models import Category, UnknownItem
+from personalization.catalog.models import Category, Product, UnknownItem
 from personalization.lib.errors import Conflict, Problem, Unprocessable
 
 # Rows a statement: the round trip no longer matters, and the lock is held for some 50 ms.
 _CHUNK = 2000
 # An arbitrary constant that no other advisory lock of the project uses ("cat" in ASCII).
 _LOCK = 0x636174
+# A write of more products than this is one row of the trail with counts, not one row a product.
+_AUDIT_EACH = 50
 # column, cast out of JSON, value of a new product that does not set it
 _COLUMNS = (
     ("title", "->> {}", "NULL"),
@@ -63,7 +66,7 @@ def upsert_products(items: Sequence[object], *, actor: str, now: datetime) -> Up
     """
     results: list[ItemResult] = []
     for start in range(0, len(items), _CHUNK):
-        results += _upsert_chunk(items[start : start + _CHUNK], start=start, now=now)
+        results += _upsert_chunk(items[start : start + _CHUNK], start=start, actor=actor, now=now)
     counts = dict.fromkeys(("created", "updated", "unchanged"), 0)
     for result in results:
         if result["status"] != "rejected":
@@ -81,13 +84,16 @@ def delete_products(keys: Collection[str], *, actor: str, now: datetime) -> int:
     """Take products off sale for good, keeping the rows that events name; return how many."""
     with transaction.atomic(), connection.cursor() as cursor:
         _lock(cursor)
+        before = _states(keys)
         cursor.execute(
             "UPDATE catalog_product SET deleted_at = %s, updated_at = %s,"
             " change = nextval('catalog_change_seq')"
-            " WHERE key = ANY(%s) AND deleted_at IS NULL",
+            " WHERE key = ANY(%s) AND deleted_at IS NULL RETURNING key",
             [now, now, list(keys)],
         )
-        return int(cursor.rowcount)
+        deleted = [key for (key,) in cursor.fetchall()]
+        _tell(actor, "delete", dict.fromkeys(deleted, "delete"), before)
+    return len(deleted)
 
 
 def upsert_categories(items: Sequence[Mapping[str, Any]], *, actor: str, now: datetime) -> int:
@@ -111,6 +117,13 @@ def upsert_categories(items: Sequence[Mapping[str, Any]], *, actor: str, now: da
             update_fields=["title", "path"],
         )
         _link_parents(parents, paths)
+        for row in Category.objects.filter(key__in=[item["key"] for item in items]):
+            old = stored.get(row.key)
+            if old is None or state(old) != state(row):
+                action = "update" if old else "create"
+                audit(
+                    actor=actor, action=action, obj=row, before=old and state(old), after=state(row)
+                )
     return len(items)
 
 
@@ -141,7 +154,9 @@ def count_unknown_items(counts: Mapping[str, tuple[int, datetime, datetime]]) ->
         )
 
 
-def _upsert_chunk(items: Sequence[object], *, start: int, now: datetime) -> list[ItemResult]:
+def _upsert_chunk(
+    items: Sequence[object], *, start: int, actor: str, now: datetime
+) -> list[ItemResult]:
     parsed = [parse_item(item) for item in items]
     with transaction.atomic(), connection.cursor() as cursor:
         _lock(cursor)
@@ -150,9 +165,38 @@ def _upsert_chunk(items: Sequence[object], *, start: int, now: datetime) -> list
         for columns, problems in parsed:
             if not problems:
                 merged.setdefault(columns["key"], {}).update(columns)
+        before = _states(merged)
         cursor.execute(_UPSERT, {"items": orjson.dumps(list(merged.values())).decode(), "now": now})
         inserted = dict(cursor.fetchall())
+        actions = {key: "create" if new else "update" for key, new in inserted.items()}
+        _tell(actor, "upsert", actions, before)
     return list(_results(parsed, inserted, start=start))
+
+
+def _states(keys: Collection[str]) -> dict[str, dict[str, Any]]:
+    """Return what the trail calls `before`, for so few products that each gets a row."""
+    if len(keys) > _AUDIT_EACH:
+        return {}
+    return {row.key: state(row) for row in Product.objects.filter(key__in=keys)}
+
+
+def _tell(
+    actor: str, action: str, written: Mapping[str, str], before: Mapping[str, dict[str, Any]]
+) -> None:
+    """Write the trail: a row a product {key: action} for a few, one row with counts for many."""
+    if len(written) > _AUDIT_EACH:
+        counts = {kind: list(written.values()).count(kind) for kind in set(written.values())}
+        bulk = Product(pk=0, title=f"{len(written)} products")
+        audit(actor=actor, action=action, obj=bulk, after=counts | {"first": min(written)})
+        return
+    for row in Product.objects.filter(key__in=written):
+        audit(
+            actor=actor,
+            action=written[row.key],
+            obj=row,
+            before=before.get(row.key),
+            after=state(row),
+        )
 
 
 def _require_titles(parsed: Sequence[tuple[dict[str, Any], list[Problem]]]) -> None:

@@ -88,8 +88,8 @@ def temporal(rows: Iterable[tuple[str, str, float, float]], *, days: float) -> B
     cases = list(_by_user(known, data.where(data.at_s > cut)))
     day = datetime.fromtimestamp(cut, UTC).date().isoformat()
     protocol = (
-        f"time split at {day}: {len(known):,} lines before, {len(cases):,} customers who also bought"
-        f" in the {days:g} days after, truth: all they bought then, full ranking of"
+        f"time split at {day}: {len(known):,} lines before, {len(cases):,} customers who bought"
+        f" again in the {days:g} days after, truth: all they bought then, full ranking of"
         f" {len(items.rows):,} products, repeats count"
     )
     return Benchmark(known, cases, cut, protocol)
