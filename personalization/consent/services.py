@@ -101,7 +101,8 @@ def save_purpose(purpose: Purpose, *, actor: str) -> Purpose:
 
 
 def _known(purposes: Mapping[str, bool]) -> dict[str, Purpose]:
-    rows = {row.key: row for row in Purpose.objects.filter(key__in=purposes)}
+    # Fifteen at most; a key that PostgreSQL cannot even hold (NUL) must be unknown, not an error.
+    rows = {row.key: row for row in Purpose.objects.all() if row.key in purposes}
     unknown = sorted(purposes.keys() - rows.keys())
     if unknown or not rows:
         raise errors.PurposeUnknown(

@@ -51,7 +51,12 @@ def test_in_force__words_signal_and_call__is_what_all_allow(
     assert SHOP.in_force(granted, denied, gpc=gpc, restrict=restrict) == expected
 
 
-@given(MASKS, MASKS, st.booleans(), st.dictionaries(st.sampled_from(["analytics", "marketing"]), st.booleans()))
+@given(
+    MASKS,
+    MASKS,
+    st.booleans(),
+    st.dictionaries(st.sampled_from(["analytics", "marketing"]), st.booleans()),
+)
 def test_in_force__signal_or_restriction__never_adds(
     granted: int, denied: int, gpc: bool, restrict: dict[str, bool]
 ) -> None:
@@ -91,9 +96,40 @@ def test_latest__ledger__last_word_wins_and_withdrawal_wins_ties(
     [
         {},
         {"purposes": []},
-        {"purposes": [{"key": "personalization", "title": "", "bit": 15, "default_granted": True, "gpc_denies": True}]},
-        {"purposes": [{"key": "personalization", "title": "", "bit": 3, "default_granted": True, "gpc_denies": True}]},
-        {"purposes": [{"key": "personalization", "title": "", "bit": 1, "default_granted": True, "gpc_denies": True}] * 2},
+        {
+            "purposes": [
+                {
+                    "key": "personalization",
+                    "title": "",
+                    "bit": 15,
+                    "default_granted": True,
+                    "gpc_denies": True,
+                }
+            ]
+        },
+        {
+            "purposes": [
+                {
+                    "key": "personalization",
+                    "title": "",
+                    "bit": 3,
+                    "default_granted": True,
+                    "gpc_denies": True,
+                }
+            ]
+        },
+        {
+            "purposes": [
+                {
+                    "key": "personalization",
+                    "title": "",
+                    "bit": 1,
+                    "default_granted": True,
+                    "gpc_denies": True,
+                }
+            ]
+            * 2
+        },
         {"purposes": [{"bit": "x"}]},
     ],
 )
