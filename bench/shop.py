@@ -1,0 +1,75 @@
+"""The shop that the decision benchmarks are asked about: products, customers with a history, a trained model, content."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+
+def build(*, products: int, customers: int, events: int) -> str:
+    """Fill the database and Redis; return a secret key."""
+    from personalization.access.services import create_key
+    from personalization.catalog.services import upsert_products
+    from personalization.customers import documents
+    from personalization.events import bulk
+    from personalization.events.processor import bulk as folding
+    from recommender.services import train
+
+    now = datetime.now(UTC)
+    _say("products")
+    items = [
+        {"key": f"sku-{n}", "title": f"Product {n}", "price_minor": 1000 + n % 5000, "currency": "EUR", "categories": [f"c{n % 200}"]}
+        for n in range(products)
+    ]
+    upsert_products(items, actor="bench", now=now)
+    _say("events")
+    bulk.copy_events(_history(products, customers, events, now))
+    _say("profiles")
+    folding.run()
+    _say("model")
+    train(slot=f"bench-{now.isoformat()}", actor="bench", now=now)
+    _content()
+    _say("documents")
+    documents.warm()
+    _row, key = create_key(name="bench", kind="secret", actor="bench")
+    return key
+
+
+def _say(step: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {step}", flush=True)
+
+
+def _history(products: int, customers: int, events: int, now: datetime) -> Iterator[object]:
+    from personalization.events.bulk import BulkEvent
+
+    rng = np.random.default_rng(11)
+    shown = (rng.zipf(1.25, events) % products).astype(int)
+    at = now - timedelta(days=20)
+    each = max(events // customers, 1)
+    for n in range(events):
+        customer = n // each % customers
+        # Neighbours in the catalogue go together, so that there is something to learn.
+        product = (int(shown[n - n % each]) + int(rng.integers(0, 8))) % products
+        yield BulkEvent(
+            str(uuid.UUID(bytes=rng.bytes(16), version=4)),
+            "Product Viewed",
+            at + timedelta(seconds=n * 1_700_000 / events),
+            anonymous_id=f"visitor-{customer}",
+            properties={"product_id": f"sku-{product}"},
+        )
+
+
+def _content() -> None:
+    from personalization.content import services
+
+    services.upsert_placement(key="home.hero", values={"title": "Hero", "kind": "content"}, actor="bench")
+    services.upsert_placement(
+        key="home.recommended",
+        values={"title": "For you", "kind": "recommendations", "strategy": "for-you", "count": 12},
+        actor="bench",
+    )
+    services.create_campaign(key="spring", values={"title": "Spring", "placement": "home.hero"}, actor="bench")
+    services.upsert_block(campaign="spring", key="hero-a", content={"heading": "Spring is here"}, actor="bench")
+    services.publish_campaign(key="spring", actor="bench")
