@@ -21,7 +21,7 @@ _FIGURES = ("Recall@20", "NDCG@20", "HR@20", "MRR@20", "coverage@20", "users")
 _EXPORTED = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
 
 
-class StrategyForm(forms.ModelForm):  # type: ignore[type-arg] -- not generic at run time
+class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Fields of a strategy, judged together with all others."""
 
     algorithm = forms.ChoiceField(choices=[(name, name) for name in RECIPES])

@@ -47,6 +47,11 @@ class _Held:
     """What this process holds."""
 
     def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        """Start anew; one object for good, so that no reader keeps an old one."""
         self.models: Mapping[str, Live] = MappingProxyType({})
         self.sellable: dict[
             str, tuple[Live, CatalogView, NDArray[np.int64], NDArray[np.bool_]]
@@ -54,7 +59,6 @@ class _Held:
         self.refused: dict[str, float] = {}
         self.checked_at = -_UNWATCHED_S
         self.watched = False
-        self.lock = threading.Lock()
 
 
 _held = _Held()
@@ -92,7 +96,8 @@ def refresh() -> Mapping[str, Live]:
 
 def forget() -> None:
     """Drop what this process holds. For tests, whose tables change under it."""
-    _held.__init__()  # type: ignore[misc] -- one object, so that no reader keeps an old one
+    with _held.lock:
+        _held.forget()
 
 
 def sellable(live: Live, catalogue: CatalogView) -> NDArray[np.bool_]:

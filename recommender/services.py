@@ -22,6 +22,7 @@ from personalization.ops.models import JobRun
 from recommender import dataset, fitting, registry
 from recommender.dataset import Dataset
 from recommender.engine.algorithms import RECIPES
+from recommender.models import ModelVersion
 
 log = structlog.get_logger("recommender")
 
@@ -46,6 +47,13 @@ class Trained:
     status: str
     reason: str
     metrics: Mapping[str, Any]
+
+
+def slot_at(now: datetime) -> str:
+    """Return the slot that is due: one a night; one an hour while nothing serves yet."""
+    if ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).exists():
+        return f"nightly {now:%Y-%m-%d}"
+    return f"first {now:%Y-%m-%d %H}h"
 
 
 def train(

@@ -8,6 +8,6 @@ from recommender import services
 
 @shared_task(name="recommender.tasks.retrain", acks_late=True, time_limit=3600)
 def retrain(slot: str = "") -> None:
-    """Train all models for one slot (today's without a name); running twice trains once."""
+    """Train all models for one slot; running twice trains once. Beat calls it every 15 minutes."""
     now = clock.now()
-    services.train(slot=slot or f"nightly {now:%Y-%m-%d}", actor="beat", now=now)
+    services.train(slot=slot or services.slot_at(now), actor="beat", now=now)

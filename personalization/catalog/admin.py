@@ -29,7 +29,7 @@ _FIELDS = (
 )
 
 
-class ProductForm(forms.ModelForm):  # type: ignore[type-arg] -- not generic at run time
+class ProductForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Fields of a product, judged by the rules of the API and the feeds."""
 
     class Meta:

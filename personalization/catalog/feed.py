@@ -4,6 +4,7 @@ import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -57,17 +58,20 @@ def import_feed(
         raise Unprocessable(msg)
     outcome = Imported()
     # replaced bytes show up as U+FFFD in one title; they do not end a feed of a million lines
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+    with (
+        path.open("rb") as raw,
+        TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="") as file,
+    ):
         lines = _csv(file) if format == "csv" else _jsonl(file)
         chunk: list[tuple[int, object]] = []
         for line in lines:
             chunk.append(line)
             if len(chunk) == _CHUNK:
                 _write(chunk, outcome, actor=actor, now=now)
-                progress(file.buffer.tell())
+                progress(raw.tell())
                 chunk = []
         _write(chunk, outcome, actor=actor, now=now)
-        progress(file.buffer.tell())
+        progress(raw.tell())
     return outcome
 
 

@@ -1,5 +1,7 @@
 """Shapes of `/api/products/`. Checking is `engine.items`' work, for the API and feeds alike."""
 
+from typing import Any
+
 from rest_framework import serializers
 
 from personalization.catalog.models import Product
@@ -28,7 +30,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
         read_only_fields = fields
 
 
-class ProductInputSerializer(serializers.Serializer[None]):
+class ProductInputSerializer(serializers.Serializer[Any]):
     """A product to create or change: `key`, and what to set. Fields that are absent stay."""
 
     key = serializers.CharField(max_length=100)
@@ -47,14 +49,14 @@ class ProductInputSerializer(serializers.Serializer[None]):
     attributes = serializers.DictField(required=False)
 
 
-class ProblemSerializer(serializers.Serializer[None]):
+class ProblemSerializer(serializers.Serializer[Any]):
     """One fault of one item."""
 
     path = serializers.CharField()
     problem = serializers.CharField()
 
 
-class ItemResultSerializer(serializers.Serializer[None]):
+class ItemResultSerializer(serializers.Serializer[Any]):
     """What became of one item."""
 
     index = serializers.IntegerField()
@@ -63,7 +65,7 @@ class ItemResultSerializer(serializers.Serializer[None]):
     problems = ProblemSerializer(many=True)
 
 
-class UpsertedSerializer(serializers.Serializer[None]):
+class UpsertedSerializer(serializers.Serializer[Any]):
     """What became of a bulk upsert."""
 
     created = serializers.IntegerField()

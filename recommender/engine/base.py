@@ -81,12 +81,13 @@ class Interactions:
         )
 
 
+@dataclass(frozen=True, slots=True)
 class Config:
     """Base of the frozen dataclasses that configure an algorithm; all fields are plain JSON."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields, for the manifest."""
-        return asdict(self)  # type: ignore[call-overload, no-any-return] -- a dataclass
+        return asdict(self)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

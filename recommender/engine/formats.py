@@ -46,7 +46,7 @@ def sessions(train: Iterable[str], test: Iterable[str]) -> Benchmark:
     users = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
     flat = np.array([item for row in rows for item in row], np.int32)
     # seconds within the session keep the order; the same age for all sessions
-    at_s = np.concatenate([np.arange(len(row)) for row in rows] or [np.zeros(0)]).astype(np.float64)
+    at_s = np.array([place for row in rows for place in range(len(row))], np.float64)
     pairs = [line.rstrip("\n").split("\t") for line in test]
     asked = [([items[key] for key in prefix.split()], items[target]) for prefix, target in pairs]
     known = Interactions(

@@ -1,8 +1,10 @@
 """The strategies that the built-in placements name."""
 
+from typing import Any
+
 from django.db import migrations
 
-STRATEGIES = (
+STRATEGIES: tuple[tuple[str, str, str, dict[str, list[str]], str], ...] = (
     # key, title, algorithm, params, fallback
     ("popular", "Popular right now", "popularity", {}, ""),
     ("for-you", "For you", "item_knn", {"seeds": ["recent", "cart"]}, "popular"),
@@ -11,7 +13,7 @@ STRATEGIES = (
 )
 
 
-def create(apps, _schema_editor):
+def create(apps: Any, _schema_editor: Any) -> None:
     """Create those that do not exist."""
     strategy = apps.get_model("recommender", "Strategy")
     for key, title, algorithm, params, fallback in STRATEGIES:

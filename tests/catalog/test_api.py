@@ -56,14 +56,15 @@ def test_upsert__each_write__has_its_trail(call: Any) -> None:
 
     trail = list(AuditEvent.objects.filter(object_type="catalog.product").order_by("id"))
     assert [row.action for row in trail] == ["create", "update", "delete"]
-    assert (trail[1].before["stock"], trail[1].after["stock"]) == (None, 3)
+    stocks = [(row or {}).get("stock") for row in (trail[1].before, trail[1].after)]
+    assert stocks == [None, 3]
 
 
 def test_upsert__many__one_row_of_the_trail(call: Any) -> None:
     call("POST", "/api/products/", [MUG | {"key": f"mug{n}"} for n in range(60)])
 
     (row,) = AuditEvent.objects.filter(object_type="catalog.product")
-    assert (row.object_label, row.after["create"]) == ("60 products", 60)
+    assert (row.object_label, (row.after or {})["create"]) == ("60 products", 60)
 
 
 def test_upsert__too_many__413(call: Any) -> None:

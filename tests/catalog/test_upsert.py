@@ -156,7 +156,7 @@ def test_view__nothing_changed__one_query_and_the_same_view(
     upsert(MUG)
     before = serve.refresh()
 
-    with django_assert_num_queries(1):  # type: ignore[operator] -- pytest-django's fixture is untyped here
+    with django_assert_num_queries(1):  # type: ignore[operator]  # pytest-django's fixture is untyped here
         after = serve.refresh()
 
     assert after is before

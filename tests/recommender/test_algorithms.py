@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from recommender.engine.algorithms import RECIPES, as_baskets
-from recommender.engine.base import Algorithm, Config, Interactions
+from recommender.engine.base import Algorithm, Config, Interactions, Query
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.popularity import Popularity, PopularityConfig
 from tests.recommender import contract
@@ -38,7 +39,7 @@ def test_popularity__half_life__halves_the_old() -> None:
     data = _of((0, 0, 0), (1, 1, 30), (2, 1, 30), (3, 1, 30), n_items=3)
 
     scores = Popularity.fit(data, PopularityConfig(half_life_days=30), as_of_s=0.0).score(
-        contract.Query(np.zeros(0, np.int32), np.zeros(0, np.float32))
+        Query(np.zeros(0, np.int32), np.zeros(0, np.float32))
     )
 
     np.testing.assert_allclose(scores, [1 / 1.5, 1.0, 0.0])
@@ -82,7 +83,7 @@ def test_item_knn__very_old_interactions__no_nan() -> None:
     "fault", [{"weights": np.nan}, {"weights": 0.0}, {"items": 9}, {"users": -1}, {"at_s": np.inf}]
 )
 def test_interactions__what_implicit_would_swallow__refused(fault: dict[str, float]) -> None:
-    arrays = {
+    arrays: dict[str, Any] = {
         "users": np.zeros(1, np.int32),
         "items": np.zeros(1, np.int32),
         "weights": np.ones(1, np.float32),
@@ -92,7 +93,7 @@ def test_interactions__what_implicit_would_swallow__refused(fault: dict[str, flo
         arrays[name] = np.full(1, value, arrays[name].dtype)
 
     with pytest.raises(ValueError, match="must"):
-        Interactions(**arrays, n_users=1, n_items=1)  # type: ignore[arg-type] -- a dict
+        Interactions(**arrays, n_users=1, n_items=1)  # type: ignore[arg-type]  # a dict
 
 
 def test_as_baskets__two_days__two_users() -> None:

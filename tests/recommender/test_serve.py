@@ -1,7 +1,6 @@
 """What a visitor is shown: the models' answer, the ladder below it, and what is never shown."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,12 @@ NOW_S = NOW.timestamp()
 
 
 @pytest.fixture
-def trained(shop: Path) -> Iterator[None]:
+def trained(shop: Path) -> None:
     """A shop of two tastes with models in use."""
     two_tastes()
     services.train(slot="s1", actor="test", now=NOW)
     catalogue.refresh()
     live.refresh()
-    return
 
 
 def ask(strategy: str, **options: object) -> Answer:

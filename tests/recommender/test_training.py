@@ -68,6 +68,14 @@ def test_retrain_task__twice__trains_once(shop: Path) -> None:
     assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
 
 
+def test_slot__nothing_serves__hourly_then_nightly(shop: Path) -> None:
+    two_tastes(8)
+    first = services.slot_at(NOW)
+    train(first, models=["popularity"])
+
+    assert (first, services.slot_at(LATER)) == ("first 2026-03-01 12h", "nightly 2026-03-01")
+
+
 def test_train__empty_shop__rejected_with_a_reason_and_the_run_succeeds(shop: Path) -> None:
     trained = train("s1")
 

@@ -64,15 +64,15 @@ def _text(limit: int, *, required: bool = False) -> Callable[[Any], str]:
         if not isinstance(value, str):
             msg = "must be text"
             raise ValueError(msg)  # noqa: TRY004 -- the caller turns ValueError into a problem
-        value = value.strip()
-        if required and not value:
+        text: str = value.strip()
+        if required and not text:
             msg = "must not be empty"
             raise ValueError(msg)
-        if len(value) > limit:
+        if len(text) > limit:
             msg = f"longer than {limit} characters"
             raise ValueError(msg)
-        _storable(value)
-        return value
+        _storable(text)
+        return text
 
     return check
 

@@ -1,0 +1,79 @@
+"""The catalogue in the admin: the same rules and trail as the API."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from personalization.access.models import AuditEvent
+from personalization.catalog.models import Category, Product
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "key": "mug",
+    "title": "Mug",
+    "url": "https://shop.test/mug",
+    "price_minor": "450",
+    "currency": "EUR",
+    "available": "on",
+    "categories": '["kitchen"]',
+    "attributes": "{}",
+}
+
+
+@pytest.fixture
+def staff(client: Client) -> Client:
+    """A signed-in member of staff who may do all."""
+    client.force_login(User.objects.create_superuser("ann", password="x" * 20))
+    return client
+
+
+def test_product__added_and_changed__through_the_service(staff: Client) -> None:
+    staff.post("/admin/catalog/product/add/", FORM)
+    mug = Product.objects.get(key="mug")
+    staff.post(f"/admin/catalog/product/{mug.pk}/change/", FORM | {"title": "Big mug"})
+
+    changed = Product.objects.get(key="mug")
+    assert (changed.title, changed.pk) == ("Big mug", mug.pk)
+    assert changed.change > mug.change
+    trail = AuditEvent.objects.filter(object_type="catalog.product").order_by("id")
+    assert [(row.action, row.actor) for row in trail] == [("create", "ann"), ("update", "ann")]
+
+
+def test_product__faults__stand_at_their_fields(staff: Client) -> None:
+    answer = staff.post("/admin/catalog/product/add/", FORM | {"url": "javascript:1"})
+
+    assert "must start with https://" in answer.content.decode()
+    assert not Product.objects.exists()
+
+
+def test_product__deleted__softly(staff: Client) -> None:
+    staff.post("/admin/catalog/product/add/", FORM)
+    mug = Product.objects.get()
+
+    staff.post(f"/admin/catalog/product/{mug.pk}/delete/", {"post": "yes"})
+
+    mug.refresh_from_db()
+    assert mug.deleted_at is not None
+
+
+@pytest.mark.parametrize(("term", "found"), [("mu", True), ("MUG", True), ("zebra", False)])
+def test_product__search__by_beginning(staff: Client, term: str, found: bool) -> None:
+    staff.post("/admin/catalog/product/add/", FORM)
+
+    page = staff.get("/admin/catalog/product/", {"q": term}).content.decode()
+
+    assert ('class="field-key"' in page) is found
+
+
+def test_category__child_then_renamed_parent__paths_follow(staff: Client) -> None:
+    staff.post("/admin/catalog/category/add/", {"key": "home", "title": "Home"})
+    home = Category.objects.get()
+    staff.post("/admin/catalog/category/add/", {"key": "mugs", "title": "Mugs", "parent": home.pk})
+
+    assert Category.objects.get(key="mugs").path == "home/mugs"
+    assert staff.get("/admin/catalog/category/").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["product/", "product/add/", "unknownitem/", "category/add/"])
+def test_pages__empty__open(staff: Client, path: str) -> None:
+    assert staff.get(f"/admin/catalog/{path}").status_code == 200
