@@ -32,7 +32,7 @@ def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     limits.reset()
     redisclient.reset()
     marker = request.node.get_closest_marker("django_db")
-    if marker is not None:
+    if marker is not None or "db" in request.fixturenames:
         try:
             redisclient.call_bulk(lambda client: client.flushdb())
         except redisclient.Away:

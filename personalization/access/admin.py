@@ -17,7 +17,7 @@ from personalization.lib import clock
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
 
 
-class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg] -- not generic at run time
+class ApiKeyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """What one may say of a new key."""
 
     scopes = forms.MultipleChoiceField(

@@ -15,7 +15,7 @@ from personalization.lib.errors import AppError
 from personalization.ops.services import publish
 
 
-class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg] -- not generic at run time
+class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Write the trail for additions, changes and deletions, many-to-many rows included.
 
     A page whose writes go through services that audit and publish themselves overrides
@@ -115,7 +115,7 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg] -- not gene
 
 
 def each_row(
-    model_admin: admin.ModelAdmin,  # type: ignore[type-arg] -- not generic at run time
+    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]  # not generic at run time
     request: HttpRequest,
     rows: Sequence[Model] | QuerySet[Any],
     write: Any,

@@ -29,7 +29,7 @@ class _Answered(Exception):  # noqa: N818 -- not a fault: the way out of DRF's d
         self.answer = answer
 
 
-class ApiViewSet(GenericViewSet):  # type: ignore[type-arg] -- not generic at run time
+class ApiViewSet(GenericViewSet):  # type: ignore[type-arg]  # not generic at run time
     """Add to it what `RolePermission` reads, and `query_parameters` that the view understands."""
 
     query_parameters: frozenset[str] = frozenset()

@@ -31,6 +31,7 @@ from personalization.events.engine.flags import MINIMISED
 from personalization.lib import clock, redisclient
 from personalization.ops import serve as config
 
+pytestmark = pytest.mark.django_db
 USER, DEVICE = Identity.Kind.USER, Identity.Kind.ANONYMOUS
 PURPOSES = ("analytics", "personalization", "marketing")
 
@@ -134,7 +135,7 @@ STATES: dict[str, Callable[[str, str], Denied]] = {
 }
 EVENTS = {
     **{path: path for path in ("track", "identify", "page", "screen", "group")},
-    **{"t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group"},
+    "t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group",
     "batch": "track",
     "b": "identify",
     "pixel.gif": "track",

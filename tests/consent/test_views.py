@@ -283,7 +283,7 @@ def test_public_key__user_that_it_does_not_prove__is_neither_read_nor_changed(
         read = client.get(
             "/v1/consent", {"userId": "victim", "userToken": attempt["userToken"] or ""}
         )
-        assert read.status_code == 403
+        assert read.status_code in {400, 403}  # 400: a token that cannot even be one
 
     assert victim() == before
     assert not Merge.objects.filter(
