@@ -1,4 +1,4 @@
-"""Admin pages of events: the log, the live debugger, event types, and rejected events with their replay."""
+"""Admin pages of events: the log, the live debugger, event types, rejected events."""
 
 from typing import Any
 
@@ -130,7 +130,7 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg] -- not generic a
 
 @admin.register(EventSchema)
 class EventSchemaAdmin(AuditedModelAdmin):
-    """Event types: saved, audited and published within a second. Built-in ones cannot be deleted."""
+    """Event types: saved, audited, published within a second. Built-in ones stay."""
 
     publishes = True
     form = EventTypeForm

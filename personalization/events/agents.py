@@ -1,4 +1,4 @@
-"""What a user agent tells: whether it is a crawler, and what kind of device it is. Never stored itself."""
+"""What a user agent tells: a crawler or not, and the kind of device. Never stored itself."""
 
 import re
 from functools import lru_cache

@@ -104,8 +104,8 @@ class Gate:
     def mask(self, person: Person, context: Mapping[str, Any]) -> int:
         """Return the bitmask of purposes that hold for this event.
 
-        While user and device are two customers, both must allow: which of them said the latest word is
-        known once they are one.
+        While user and device are two customers, both must allow: which of them said the latest
+        word is known once they are one.
         """
         restrict = _restriction(context)
         if restrict is None:

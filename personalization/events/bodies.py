@@ -1,4 +1,4 @@
-"""Reading the bodies that browsers and servers send: JSON under any content type, gzip, beacons, pixels."""
+"""Reading the bodies that clients send: JSON under any content type, gzip, beacons, pixels."""
 
 import base64
 import binascii
@@ -36,8 +36,8 @@ def read(request: HttpRequest) -> dict[str, Any]:
 def parsed(body: bytes) -> dict[str, Any]:
     """Parse a body that must be one JSON object.
 
-    Two faults of real clients are mended: a byte order mark, and half of a surrogate pair, which is what
-    JavaScript writes when a text was cut inside an emoji; it becomes U+FFFD.
+    Two faults of real clients are mended: a byte order mark, and half of a surrogate pair, which
+    is what JavaScript writes when a text was cut inside an emoji; it becomes U+FFFD.
     """
     try:
         data = http.parse_json(body)

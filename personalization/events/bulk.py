@@ -1,7 +1,7 @@
-"""Loading many events at once, by COPY: importers, backfills, the demo. Rows as ingestion writes them.
+"""Loading many events by COPY: importers, backfills, the demo. Rows as ingestion writes them.
 
-Chunks are transactions of their own, short enough not to hold up the processor's horizon. Loading the
-same events again writes nothing, so an import that was cut short is simply run again.
+Chunks are transactions of their own, short enough not to hold up the processor's horizon. Loading
+the same events again writes nothing, so an import that was cut short is simply run again.
 """
 
 import io
@@ -28,7 +28,8 @@ from personalization.lib import clock
 # About 100 ms a transaction; larger ones gain nothing (measured 500, 2,000, 5,000).
 CHUNK = 2_000
 _ATTEMPTS = 4
-# A range of history gets partitions of its own; events of a few months only, not of every odd clock.
+# A range of history gets partitions of its own; events of a few months only, not of every odd
+# clock.
 _ENOUGH_FOR_A_PARTITION = 100
 _MOST_OWNERS = 100_000
 _REMEMBERED = timedelta(seconds=5)
@@ -86,9 +87,10 @@ class _Load:
         self._known_until = self.at
 
     def known(self, people: Collection[Person]) -> Known:
-        """What stands behind the ids of a chunk, new ones created and log-ins done.
+        """Return what stands behind the ids of a chunk, new ones created and log-ins done.
 
-        Remembered for a few seconds: a withdrawal in between is honoured when the events are processed.
+        Remembered for a few seconds: a withdrawal in between is honoured when the events are
+        processed.
         """
         if clock.now() >= self._known_until or len(self._known) >= _MOST_OWNERS:
             self._known = {}
@@ -112,7 +114,7 @@ class _Load:
         self._known = {}
 
     def owner(self, user: str | None, device: str | None) -> Person:
-        """Return whose the ids are; sources are mostly in order of time, so owners come back soon."""
+        """Return whose the ids are; sources go by time, so owners come back soon."""
         owner = self._owners.get((user, device))
         if owner is None:
             if len(self._owners) >= _MOST_OWNERS:
@@ -130,8 +132,9 @@ def copy_events(
 ) -> Counts:
     """Write events to the log, each under what its customer allows; return the counts.
 
-    Creates identities and partitions as needed, logs users in on the devices that they come with. Idempotent
-    by message id. `progress` is called after each chunk, outside of any transaction; what it raises
+    Creates identities and partitions as needed, logs users in on the devices that they come with.
+    Idempotent by message id. `progress` is called after each chunk, outside of any transaction;
+    what it raises
     (`ops.services.Cancelled`) ends the load between two chunks.
     """
     counts, prepared = Counts(), partitions.months()
@@ -232,7 +235,7 @@ def _json(value: Mapping[str, Any]) -> str:
     return text.replace("\\", "\\\\")
 
 
-def _without_nul(value: Any) -> Any:  # noqa: ANN401 -- JSON border
+def _without_nul(value: Any) -> Any:
     """History is loaded without the NUL characters that PostgreSQL cannot hold."""
     if isinstance(value, str):
         return value.replace("\0", "")

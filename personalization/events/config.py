@@ -15,11 +15,11 @@ class SchemaPart:
         rows = EventSchema.objects.order_by("name").values("name", "fact", "properties")
         return {"types": list(rows)}
 
-    def validate(self, data: Any) -> None:  # noqa: ANN401 -- JSON border
+    def validate(self, data: Any) -> None:
         """Raise Unprocessable when `load(data)` could not serve."""
         self.load(data)
 
-    def load(self, data: Any) -> schema.Schema:  # noqa: ANN401 -- JSON border
+    def load(self, data: Any) -> schema.Schema:
         """Return the compiled event types."""
         try:
             return schema.compiled(data["types"])

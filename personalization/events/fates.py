@@ -1,7 +1,8 @@
-"""What became of events that left no row in the log: duplicates and those withheld. For the live debugger.
+"""What became of events that left no row: duplicates, withheld ones. For the debugger.
 
-Noted in memory on the hot path, written by a background job about twice a second, kept for minutes. A
-lost note loses nothing: counters and answers have already told. Of a withheld event only its name is kept.
+Noted in memory on the hot path, written by a background job about twice a second, kept for
+minutes. A lost note loses nothing: counters and answers have already told. Of a withheld event
+only its name is kept.
 """
 
 from collections import deque

@@ -56,8 +56,8 @@ class _Done:
 def ingest(items: Sequence[Any], sending: Sending) -> Outcome:
     """Accept what can be accepted of one call, and say what became of the rest.
 
-    One transaction. Idempotent: the same messages again are duplicates, whatever the clock says. New
-    ids get identities, proven users absorb the devices that they are seen on.
+    One transaction. Idempotent: the same messages again are duplicates, whatever the clock says.
+    New ids get identities, proven users absorb the devices that they are seen on.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The one INSERT of ingestion, and the store of what was rejected. Knows rows, not wire shapes.
 
-A batch travels as one JSON text that PostgreSQL unpacks: measured at batch 20, 2.3 times faster than a
-VALUES list of 320 parameters and 1.6 times faster than arrays, most of it saved in Python.
+A batch travels as one JSON text that PostgreSQL unpacks: measured at batch 20, 2.3 times faster
+than a VALUES list of 320 parameters and 1.6 times faster than arrays, most of it saved in Python.
 """
 
 from collections.abc import Sequence
@@ -23,8 +23,8 @@ from personalization.events.sending import Sending
 
 Row = dict[str, Any]
 
-# NULL, which the column refuses, when the log was restored into another cluster: transaction ids have
-# started again there, and `epoch.ensure` must raise the epoch before a row may be written.
+# NULL, which the column refuses, when the log was restored into another cluster: transaction ids
+# have started again there, and `epoch.ensure` must raise the epoch before a row may be written.
 EPOCH_SQL = """(SELECT epoch FROM events_logepoch WHERE system_identifier =
     (SELECT system_identifier::text FROM pg_control_system()))"""
 
@@ -65,8 +65,8 @@ def insert(rows: Sequence[Row], sending: Sending) -> set[str]:
     Parameters
     ----------
     rows
-        In the order of (day, message id), no key twice: two batches with the same messages then wait
-        for each other instead of dying in a deadlock.
+        In the order of (day, message id), no key twice: two batches with the same messages then
+        wait for each other instead of dying in a deadlock.
     """
     text, trust, received_at = orjson.dumps(rows).decode(), trust_of(sending), sending.received_at
     with connection.cursor() as cursor:
@@ -111,5 +111,5 @@ def repaired(error: DatabaseError) -> bool:
 
 
 def _may_prepare() -> bool:
-    """False behind a pooler that hands out connections per transaction, which this setting announces."""
+    """Whether connections are ours: this setting announces a pooler that lends them."""
     return not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)

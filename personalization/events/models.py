@@ -1,7 +1,8 @@
 """The event log, its schema, what was rejected, and how far each projection has read.
 
-The log (`events_event`) and the daily counts are made by raw SQL in the first migration: Django cannot declare
-partitions, nor a `xid8` default. `Event` maps it for reads; ingestion writes it with one INSERT a batch.
+The log (`events_event`) and the daily counts are made by raw SQL in the first migration: Django
+cannot declare partitions, nor a `xid8` default. `Event` maps it for reads; ingestion writes it
+with one INSERT a batch.
 """
 
 from django.db import models
@@ -10,9 +11,11 @@ from django.db import models
 class Event(models.Model):
     """One accepted event, never changed. Dropped with its partition after EVENT_RETENTION_DAYS.
 
-    Primary key (day, trust, message_id), so that a retry is one row for the whole retention; `day` comes from
-    the message's own clock alone (DESIGN section 6, Event identity). Readers order by (epoch, xid, seq) and stop
-    below the oldest open transaction; that, not `seq`, is the order in which rows become visible.
+    Primary key (day, trust, message_id), so that a retry is one row for the whole retention; `day`
+    comes from
+    the message's own clock alone (DESIGN section 6, Event identity). Readers order by (epoch, xid,
+    seq) and stop below the oldest open transaction; that, not `seq`, is the order in which rows
+    become visible.
     """
 
     class Trust(models.IntegerChoices):
@@ -29,7 +32,8 @@ class Event(models.Model):
     xid = models.BigIntegerField()  # xid8 in the database
     seq = models.BigIntegerField()
     shard = models.SmallIntegerField()
-    # No foreign keys: a log that checks them on every insert is half as fast; identities are never deleted singly.
+    # No foreign keys: a log that checks them on every insert is half as fast; identities are never
+    # deleted singly.
     identity_id = models.BigIntegerField(null=True)
     # The anonymous id that came along with a proven user id.
     device_id = models.CharField(max_length=255, null=True)  # noqa: DJ001 -- NULL means none was sent
@@ -39,11 +43,12 @@ class Event(models.Model):
     received_at = models.DateTimeField()
     # Consent bitmask in force at acceptance.
     purposes = models.SmallIntegerField()
-    # Bits: 1 bot, 2 outlier, 4 minimised, 8 claimed user id without proof, 16 imported, 32 undeduplicable.
+    # Bits: 1 bot, 2 outlier, 4 minimised, 8 claimed user id without proof, 16 imported,
+    # 32 undeduplicable.
     flags = models.SmallIntegerField()
     properties = models.JSONField()
     traits = models.JSONField(null=True)
-    # page, device, locale, timezone, campaign, session, country, region, address (truncated), original times.
+    # What engine/stored.py keeps of the call's context, place and device.
     context = models.JSONField()
 
     class Meta:
@@ -55,7 +60,7 @@ class Event(models.Model):
 
 
 class LoggedEvent(models.Model):
-    """The same rows by their place in the log: Django's admin cannot take a composite key."""
+    """The same rows by their place in the log: the admin cannot take a composite key."""
 
     seq = models.BigIntegerField(primary_key=True)
     received_at = models.DateTimeField()
@@ -88,7 +93,8 @@ class EventSchema(models.Model):
     # {"product_id": {"type": "string", "required": true}, "price": {"type": "number"}, ...}
     properties = models.JSONField(default=dict, blank=True)
     built_in = models.BooleanField(default=False)
-    # What the folds understand it as: view, add, remove, order, refund, wishlist, review, search, dwell or nothing.
+    # What the folds understand it as: view, add, remove, order, refund, wishlist, review, search,
+    # dwell or nothing.
     fact = models.CharField(max_length=20, blank=True, default="")
 
     class Meta:
@@ -99,7 +105,7 @@ class EventSchema(models.Model):
 
 
 class RejectedEvent(models.Model):
-    """One event that could not be accepted, with the reasons. Replay re-ingests it after a schema fix."""
+    """One event that could not be accepted, and why. Replay re-ingests it after a schema fix."""
 
     received_at = models.DateTimeField(db_index=True)
     trust = models.PositiveSmallIntegerField()
@@ -107,9 +113,10 @@ class RejectedEvent(models.Model):
     name = models.CharField(max_length=200, blank=True, default="")
     # Text, not jsonb: what was rejected need not be JSON that PostgreSQL can hold.
     body = models.TextField()
-    # What the call knew besides the body: {"kind", "proven", "gpc", "bot", "place", ...}; replay needs it.
+    # What the call knew besides the body (its kind, whether the user id was proven, where it came
+    # from); replay needs it.
     envelope = models.JSONField(default=dict)
-    # [{"path": ..., "problem": ...}]
+    # A list of objects with path and problem.
     problems = models.JSONField()
     # SHA-256 of the body: the same rejected event resent is counted, not stored again.
     digest = models.CharField(max_length=64)
@@ -127,7 +134,7 @@ class RejectedEvent(models.Model):
 
 
 class Fate(models.Model):
-    """One event that left no row in the log, for the live debugger. Written in the background, kept for minutes.
+    """One event that left no row in the log, for the live debugger. Kept for minutes.
 
     No id of a visitor: of a withheld event there is only the name.
     """
@@ -152,7 +159,7 @@ class Fate(models.Model):
 
 
 class Watermark(models.Model):
-    """How far one projection group has read one shard. Moves with the effects, in one transaction."""
+    """How far one projection group has read one shard. Moves with the effects, atomically."""
 
     group = models.CharField(max_length=20)
     shard = models.SmallIntegerField()
@@ -174,7 +181,7 @@ class Watermark(models.Model):
 
 
 class LogEpoch(models.Model):
-    """One row: the cluster that the log lives in. A restore into a new cluster raises the epoch, since xids start again."""
+    """One row: the cluster that the log lives in. A restore elsewhere raises the epoch."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     epoch = models.IntegerField(default=1)

@@ -1,4 +1,4 @@
-"""This process's running picture of the numbers in events, seeded from the newest rows of the log."""
+"""The process's running picture of the numbers in events, seeded from the log's newest rows."""
 
 from collections import defaultdict
 

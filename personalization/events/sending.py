@@ -48,7 +48,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a call. Each event is counted once: the four numbers add up to what was sent."""
+    """What became of a call. Each event is counted once: the four add up to what was sent."""
 
     accepted: int = 0
     duplicates: int = 0

@@ -1,4 +1,4 @@
-"""The event types in force, from memory. Ingestion checks against them, the processor reads their facts."""
+"""The event types in force, from memory. Ingestion checks events against them."""
 
 from personalization.events.engine.schema import Schema
 from personalization.ops import serve as config

@@ -1,4 +1,4 @@
-"""The last events with their fate, for the live debugger. Reads ends of tables only, however long they are."""
+"""The last events with their fate, for the live debugger. Reads the ends of tables only."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +52,7 @@ def _named(name: str) -> dict[str, Any]:
 def _logged(limit: int, fate: str, name: str) -> list[Line]:
     rows = LoggedEvent.objects.filter(seq__gt=last_seq() - WINDOW, **_named(name))
     if fate:
-        rows = rows.extra(  # noqa: S610 -- a constant; the ORM has no bit test in lookups
+        rows = rows.extra(
             where=["(flags & %s <> 0) = %s"], params=[bits.MINIMISED, fate == "withheld"]
         )
     return [

@@ -78,7 +78,7 @@ def _sending(
     body: dict[str, Any] | None = None,
     ids_required: bool = True,
 ) -> Sending:
-    """What the call knows. A secret key's peer is the shop's server: not where the visitor is."""
+    """Return what the call knows. A secret key's peer is the shop's server, not the visitor."""
     shared = body or {}
     sent_text = bodies.text(shared, "sentAt") or None
     meta = {} if caller.secret else request.META

@@ -1,7 +1,5 @@
 """A fresh picture of usual numbers, and clients that hold keys."""
 
-from collections.abc import Iterator
-
 import pytest
 from django.test import Client
 
@@ -11,11 +9,10 @@ from personalization.events.engine.outliers import Pictures
 
 
 @pytest.fixture(autouse=True)
-def _no_memory(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(numbers, "pictures", Pictures())
     fates._notes.clear()
     logins._refused.clear()
-    yield
 
 
 @pytest.fixture

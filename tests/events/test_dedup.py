@@ -16,8 +16,15 @@ pytestmark = pytest.mark.django_db
 FIRST = datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
 LATER = [timedelta(hours=1), timedelta(hours=25), timedelta(days=8), timedelta(days=60)]
 # Device clocks: right, years behind, years ahead, before and after all belief, and none.
-DEVICES = ["2026-03-01T23:59:58Z", "2019-06-01T00:00:00Z", "2033-01-31T23:59:59.999Z",
-           "1970-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "2026-03-02T00:30:00+02:00", None]  # fmt: skip
+DEVICES = [
+    "2026-03-01T23:59:58Z",
+    "2019-06-01T00:00:00Z",
+    "2033-01-31T23:59:59.999Z",
+    "1970-01-01T00:00:00Z",
+    "2099-01-01T00:00:00Z",
+    "2026-03-02T00:30:00+02:00",
+    None,
+]
 
 
 def sent(events: list[dict[str, Any]], at: datetime) -> dict[str, Any]:

@@ -4,11 +4,13 @@ import base64
 import gzip
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
 from django.db import OperationalError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from personalization.access.serve import identity_token
 from personalization.access.services import create_key
@@ -23,8 +25,8 @@ pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, 0, 5, tzinfo=UTC)
 BOT = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
 PHONE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)"
-    " Version/17.0 Mobile/15E148 Safari/604.1"
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15"
+    " (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1"
 )
 
 
@@ -330,8 +332,6 @@ def test_pixel__event_without_id__answers_a_gif(db: None) -> None:
 
 
 def _claims(**fields: Any) -> tokens.Claims:
-    from uuid import UUID
-
     return tokens.Claims(decision_id=UUID(int=1), placement="home.hero", arm="b", **fields)
 
 
@@ -371,8 +371,6 @@ def test_exposure__foreign_stale_or_altered__is_rejected(
 
 
 def test_ingest__known_visitor__takes_two_queries(browser: Client) -> None:
-    from django.test.utils import CaptureQueriesContext
-
     post(browser, "track", viewed("m1"))
 
     with CaptureQueriesContext(connection) as queries:

@@ -19,11 +19,10 @@ NOW = datetime(2026, 3, 15, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def _undo_ddl(db: None) -> Iterator[None]:
+def _undo_ddl(db: None) -> None:
     """DDL is rolled back with the test's transaction; deferred checks must not hold it up."""
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    yield
 
 
 def default_rows() -> int:

@@ -1,4 +1,4 @@
-"""Bits of `Event.flags`: what ingestion noticed about an event. Stored for good, so never renumbered."""
+"""Bits of `Event.flags`: what ingestion noticed. Stored for good, so never renumbered."""
 
 # The user agent is on the list of crawlers: logged, never folded, exposed or trained on.
 BOT = 1

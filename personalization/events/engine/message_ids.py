@@ -13,7 +13,7 @@ _NOT_OF_THE_MESSAGE = ("sentAt", "userToken", "writeKey", "messageId")
 
 
 def derived(item: Mapping[str, Any], kind: str) -> str:
-    """Return UUIDv5 of the canonical body (sorted keys, without `sentAt`) of a call of type `kind`."""
+    """Return UUIDv5 of the canonical body (sorted keys, no `sentAt`) of a call of type `kind`."""
     body = {key: value for key, value in item.items() if key not in _NOT_OF_THE_MESSAGE}
     body["type"] = kind
     canonical = orjson.dumps(body, option=orjson.OPT_SORT_KEYS)

@@ -41,7 +41,7 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One event type, compiled. `required` holds groups of properties, one of which must be there."""
+    """One event type, compiled. Of each group in `required`, one property must be there."""
 
     name: str
     fact: str
@@ -61,7 +61,7 @@ class Schema:
         return len(self._types)
 
     def fact(self, name: str) -> str:
-        """What the folds understand the event as; "" for unknown names and for mere occurrences."""
+        """Return what the folds understand the event as; "" for nothing more than its name."""
         known = self._types.get(name)
         return known.fact if known is not None else ""
 
@@ -70,7 +70,7 @@ class Schema:
         return self._types.get(name)
 
     def check(self, name: str, properties: Mapping[str, Any]) -> list[Problem]:
-        """Every fault of the properties, with path and fix; empty for names that nobody described."""
+        """Return every fault of the properties; empty for names that nobody described."""
         known = self._types.get(name)
         if known is None:
             return []
@@ -93,7 +93,7 @@ def compiled(entries: Sequence[Mapping[str, Any]]) -> Schema:
     return Schema(MappingProxyType({entry["name"]: _compiled(entry) for entry in entries}))
 
 
-def spec_problems(properties: Any, path: str = "properties") -> list[Problem]:  # noqa: ANN401 -- JSON border
+def spec_problems(properties: Any, path: str = "properties") -> list[Problem]:
     """Every fault of a description that a person typed; empty when `compiled` takes it."""
     if not isinstance(properties, dict):
         return [Problem(path, "send an object: property name -> description")]
@@ -158,7 +158,7 @@ def _element_faults(wanted: Property, values: list[Any], path: str) -> list[Prob
     return problems
 
 
-def _kind(value: Any) -> str:  # noqa: ANN401 -- JSON border
+def _kind(value: Any) -> str:
     """Word for the JSON type of a value."""
     words = {
         str: "a text",
@@ -171,16 +171,18 @@ def _kind(value: Any) -> str:  # noqa: ANN401 -- JSON border
     return words.get(type(value), "null")
 
 
-def _spec_faults(spec: Any, path: str, siblings: Mapping[str, Any]) -> list[Problem]:  # noqa: ANN401 -- JSON border
+def _spec_faults(spec: Any, path: str, siblings: Mapping[str, Any]) -> list[Problem]:
     if not isinstance(spec, dict) or spec.get("type") not in TYPES:
         return [Problem(path, f'send {{"type": ...}} with one of: {", ".join(TYPES)}')]
     problems = [
         Problem(f"{path}.{key}", f"is not known; use {', '.join(sorted(_KEYS))}")
         for key in spec.keys() - _KEYS
     ]
-    for key in ("min", "max"):
-        if type(spec.get(key, 0)) not in (int, float):
-            problems.append(Problem(f"{path}.{key}", "send a number"))
+    problems += [
+        Problem(f"{path}.{key}", "send a number")
+        for key in ("min", "max")
+        if type(spec.get(key, 0)) not in (int, float)
+    ]
     stand_ins = spec.get("or", [])
     if not isinstance(stand_ins, list) or any(other not in siblings for other in stand_ins):
         problems.append(Problem(f"{path}.or", "send a list of other properties of this event"))

@@ -1,4 +1,4 @@
-"""What of an event's context is kept: known keys, of sane type and length; and what of a minimised one."""
+"""What of an event's context is kept: known keys of sane type and length."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -52,8 +52,8 @@ def minimised(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (properties, context) of an event without what is personal or free text.
 
-    Properties stay where the event type describes them (an unknown event keeps none), so that an order
-    still counts as an order; address, region, session, campaign and page details go.
+    Properties stay where the event type describes them (an unknown event keeps none), so that an
+    order still counts as an order; address, region, session, campaign and page details go.
     """
     known = schema.known(name)
     described = known.properties if known is not None else {}
@@ -88,7 +88,7 @@ def _take_object(
 
 
 def _take_device(value: object, kept: dict[str, Any]) -> None:
-    """A client that says what it is knows better than its user agent."""
+    """Take the client's word: it knows better than its user agent."""
     if type(value) is dict and value.get("type") in _DEVICES:
         kept["device"] = {"type": value["type"]}
 

@@ -27,8 +27,8 @@ def parsed(text: object) -> datetime | None:
 def day_of(original: datetime | None) -> date:
     """Return the UTC day of the message's own raw time; SENTINEL without one or out of range.
 
-    A function of the message alone: never of receipt, of `sentAt` or of corrected time, which differ
-    between retries of one message.
+    A function of the message alone: never of receipt, of `sentAt` or of corrected time, which
+    differ between retries of one message.
     """
     if original is None or not FIRST_DAY <= original < END_DAY:
         return SENTINEL
@@ -45,7 +45,8 @@ def occurred(
     """Return when it happened by the server's clock: received_at - (sent_at - original).
 
     The device's own skew cancels out, since both of its times have it. Without `sent_at` the raw
-    time counts; without a raw time, receipt. Clamped to [received_at - retention, received_at + 5 min].
+    time counts; without a raw time, receipt. Clamped to [received_at - retention, received_at + 5
+    min].
     """
     if original is None:
         return received_at

@@ -1,7 +1,7 @@
 """One event as it came over the wire -> a draft of its row, or its faults with path and fix.
 
-Built for speed: one pass, tables made beforehand, nothing but the draft allocated on the happy path.
-Every limit of API.md that concerns a single event is enforced here.
+Built for speed: one pass, tables made beforehand, nothing but the draft allocated on the happy
+path. Every limit of API.md that concerns a single event is enforced here.
 """
 
 from collections.abc import Mapping
@@ -87,7 +87,7 @@ class Frame:
     ids_required: bool = True
 
 
-def read(item: Any, index: int, kind: str, frame: Frame) -> Draft | list[Problem]:  # noqa: ANN401 -- JSON border
+def read(item: Any, index: int, kind: str, frame: Frame) -> Draft | list[Problem]:
     """Return the draft of one event, or its faults.
 
     Parameters
@@ -111,7 +111,7 @@ def read(item: Any, index: int, kind: str, frame: Frame) -> Draft | list[Problem
     return _draft(item, index, kind or item.get("type") or "", frame)
 
 
-def shared_faults(context: Any) -> list[Problem]:  # noqa: ANN401 -- JSON border
+def shared_faults(context: Any) -> list[Problem]:
     """Every fault of a batch's own `context`, which is merged into each of its events."""
     if context is None:
         return []
@@ -234,8 +234,8 @@ def _type_faults(item: dict[str, Any]) -> list[Problem]:
 def _limit_faults(item: dict[str, Any]) -> list[Problem]:
     """Faults of size, depth, number of keys, length and characters.
 
-    The exact walks run only when a count of brackets, colons or escapes in the bytes, which can only
-    overestimate, says that a limit may be passed.
+    The exact walks run only when a count of brackets, colons or escapes in the bytes, which can
+    only overestimate, says that a limit may be passed.
     """
     try:
         raw = orjson.dumps(item)
@@ -260,7 +260,7 @@ def _limit_faults(item: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-def _depth_passes(value: Any, levels: int) -> bool:  # noqa: ANN401 -- JSON border
+def _depth_passes(value: Any, levels: int) -> bool:
     """Whether lists and objects nest more than `levels` deep; visits at most that depth."""
     if type(value) is dict:
         value = value.values()
@@ -269,7 +269,7 @@ def _depth_passes(value: Any, levels: int) -> bool:  # noqa: ANN401 -- JSON bord
     return levels == 0 or any(_depth_passes(inner, levels - 1) for inner in value)
 
 
-def _keys(value: Any) -> int:  # noqa: ANN401 -- JSON border
+def _keys(value: Any) -> int:
     if type(value) is dict:
         return len(value) + sum(_keys(inner) for inner in value.values())
     if type(value) is list:
@@ -277,7 +277,7 @@ def _keys(value: Any) -> int:  # noqa: ANN401 -- JSON border
     return 0
 
 
-def _nul_paths(value: Any, path: str) -> list[str]:  # noqa: ANN401 -- JSON border
+def _nul_paths(value: Any, path: str) -> list[str]:
     """Paths of the texts that hold a NUL: PostgreSQL can store it neither in text nor in jsonb."""
     if type(value) is str:
         return [path] if "\0" in value else []
