@@ -16,7 +16,7 @@ from personalization.lib.admin import EmptyState
 from personalization.lib.errors import Problem
 
 
-class _Checked(forms.ModelForm):  # type: ignore[type-arg] -- not generic at run time
+class _Checked(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """A form that the rules of `engine/faults.py` judge as the API does."""
 
     def problems(self, given: dict[str, Any]) -> list[Problem]:
@@ -93,7 +93,7 @@ class PlacementAdmin(AuditedModelAdmin):
     )
 
 
-class BlockInline(admin.StackedInline):  # type: ignore[type-arg] -- not generic at run time
+class BlockInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
     """What the campaign shows."""
 
     model = Block

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from personalization.content.models import Block, Campaign, Placement
 
 
-class PlacementSerializer(serializers.ModelSerializer):  # type: ignore[type-arg] -- not generic at run time
+class PlacementSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]  # not generic at run time
     """A placement, by key."""
 
     key = serializers.CharField(max_length=100)
@@ -19,7 +19,7 @@ class PlacementSerializer(serializers.ModelSerializer):  # type: ignore[type-arg
         extra_kwargs = {"title": {"required": False}}
 
 
-class CampaignSerializer(serializers.ModelSerializer):  # type: ignore[type-arg] -- as above
+class CampaignSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]  # as above
     """A campaign, by key; its placement by key; its block as it shows."""
 
     key = serializers.CharField(max_length=100)
@@ -41,7 +41,7 @@ class CampaignSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
         return {"key": block.key, "content": block.content} if block else None
 
 
-class BlockSerializer(serializers.ModelSerializer):  # type: ignore[type-arg] -- as above
+class BlockSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]  # as above
     """What one campaign shows."""
 
     key = serializers.CharField(max_length=100)

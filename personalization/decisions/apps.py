@@ -5,7 +5,7 @@ import atexit
 from django.apps import AppConfig
 
 from personalization.lib import background
-from personalization.lib.registries import Panel, customer_panels
+from personalization.lib.registries import Panel, customer_panels, personal_data
 
 
 class DecisionsConfig(AppConfig):
@@ -16,10 +16,11 @@ class DecisionsConfig(AppConfig):
 
     def ready(self) -> None:
         """Write the decision log in the background of web workers, and what waits at exit."""
-        from personalization.decisions import panels, record  # noqa: PLC0415 -- needs loaded models
+        from personalization.decisions import panels, personal, record  # noqa: PLC0415 -- models
 
         background.register("decisions.log", seconds=0.5, run=record.flush, kinds={"web"})
         atexit.register(record.flush_at_exit)
+        personal_data.register("decisions", personal.LoggedDecisions())
         customer_panels.register(
             "decisions",
             Panel("Decided", "studio/customer_decisions.html", panels.customer_decisions, order=15),

@@ -6,7 +6,7 @@ _ID = {"type": "string", "maxLength": 255}
 _KEY = {"type": "string", "minLength": 1, "maxLength": 100}
 _ITEMS = {"type": "array", "maxItems": 500, "items": {"type": "string", "minLength": 1}}
 _ERROR = {"$ref": "#/components/schemas/Error"}
-_SECURITY = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"basic": []}, {"apiKey": []}]
 
 
 def _json(schema: dict[str, Any]) -> dict[str, Any]:

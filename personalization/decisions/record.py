@@ -135,6 +135,16 @@ def _insert(rows: list[Row]) -> None:
         execute_values(cursor.cursor, _INSERT, rows, page_size=_BATCH)
 
 
+def drop(customer_id: int) -> int:
+    """Forget what waits of one customer; return how many rows that were."""
+    with _waiting.lock:
+        # a request may append meanwhile: take out as many as there are now, put the others back
+        rows = [_waiting.rows.popleft() for _ in range(len(_waiting.rows))]
+        kept = [row for row in rows if row.visitor.customer_id != customer_id]
+        _waiting.rows.extendleft(reversed(kept))
+    return len(rows) - len(kept)
+
+
 def waiting() -> list[UUID]:
     """Ids of the decisions that are not written yet."""
     return [decision.id for decision in list(_waiting.rows)]

@@ -116,7 +116,7 @@ def answer(decision: Decision) -> dict[str, Any]:
 def direct_answer(decision: Decision) -> dict[str, Any]:
     """Return the body of `GET /v1/recommendations/{strategy}`."""
     shelf = decision.placements[DIRECT]
-    return _frame(decision) | shelf | {"degraded": list(decision.degraded)}
+    return {**_frame(decision), **shelf, "degraded": list(decision.degraded)}
 
 
 def _frame(decision: Decision) -> dict[str, Any]:
@@ -252,7 +252,9 @@ def _sign(decision: Decision, body: dict[str, Any], claims: tokens.Claims) -> No
 
 def _item_candidates(request: shelves.Request, shelf: shelves.Shelf) -> list[dict[str, Any]]:
     """Return every item that was looked at, with why it lost."""
-    found = [(item.id, item.score, item.source, "") for item in shelf.items]
+    found: list[tuple[str, float | None, str, str]] = [
+        (item.id, item.score, item.source, "") for item in shelf.items
+    ]
     found += [(item.id, item.score, item.source, "below_count") for item in shelf.runners_up]
     found += [(item, None, "", "excluded") for item in request.exclude]
     found += [(item, None, "", "in_cart") for item in request.cart]

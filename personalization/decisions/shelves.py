@@ -93,7 +93,7 @@ def fallback(request: Request, *, why: str, now_s: float) -> Shelf:
 
 def reset() -> None:
     """Forget the fallback list. For tests."""
-    _fallback.__init__()  # type: ignore[misc] -- one object that other threads hold
+    _fallback.__init__()  # type: ignore[misc]  # one object that other threads hold
 
 
 def _popular(now_s: float) -> tuple[recommender.Item, ...]:

@@ -218,7 +218,7 @@ def parse_query(strategy: str, query: Mapping[str, str], exclude: list[str]) -> 
     return ask
 
 
-def _ids(read: _Reader, get: Callable[[str], Any]) -> dict[str, str]:
+def _ids(read: _Reader, get: Callable[[str], Any]) -> dict[str, Any]:
     return {
         "user_id": read.text(get("userId"), "userId"),
         "user_token": read.text(get("userToken"), "userToken"),

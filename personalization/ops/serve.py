@@ -104,7 +104,7 @@ def look_again() -> None:
 def forget() -> None:
     """Drop what this process knows. For tests, whose tables change under it."""
     with _lock:
-        _state.__init__()  # type: ignore[misc] -- one state object, other modules may hold it
+        _state.__init__()  # type: ignore[misc]  # one state object, other modules may hold it
 
 
 def build(row: ConfigVersion) -> Snapshot:

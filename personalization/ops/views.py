@@ -15,7 +15,7 @@ from personalization.ops.models import JobRun
 _QUERY = frozenset({"cursor", "page_size", "format"})
 
 
-class JobRunSerializer(serializers.ModelSerializer):  # type: ignore[type-arg] -- not generic at run time
+class JobRunSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]  # not generic at run time
     """One run."""
 
     class Meta:
@@ -30,7 +30,7 @@ class JobRunSerializer(serializers.ModelSerializer):  # type: ignore[type-arg] -
 class JobRunViewSet(
     mixins.ListModelMixin,
     mixins.RetrieveModelMixin,
-    GenericViewSet,  # type: ignore[type-arg] -- not generic at run time
+    GenericViewSet,  # type: ignore[type-arg]  # not generic at run time
 ):
     """Runs, by id. Scope of a key: `admin`. Staff: viewers read, publishers cancel and resume."""
 

@@ -9,11 +9,14 @@ from django.db import OperationalError, connection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from personalization.customers.models import Identity
+from personalization.customers.services import create_identities
 from personalization.decisions import record, selectors, services
 from personalization.decisions.engine.ids import day_of, decision_id, sampled
 from personalization.decisions.engine.recent import merged
 from personalization.decisions.models import Decision
 from personalization.lib.metrics import DECISION_LOG_LOST
+from personalization.lib.registries import personal_data
 from tests.decisions.conftest import NOW, Decide
 
 
@@ -134,3 +137,17 @@ def test_decisions_for__customer__newest_first() -> None:
             config_version=1, body={},
         )  # fmt: skip
     assert [row.at.minute for row in selectors.decisions_for(7)] == [1, 0]
+
+
+def test_personal_data__customer__exported_and_erased(decide: Decide) -> None:
+    create_identities([(Identity.Kind.ANONYMOUS, "device-1")], now=NOW)
+    customer_id = Identity.objects.get(value="device-1").customer_id
+    body = {"anonymousId": "device-1", "placements": ["home.hero"]}
+    logged = decide(body)["decisionId"]
+    record.flush()
+    decide(body)
+    decide({"anonymousId": "device-2", "placements": ["home.hero"]})
+    part = personal_data["decisions"]
+    assert [row["id"] for row in part.export(customer_id)] == [logged]
+    assert part.erase(customer_id) == 2
+    assert (part.export(customer_id), len(record.waiting())) == ([], 1)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from personalization.lib import clock
 from personalization.lib.embedded import servers
+from personalization.lib.supervisor.plan import Program
 from personalization.lib.supervisor.supervisor import AlreadyRunningError, Supervisor
 from personalization.ops import programs
 
@@ -36,10 +37,14 @@ class Command(BaseCommand):
             self._say("servers", "starting " + ", ".join(servers.wanted()))
             servers.ensure()
         if supervisor.run_one(programs.prepare()):
-            supervisor.run(programs.programs(), tick=self._announce)
+            supervisor.run(self._programs(), tick=self._announce)
         if servers.wanted():
             servers.stop(settings.LOCAL_DIR, servers.wanted())
             self._say("servers", "stopped")
+
+    def _programs(self) -> list[Program]:
+        """Return what runs; `manage.py demo` adds its own."""
+        return programs.programs()
 
     _announced = False
 
