@@ -98,7 +98,7 @@ def _stages(key: str) -> dict[str, Figure]:
     for _ in range(500):
         body = {"anonymousId": f"visitor-{int(rng.integers(CUSTOMERS))}", "placements": ["home.hero", "home.recommended"], "explain": True}
         answer = ask.post("/v1/decide", orjson.dumps(body), content_type="application/json").json()
-        for stage, ms in answer["explain"]["timings"].items():
+        for stage, ms in answer["explain"]["timingsMs"].items():
             seen.setdefault(stage, []).append(ms)
     return {f"stage_{stage}": Figure(float(np.median(ms)), "ms") for stage, ms in seen.items()}
 
