@@ -10,7 +10,10 @@ class CustomersConfig(AppConfig):
     label = "customers"
 
     def ready(self) -> None:
-        """Hand traits to the configuration; keep documents and their epochs fresh in the background."""
+        """Hand traits to the configuration.
+
+        Keep documents and their epochs fresh in the background.
+        """
         from personalization.customers import documents, traits  # noqa: PLC0415 -- models
         from personalization.lib import background, registries  # noqa: PLC0415 -- as above
 

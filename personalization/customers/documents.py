@@ -1,8 +1,9 @@
 """Documents: what serving reads of a customer, kept in Redis as a copy of what PostgreSQL holds.
 
-Keys live in a space of their own per run of the Redis server, PostgreSQL cluster and deny epoch: after a restart
-of Redis (empty or from an old dump), a restore of the database, or a withdrawal that could not reach Redis, nothing
-written before can be found any more. Old spaces fall to their TTL.
+Keys live in a space of their own per run of the Redis server, PostgreSQL cluster and deny epoch:
+after a restart of Redis (empty or from an old dump), a restore of the database, or a withdrawal
+that could not reach Redis, nothing written before can be found any more. Old spaces fall to their
+TTL.
 
     p13n:<space>:a:<kind>:<value>  -> customer id
     p13n:<space>:d:<customer id>   -> version (16 digits) and JSON; no JSON: read PostgreSQL
@@ -36,7 +37,8 @@ _COMPLETE_TTL_S = 30
 _WARMING_TTL_S = 60
 # A mark of `forget` outlives every writer that read before the change.
 _FORGOTTEN_TTL_S = 60
-# How long a process believes the cache epochs that it has read; a withdrawal past Redis holds everywhere after it.
+# How long a process believes the cache epochs that it has read; a withdrawal past Redis holds
+# everywhere after it.
 EPOCH_LEASE_S = 1.0
 # One script over this many documents blocks Redis for about 3 ms.
 _CHUNK = 200
@@ -90,7 +92,7 @@ _space = _Space()
 
 def reset() -> None:
     """Forget what this process has learnt. For tests, whose database is another each time."""
-    _space.__init__()  # type: ignore[misc] -- one object that other threads hold
+    _space.watched, _space.look_at, _space.truth = False, 0.0, None
 
 
 def watch_epochs() -> None:
@@ -100,7 +102,10 @@ def watch_epochs() -> None:
 
 
 def learn_epochs() -> None:
-    """Read cluster and epochs from PostgreSQL; while it is away nothing can change and the last ones hold."""
+    """Read cluster and epochs from PostgreSQL.
+
+    While it is away nothing can change and the last ones hold.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         cluster = cursor.fetchone()[0]
@@ -117,7 +122,10 @@ def look_again() -> None:
 
 
 def prefix() -> str | None:
-    """Return the prefix of keys that may be believed now; None while this process cannot know it."""
+    """Return the prefix of keys that may be believed now.
+
+    None while this process cannot know it.
+    """
     space = _space
     if time.monotonic() >= space.look_at:
         with space.lock:
@@ -163,15 +171,15 @@ def build(customer_ids: Sequence[int]) -> dict[int, tuple[int, list[str], bytes]
 
 
 def write_now(customer_ids: Collection[int]) -> bool:
-    """Write the customers' documents to Redis; return False when it is away. Call it after the commit.
+    """Write the customers' documents to Redis; return False when it is away.
 
-    Their dirty rows are removed when what was written is as new. Idempotent; an older version never wins.
+    Call it after the commit.
+
+    Their dirty rows are removed when what was written is as new. Idempotent; an older version never
+    wins.
     """
     ordered = sorted(set(customer_ids))
-    for chunk in _chunks(ordered):
-        if not _put(chunk, clean=True):
-            return False
-    return True
+    return all(_put(chunk) for chunk in _chunks(ordered))
 
 
 def put(built: Mapping[int, tuple[int, list[str], bytes]]) -> None:
@@ -200,14 +208,17 @@ def offer(built: Mapping[int, tuple[int, list[str], bytes]]) -> None:
 
 
 def forget(customer_ids: Collection[int]) -> bool:
-    """Make serving read PostgreSQL for these customers and those they absorbed; return False when Redis is away.
+    """Make serving read PostgreSQL for these customers and those they absorbed.
 
-    Call it inside the transaction of the change, after `touch`: the mark carries the new version, so that a
-    writer that has read the old state cannot bring it back.
+    Return False when Redis is away.
+
+    Call it inside the transaction of the change, after `touch`: the mark carries the new version,
+    so that a writer that has read the old state cannot bring it back.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT id, version FROM customers_customer WHERE id = ANY(%s) OR merged_into_id = ANY(%s)",
+            "SELECT id, version FROM customers_customer "
+            "WHERE id = ANY(%s) OR merged_into_id = ANY(%s)",
             [list(customer_ids), list(customer_ids)],
         )
         versions = cursor.fetchall()
@@ -234,7 +245,7 @@ def sweep(*, older_than: timedelta = timedelta(0)) -> int:
         cursor.execute(_DIRTY, [clock.now() - older_than, _SWEEP_MOST])
         due = [row[0] for row in cursor.fetchall()]
     for chunk in _chunks(due):
-        if not _put(chunk, clean=True):
+        if not _put(chunk):
             break
     return len(due)
 
@@ -249,7 +260,10 @@ def keep() -> None:
 
 
 def warm() -> bool:
-    """Write the documents of all customers and set the mark `complete`; return False when Redis went away."""
+    """Write the documents of all customers and set the mark `complete`.
+
+    Return False when Redis went away.
+    """
     try:
         head = prefix()
         before = redisclient.call(_evicted)
@@ -267,7 +281,10 @@ def warm() -> bool:
 
 
 def _keep_complete() -> None:
-    """Set or drop `complete`: true while all documents were written and Redis has evicted nothing since."""
+    """Set or drop `complete`.
+
+    True while all documents were written and Redis has evicted nothing since.
+    """
     head = prefix()
     if head is None:
         return
@@ -302,15 +319,14 @@ def _all_customers() -> Iterator[list[int]]:
         last = ids[-1]
 
 
-def _put(customer_ids: Sequence[int], *, clean: bool) -> bool:
+def _put(customer_ids: Sequence[int]) -> bool:
     built = build(customer_ids)
     try:
         put(built)
     except redisclient.Away:
         return False
-    if clean:
-        with connection.cursor() as cursor:
-            cursor.execute(_CLEAN, [list(built), [version for version, _, _ in built.values()]])
+    with connection.cursor() as cursor:
+        cursor.execute(_CLEAN, [list(built), [version for version, _, _ in built.values()]])
     return True
 
 

@@ -16,6 +16,9 @@ class MergeRefused(Unprocessable):
 
 
 class MergeConflict(Conflict):
-    """The state does not allow it now: already merged, already undone, or a later merge stands on it."""
+    """The state does not allow it now.
+
+    Already merged, already undone, or a later merge stands on it.
+    """
 
     code = "merge_conflict"

@@ -1,6 +1,9 @@
-"""Moving identities between customers and back. `services` opens the transaction, raises versions and knows callers.
+"""Moving identities between customers and back.
 
-No event row is rewritten: events point at identities, identities at customers, and profiles are folded again.
+`services` opens the transaction, raises versions and knows callers.
+
+No event row is rewritten: events point at identities, identities at customers, and profiles are
+folded again.
 """
 
 from collections.abc import Collection
@@ -16,7 +19,8 @@ from personalization.lib.registries import merge_hooks
 
 log = structlog.get_logger("customers")
 
-# Earliest customer among those whose identities the customer now holds, and the value that first stood for it.
+# Earliest customer among those whose identities the customer now holds, and the value that first
+# stood for it.
 _ASSIGNMENT = """
 UPDATE customers_customer SET assignment_key = (
     SELECT first.value
@@ -39,7 +43,10 @@ def lock(customer_ids: Collection[int]) -> dict[int, Customer]:
 
 
 def would_overflow(source_id: int | None, customer_id: int) -> bool:
-    """Whether the customer would have too many identities with those of `source_id` (None: with one more)."""
+    """Whether the customer would have too many identities with those of `source_id` (None.
+
+    With one more).
+    """
     held = Identity.objects.filter(customer_id=customer_id).count()
     more = 1 if source_id is None else Identity.objects.filter(customer_id=source_id).count()
     return held + more > MAX_IDENTITIES
@@ -109,5 +116,5 @@ def _settle(source_id: int, target_id: int) -> None:
     with connection.cursor() as cursor:
         for customer_id in (source_id, target_id):
             cursor.execute(_ASSIGNMENT, {"id": customer_id})
-    for _, hook in merge_hooks.items():
+    for _name, hook in merge_hooks.items():  # noqa: PERF102 -- a Registry, not a dict
         hook(source_id, target_id)

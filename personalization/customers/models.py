@@ -8,11 +8,13 @@ from django.db import models
 class Customer(models.Model):
     """One person as the shop knows them. Created with its first identity; never deleted by a merge.
 
-    `version` rises with every change that serving must see (profile, consent, identities); documents carry it.
+    `version` rises with every change that serving must see (profile, consent, identities);
+    documents carry it.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4)
-    # Value of the identity that created it: the unit of experiments. On merge the earlier-seen one wins.
+    # Value of the identity that created it: the unit of experiments. On merge the earlier-seen one
+    # wins.
     assignment_key = models.CharField(max_length=255)
     created_at = models.DateTimeField()
     # Set while this customer is absorbed by another; un-merge clears it.
@@ -31,7 +33,9 @@ class Customer(models.Model):
 
 
 class Identity(models.Model):
-    """One id that a customer goes by. Events point here, so that a merge moves one row and no event.
+    """One id that a customer goes by.
+
+    Events point here, so that a merge moves one row and no event.
 
     An anonymous id that a second user logs in on gets a new generation: the old row keeps its past.
     """
@@ -70,11 +74,13 @@ class Identity(models.Model):
 
 
 class Profile(models.Model):
-    """What is known of one customer, folded from events. Written by the processor alone; rebuilt by replay.
+    """What is known of one customer, folded from events.
 
-    `state` is the fold's own compact memory (engine/profile.py), as text: nobody queries it, and jsonb would be
-    parsed and printed at each fold. Typed columns exist for lists, filters and exports.
-    `traits` holds declared and undeclared traits as {key: value}.
+    Written by the processor alone; rebuilt by replay.
+
+    `state` is the fold's own compact memory (engine/profile.py), as text: nobody queries it, and
+    jsonb would be parsed and printed at each fold. Typed columns exist for lists, filters and
+    exports. `traits` holds declared and undeclared traits as {key: value}.
     """
 
     customer = models.OneToOneField(Customer, primary_key=True, on_delete=models.CASCADE)
@@ -161,7 +167,10 @@ class Merge(models.Model):
 
 
 class ProfileDirty(models.Model):
-    """A customer whose document in Redis is older than PostgreSQL. Removed after the document is written."""
+    """A customer whose document in Redis is older than PostgreSQL.
+
+    Removed after the document is written.
+    """
 
     customer = models.OneToOneField(Customer, primary_key=True, on_delete=models.CASCADE)
     version = models.BigIntegerField()
@@ -175,7 +184,10 @@ class ProfileDirty(models.Model):
 
 
 class RebuildDue(models.Model):
-    """A customer whose profile must be folded again from the log (merge, un-merge, new consent). The processor clears it."""
+    """A customer whose profile must be folded again from the log (merge, un-merge.
+
+    New consent). The processor clears it.
+    """
 
     customer = models.OneToOneField(Customer, primary_key=True, on_delete=models.CASCADE)
     cause = models.CharField(max_length=20)

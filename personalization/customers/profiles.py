@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from io import StringIO
+from typing import Any
 
 import orjson
 from django.db import connection
@@ -19,7 +20,8 @@ TABLE = "customers_profile"
 NEXT_TABLE = "customers_profile_next"
 
 _MICROSECOND = "INTERVAL '1 microsecond'"
-# Column -> its value in terms of the batch. Times travel as whole microseconds: printing dates costs more than folding.
+# Column -> its value in terms of the batch. Times travel as whole microseconds: printing dates
+# costs more than folding.
 _VALUES: Mapping[str, str] = {
     "first_seen_at": f"TIMESTAMPTZ 'epoch' + b.first_seen_us * {_MICROSECOND}",
     "last_seen_at": f"TIMESTAMPTZ 'epoch' + b.last_seen_us * {_MICROSECOND}",
@@ -76,7 +78,10 @@ class Folded:
 
 
 def lock(customer_ids: Collection[int], *, now: datetime) -> set[int]:
-    """Lock the customers in the order of ids, raise their versions and mark their documents; return who exists."""
+    """Lock the customers in the order of ids, raise their versions and mark their documents.
+
+    Return who exists.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, {"ids": sorted(customer_ids), "now": now})
         return {row[0] for row in cursor.fetchall()}
@@ -95,10 +100,13 @@ def states(customer_ids: Collection[int]) -> dict[int, State]:
 def write(
     rows: Iterable[Folded], *, known: Collection[int] | None, now: datetime, table: str = TABLE
 ) -> None:
-    """Write the states and the columns told by them. `known` are the customers that have a row (None: ask)."""
+    """Write the states and the columns told by them.
+
+    `known` are the customers that have a row (None: ask).
+    """
     text = StringIO("".join(map(_line, rows)))
     update, insert = _statements(table)
-    params = {"now": now, "known": list(known or ())}
+    params: dict[str, Any] = {"now": now, "known": list(known or ())}
     with connection.cursor() as cursor:
         cursor.execute(_BATCH)
         cursor.copy_expert(_COPY, text)
@@ -133,7 +141,8 @@ def _line(row: Folded) -> str:
     traits = orjson.dumps(profile.traits(state)).decode() if "t" in state else "{}"
     body = orjson.dumps(state).decode()
     return (
-        f"{row.customer_id}\t{_number(state.get('f'))}\t{_number(state.get('l'))}\t{state.get('n', 0)}\t"
+        f"{row.customer_id}\t{_number(state.get('f'))}\t{_number(state.get('l'))}\t"
+        f"{state.get('n', 0)}\t"
         f"{profile.sessions(state)}\t{count}\t{revenue}\t{_number(last_order)}\t"
         f"{_text(place['country'], 2)}\t{_text(place['region'], 8)}\t{_text(place['locale'], 20)}\t"
         f"{_text(place['timezone'], 64)}\t{_text(place['device_type'], 10)}\t"

@@ -1,4 +1,7 @@
-"""The one profile read of a decision: alias to document in one Redis call, PostgreSQL behind it, never an error."""
+"""The one profile read of a decision.
+
+Alias to document in one Redis call, PostgreSQL behind it, never an error.
+"""
 
 import hashlib
 import time
@@ -20,8 +23,8 @@ __all__ = ["Document", "Read", "Source", "Trait", "read", "traits"]
 
 Source = Literal["redis", "postgres", "stranger", "unavailable"]
 
-# Reads of PostgreSQL a second and process, with as many in a burst: what a database that also ingests can give away
-# when Redis is cold. Beyond it the answer is the anonymous one.
+# Reads of PostgreSQL a second and process, with as many in a burst: what a database that also
+# ingests can give away when Redis is cold. Beyond it the answer is the anonymous one.
 _POSTGRES_PER_S = 200
 
 _READ = """
@@ -40,7 +43,10 @@ ORDER BY i.kind
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What is known of one customer. `parts["profile"]` and `parts["consent"]` are described in docs/architecture.md."""
+    """What is known of one customer.
+
+    `parts["profile"]` and `parts["consent"]` are described in docs/architecture.md.
+    """
 
     customer_id: int
     version: int
@@ -57,7 +63,10 @@ class Read:
 
 
 class _Bucket:
-    """A token bucket: `rate` a second, as many at once. Not exact between threads, and need not be."""
+    """A token bucket: `rate` a second, as many at once.
+
+    Not exact between threads, and need not be.
+    """
 
     def __init__(self, rate: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._rate, self._monotonic = rate, monotonic
@@ -87,8 +96,8 @@ def traits() -> Mapping[str, Trait]:
 def read(*, user_id: str | None, anonymous_id: str | None) -> Read:
     """Return the document of the customer behind the ids. Never raises.
 
-    `user_id` must be proven. It decides; the anonymous id counts when the user is a stranger and the device is
-    nobody else's.
+    `user_id` must be proven. It decides; the anonymous id counts when the user is a stranger and
+    the device is nobody else's.
     """
     aliases = _aliases(user_id, anonymous_id)
     if not aliases:
@@ -109,7 +118,7 @@ def _aliases(user_id: str | None, anonymous_id: str | None) -> list[str]:
     return [f"{kind.value}:{value}" for kind, value in pairs if value]
 
 
-def _from_redis(aliases: list[str]) -> Read | None:
+def _from_redis(aliases: list[str]) -> Read | None:  # noqa: PLR0911 -- each is a reason not to believe
     """Answer from Redis, or None when PostgreSQL must be asked."""
     try:
         head = documents.prefix()
@@ -135,7 +144,7 @@ def _from_redis(aliases: list[str]) -> Read | None:
 def _judged(
     found: Document, held: list[str], alias: str, aliases: list[str], *, source: Source
 ) -> Read:
-    """Refuse a device's document to a user who is a stranger when the device belongs to another user."""
+    """Refuse the document of a device that is another user's to a user who is a stranger."""
     if (
         aliases[0].startswith("1:")
         and alias.startswith("2:")
@@ -165,7 +174,7 @@ def _from_postgres(aliases: list[str]) -> Read:
     return _judged(_document(row[1], orjson.loads(body)), held, alias, aliases, source="postgres")
 
 
-def _ask(client: redis.Redis, arguments: list[str]) -> Any:  # noqa: ANN401 -- an answer of Redis
+def _ask(client: redis.Redis, arguments: list[str]) -> Any:
     try:
         return client.evalsha(_SHA, 0, *arguments)
     except redis.exceptions.NoScriptError:

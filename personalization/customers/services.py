@@ -1,6 +1,7 @@
 """Writes about who is who: new ids, log-ins, and the versions that tell serving what changed.
 
-Every change of a customer locks the row of the customer first, in the order of ids; the processor does the same.
+Every change of a customer locks the row of the customer first, in the order of ids; the processor
+does the same.
 """
 
 from collections.abc import Collection
@@ -15,19 +16,23 @@ from personalization.customers.models import Identity, Merge
 
 log = structlog.get_logger("customers")
 
-# The customer's id is drawn first and its row written for the identities that won alone, so that two requests that
-# see an id for the first time make one customer and no orphan (the foreign key is checked at commit).
-# Sorted: two batches with the same new ids wait for each other instead of dying in a deadlock.
+# The customer's id is drawn first and its row written for the identities that won alone, so that
+# two requests that see an id for the first time make one customer and no orphan (the foreign key is
+# checked at commit). Sorted: two batches with the same new ids wait for each other instead of dying
+# in a deadlock.
 _CREATE = """
 WITH wanted AS (
-    SELECT DISTINCT kind, value FROM unnest(%(kinds)s::smallint[], %(values)s::text[]) AS w (kind, value)
+    SELECT DISTINCT kind, value
+    FROM unnest(%(kinds)s::smallint[], %(values)s::text[]) AS w (kind, value)
 ), missing AS (
     SELECT kind, value FROM wanted w
     WHERE NOT EXISTS (
-        SELECT FROM customers_identity i WHERE i.value = w.value AND i.kind = w.kind AND i.ended_at IS NULL)
+        SELECT FROM customers_identity i
+        WHERE i.value = w.value AND i.kind = w.kind AND i.ended_at IS NULL)
     ORDER BY value, kind
 ), numbered AS (
-    SELECT kind, value, nextval(pg_get_serial_sequence('customers_customer', 'id')) AS customer_id FROM missing
+    SELECT kind, value, nextval(pg_get_serial_sequence('customers_customer', 'id')) AS customer_id
+    FROM missing
 ), made AS (
     INSERT INTO customers_identity (kind, value, generation, customer_id, origin_id, created_at)
     SELECT kind, value, 1, customer_id, customer_id, %(now)s FROM numbered ORDER BY value, kind
@@ -58,7 +63,9 @@ ON CONFLICT (customer_id) DO UPDATE SET cause = excluded.cause, at = excluded.at
 
 
 def create_identities(keys: Collection[tuple[int, str]], *, now: datetime) -> int:
-    """Make sure that each (kind, value) has an identity and a customer; return how many customers were made.
+    """Make sure that each (kind, value) has an identity and a customer.
+
+    Return how many customers were made.
 
     Idempotent and safe beside itself. Joins the caller's transaction.
     """
@@ -67,11 +74,13 @@ def create_identities(keys: Collection[tuple[int, str]], *, now: datetime) -> in
     kinds, values = zip(*keys, strict=True)
     with connection.cursor() as cursor:
         cursor.execute(_CREATE, {"kinds": list(kinds), "values": list(values), "now": now})
-        return cursor.rowcount
+        return int(cursor.rowcount)
 
 
 def touch(customer_ids: Collection[int], *, now: datetime, rebuild: str = "") -> None:
-    """Raise the versions, so that documents are written again; with a `rebuild` cause, profiles are folded again.
+    """Raise the versions, so that documents are written again.
+
+    With a `rebuild` cause, profiles are folded again.
 
     Locks the customers in the order of ids until the caller's transaction ends.
     """
@@ -85,11 +94,13 @@ def touch(customer_ids: Collection[int], *, now: datetime, rebuild: str = "") ->
 
 
 def log_in(*, user: str, device: str, now: datetime) -> bool:
-    """Say that the proven user id `user` was seen on the anonymous id `device`; return whether an owner changed.
+    """Say that the proven user id `user` was seen on the anonymous id `device`.
 
-    A device that is nobody's is absorbed with its past. One that belongs to another user goes over to this user
-    from now on, as a new generation, and takes no past with it. Ids that stand for nobody change nothing.
-    Idempotent. Both ids must have identities (`create_identities`).
+    Return whether an owner changed.
+
+    A device that is nobody's is absorbed with its past. One that belongs to another user goes over
+    to this user from now on, as a new generation, and takes no past with it. Ids that stand for
+    nobody change nothing. Idempotent. Both ids must have identities (`create_identities`).
     """
     if not ids.usable(user) or not ids.usable(device):
         return False
@@ -117,8 +128,8 @@ def log_in(*, user: str, device: str, now: datetime) -> bool:
 def merge(source_id: int, target_id: int, *, cause: str, actor: str, now: datetime) -> Merge:
     """Make `source` part of `target`: its ids and their events count for the target from now on.
 
-    One transaction; both profiles are folded again by the processor. The assignment key of the one seen earlier
-    wins. Raises MergeConflict and MergeRefused.
+    One transaction; both profiles are folded again by the processor. The assignment key of the one
+    seen earlier wins. Raises MergeConflict and MergeRefused.
     """
     with transaction.atomic():
         done = merging.merge(source_id, target_id, cause=cause, actor=actor, now=now)
@@ -127,9 +138,12 @@ def merge(source_id: int, target_id: int, *, cause: str, actor: str, now: dateti
 
 
 def unmerge(merge_id: int, *, actor: str, now: datetime) -> None:
-    """Undo a merge: the ids that moved go back, both profiles are folded again, assignment keys as they were.
+    """Undo a merge: the ids that moved go back, both profiles are folded again.
 
-    Log-ins will not join the two again. Raises MergeConflict when undone already or when a later merge stands on it.
+    Assignment keys as they were.
+
+    Log-ins will not join the two again. Raises MergeConflict when undone already or when a later
+    merge stands on it.
     """
     with transaction.atomic():
         undone = merging.unmerge(merge_id, now=now)
@@ -138,7 +152,9 @@ def unmerge(merge_id: int, *, actor: str, now: datetime) -> None:
 
 
 def alias(*, previous: tuple[int, str], user: str, actor: str, now: datetime) -> bool:
-    """Join the customer of `previous` (kind, value) to the one of `user`; return whether anything changed.
+    """Join the customer of `previous` (kind, value) to the one of `user`.
+
+    Return whether anything changed.
 
     The one way besides staff to join two user ids. The caller has proven both.
     """
@@ -160,7 +176,10 @@ def _customer_of(kind: int, value: str) -> int:
 
 
 def _locked_pair(user: str, device: str) -> tuple[Identity, Identity] | None:
-    """Identities in force of user and device with their customers locked; None when they are one already."""
+    """Identities in force of user and device with their customers locked.
+
+    None when they are one already.
+    """
     for _ in range(3):
         owner, held = _current(user, device)
         if owner is None or held is None or owner.customer_id == held.customer_id:
@@ -187,7 +206,8 @@ def _has_user(customer_id: int) -> bool:
 def _take_over(held: Identity, customer_id: int, *, now: datetime) -> bool:
     """End the device's identity in force and give the device to `customer_id`.
 
-    A user who had the device before gets that row back: two people on one tablet make two rows, not one a log-in.
+    A user who had the device before gets that row back: two people on one tablet make two rows, not
+    one a log-in.
     """
     mine = (
         Identity.objects.filter(kind=held.kind, value=held.value, customer_id=customer_id)

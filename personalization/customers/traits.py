@@ -35,11 +35,11 @@ class TraitsPart:
         fields = ("key", "title", "type", "personal", "server_only")
         return list(TraitRow.objects.order_by("key").values(*fields))
 
-    def validate(self, data: Any) -> None:  # noqa: ANN401 -- JSON border
+    def validate(self, data: Any) -> None:
         """Raise Unprocessable when `load(data)` could not serve."""
         self.load(data)
 
-    def load(self, data: Any) -> Mapping[str, Trait]:  # noqa: ANN401 -- JSON border
+    def load(self, data: Any) -> Mapping[str, Trait]:
         """Return the traits, immutable."""
         try:
             rows = [Trait(**row) for row in data]

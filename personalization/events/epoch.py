@@ -1,7 +1,9 @@
-"""Which cluster the log lives in. A dump restored into a new cluster starts its transaction ids again.
+"""Which cluster the log lives in.
 
-Positions in the log are (epoch, xid, seq); the epoch rises with the cluster's system identifier, so that what
-is written after a restore comes after everything that was in the dump.
+A dump restored into a new cluster starts its transaction ids again.
+
+Positions in the log are (epoch, xid, seq); the epoch rises with the cluster's system identifier, so
+that what is written after a restore comes after everything that was in the dump.
 """
 
 from typing import NamedTuple
@@ -11,7 +13,8 @@ from django.db import connection
 _ENSURE = """
 INSERT INTO events_logepoch AS held (id, epoch, system_identifier)
 SELECT 1, 1, system_identifier::text FROM pg_control_system()
-ON CONFLICT (id) DO UPDATE SET epoch = held.epoch + 1, system_identifier = excluded.system_identifier
+ON CONFLICT (id) DO UPDATE
+    SET epoch = held.epoch + 1, system_identifier = excluded.system_identifier
 WHERE held.system_identifier <> excluded.system_identifier
 """
 _HORIZON = """
@@ -29,7 +32,10 @@ class Horizon(NamedTuple):
 
 
 def ensure() -> None:
-    """Make the epoch the one of this cluster. Idempotent; cheap enough for the start of every process."""
+    """Make the epoch the one of this cluster.
+
+    Idempotent; cheap enough for the start of every process.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_ENSURE)
 

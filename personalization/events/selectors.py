@@ -1,9 +1,13 @@
-"""Reads of the event log for people."""
+"""Reads of the event log: for people, and for whoever may use it for a purpose."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+
+from personalization.consent import serve as consent
+from personalization.consent.models import ConsentState
 from personalization.customers.models import Identity
 from personalization.events.engine import flags
 from personalization.events.models import Event
@@ -29,6 +33,29 @@ def timeline(customer_id: int, *, limit: int = 50) -> tuple[TimelineEntry, ...]:
     ids = list(Identity.objects.filter(customer_id=customer_id).values_list("pk", flat=True))
     rows = Event.objects.filter(identity_id__in=ids).order_by("-occurred_at", "-seq")[:limit]
     return tuple(_entry(row) for row in rows)
+
+
+def events_for(purpose: int) -> QuerySet[Event]:
+    """Return the events that may serve the purpose (a mask of one bit).
+
+    It held at acceptance and holds now.
+
+    Bots are left out, and so are events of nobody. Every reader of the log that serves a purpose
+    starts here.
+    """
+    by_default = bool(consent.purposes().in_force(0, 0, gpc=False) & purpose)
+    said = ConsentState.objects.annotate(
+        no=F("denied").bitand(purpose), yes=F("granted").bitand(purpose)
+    )
+    holds = Q(no=0) if by_default else Q(no=0, yes=purpose)
+    allowed = said.filter(holds).values("customer_id")
+    silent = ~Exists(ConsentState.objects.filter(customer_id=OuterRef("customer_id")))
+    owner = Q(customer_id__in=allowed) | silent if by_default else Q(customer_id__in=allowed)
+    return (
+        Event.objects.annotate(held=F("purposes").bitand(purpose), bot=F("flags").bitand(flags.BOT))
+        .filter(held=purpose, bot=0)
+        .filter(identity_id__in=Identity.objects.filter(owner).values("pk"))
+    )
 
 
 def _entry(event: Event) -> TimelineEntry:

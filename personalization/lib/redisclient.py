@@ -1,6 +1,9 @@
-"""The process's one way to the cache Redis: pooled, short timeouts, and a breaker when Redis is away.
+"""The process's one way to the cache Redis.
 
-Redis is a cache: whoever calls must have an answer without it. `call` raises `Away` and nothing else.
+Pooled, short timeouts, and a breaker when Redis is away.
+
+Redis is a cache: whoever calls must have an answer without it. `call` raises `Away` and nothing
+else.
 """
 
 import threading
@@ -18,8 +21,8 @@ log = structlog.get_logger("lib")
 
 T = TypeVar("T")
 
-# Failures in a row that open the breaker, and how long it stays open. One timeout is a hiccup; three are an outage
-# that would cost each request REDIS_TIMEOUT_MS.
+# Failures in a row that open the breaker, and how long it stays open. One timeout is a hiccup;
+# three are an outage that would cost each request REDIS_TIMEOUT_MS.
 FAILURES = 3
 OPEN_S = 0.5
 # Pipelines of thousands of documents, and scripts over them, take longer than one look-up may.
@@ -32,7 +35,10 @@ class Away(Exception):  # noqa: N818 -- a state of the world, not a fault of the
 
 
 class Breaker:
-    """Counts failures in a row; while open, one caller per OPEN_S tries and the others are refused at once."""
+    """Counts failures in a row.
+
+    While open, one caller per OPEN_S tries and the others are refused at once.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -101,8 +107,8 @@ def call_bulk(operation: Callable[[redis.Redis], T]) -> T:
 def run_id() -> str:
     """Id of the running server, new after each of its restarts; "" before the first connection.
 
-    Every new connection asks for it, and a restart ends all connections: a changed id is known here before the
-    first answer of the restarted server is used.
+    Every new connection asks for it, and a restart ends all connections: a changed id is known here
+    before the first answer of the restarted server is used.
     """
     return _state.run_id
 

@@ -44,8 +44,6 @@ def test_usable__an_id_of_a_person__true(value: str) -> None:
         "-",
         "x" * 256,
         "xxxx",
-    ]
-    + [
         "00000000-0000-0000-0000-000000000000",
         "[object Object]",
         "a\x00b",

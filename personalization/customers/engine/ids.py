@@ -35,7 +35,8 @@ _BAD = frozenset(
         "{{user_id}}",
     ]
 ) | {"[object object]", "(not set)", "not set"}
-# Zeros of any length (an empty UUID), and long runs of one character; "7", "11" and "222" are people.
+# Zeros of any length (an empty UUID), and long runs of one character; "7", "11" and "222" are
+# people.
 _FILLER = re.compile(r"0*|(.)\1{7,}|([^0-9])\2+")
 _SEPARATORS = re.compile(r"[-_\s.:]")
 
@@ -43,8 +44,8 @@ _SEPARATORS = re.compile(r"[-_\s.:]")
 def usable(value: str) -> bool:
     """Whether the id can stand for one person.
 
-    False for empty and overlong ids, for the words that stand for a missing value ("null", "undefined", "guest"),
-    for zeros and for one character repeated ("0000-0000", "xxxx").
+    False for empty and overlong ids, for the words that stand for a missing value ("null",
+    "undefined", "guest"), for zeros and for one character repeated ("0000-0000", "xxxx").
     """
     if not value or len(value) > MAX_LENGTH or "\x00" in value:
         return False

@@ -1,16 +1,20 @@
 """The profile of a customer as a fold over facts: the same whatever order they arrive in.
 
-The state is plain JSON data. Each part is a sum, a maximum, or the newest few by a total order, so that folding
-is commutative; what is cut away by a bound is kept as a sum with the time up to which it reaches, and a fact that
-could change such a sum asks for an exact fold of the customer's whole log (`fold` returns True).
+The state is plain JSON data. Each part is a sum, a maximum, or the newest few by a total order, so
+that folding is commutative; what is cut away by a bound is kept as a sum with the time up to which
+it reaches, and a fact that could change such a sum asks for an exact fold of the customer's whole
+log (`fold` returns True).
 
-Keys of the state: n events, k counts by kind, f/l first and last time, r recent items, b bought items, c cart,
-q time up to which orders emptied the cart, t traits, x device and place, s sessions, sc closed sessions
-[count, until], o orders, oc closed orders [count, revenue, last]. All times are microseconds since the epoch.
+Keys of the state: n events, k counts by kind, f/l first and last time, r recent items, b bought
+items, c cart, q time up to which orders emptied the cart, t traits, x device and place, s sessions,
+sc closed sessions [count, until], o orders, oc closed orders [count, revenue, last]. All times are
+microseconds since the epoch.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any
+
+from personalization.customers.engine.facts import Fact
 
 State = dict[str, Any]
 
@@ -20,53 +24,23 @@ CART = 50
 TRAITS = 200
 SESSIONS = 60
 ORDERS = 300
-# A session ends after 30 minutes without an event (DESIGN section 6); one that the client names, after a day.
+# A session ends after 30 minutes without an event (DESIGN section 6); one that the client names,
+# after a day.
 SESSION_GAP_US = 30 * 60 * 1_000_000
 NAMED_GAP_US = 24 * 3600 * 1_000_000
 _ITEM_KINDS = frozenset({"view", "add", "remove", "order", "wishlist", "review", "dwell"})
 _PLACE = ("device_type", "country", "region", "locale", "timezone")
-# A part is cut when it is a quarter over its bound, and again when it is read: sorting at each fact would cost more
-# than the fold itself.
+# A part is cut when it is a quarter over its bound, and again when it is read: sorting at each fact
+# would cost more than the fold itself.
 _SLACK = 1.25
 # One order in the state: [time, worth or None, refunded, flags, time of the last word on it].
 _FULL_REFUND, _CANCELLED = 1, 2
 
 
-class Fact(Protocol):
-    """What is read of a fact (events.engine.facts.Fact is one)."""
-
-    @property
-    def message_id(self) -> str: ...
-    @property
-    def occurred_us(self) -> int: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def items(self) -> tuple[tuple[str, int, int | None], ...]: ...
-    @property
-    def value_minor(self) -> int | None: ...
-    @property
-    def currency(self) -> str: ...
-    @property
-    def order_id(self) -> str: ...
-    @property
-    def traits(self) -> Mapping[str, Any] | None: ...
-    @property
-    def device_type(self) -> str: ...
-    @property
-    def country(self) -> str: ...
-    @property
-    def region(self) -> str: ...
-    @property
-    def locale(self) -> str: ...
-    @property
-    def timezone(self) -> str: ...
-    @property
-    def session(self) -> str: ...
-
-
 def fold(state: State, facts: Iterable[Fact], *, currency: str) -> bool:
-    """Fold the facts into the state, in place; return whether only a fold of the whole log would be exact.
+    """Fold the facts into the state, in place.
+
+    Return whether only a fold of the whole log would be exact.
 
     Each fact must be folded once. `currency` is the shop's: worth in another is not added.
     """
@@ -141,7 +115,10 @@ def cart(state: State) -> list[str]:
 
 
 def document(state: State, *, declared: Mapping[str, bool]) -> dict[str, Any]:
-    """Return what serving reads. `declared` says of each declared trait whether it is personal; those stay out."""
+    """Return what serving reads.
+
+    `declared` says of each declared trait whether it is personal; those stay out.
+    """
     if not state.get("n"):
         return {}
     recent = sorted(((at, key) for key, at in state["r"].items()), reverse=True)[:RECENT]
@@ -303,7 +280,10 @@ def _newest(held: Mapping[str, Any], most: int) -> Mapping[str, Any]:
 
 
 def _close_orders(state: State) -> None:
-    """Sum up the orders that nobody has spoken of for longest; a refund without its order leaves no sum."""
+    """Sum up the orders that nobody has spoken of for longest.
+
+    A refund without its order leaves no sum.
+    """
     held = state["o"]
     oldest = sorted(held, key=lambda key: (held[key][4], key))
     count, revenue, last = state.get("oc", (0, 0, None))

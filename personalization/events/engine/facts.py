@@ -1,16 +1,40 @@
-"""Facts: what the folds understand of an event, whatever the shop calls it. Built from plain values."""
+"""Facts: what the folds understand of an event, whatever the shop calls it.
+
+Built from plain values.
+"""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
+
+from personalization.customers.engine.facts import Fact
 
 __all__ = ["Fact", "exponent", "minor", "parse"]
 
 # Currencies without cents, and with three digits (ISO 4217, list one); the others have two.
 _EXPONENTS: Mapping[str, int] = {
     **dict.fromkeys(
-        "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
     ),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
 # Where an order's or a refund's worth may stand, best first: revenue is without tax and shipping.
 _WORTH = ("revenue", "total", "value")
@@ -18,34 +42,8 @@ _CANCELLED = "Order Cancelled"
 # Segment's products arrays have no limit of their own; an event has 32 KB.
 _NO_ITEMS: tuple[tuple[str, int, int | None], ...] = ()
 
-
-class Fact(NamedTuple):
-    """One event as folds see it. A named tuple: a frozen dataclass of this width costs five times as much to make.
-
-    `kind` is view, add, remove, order, refund, cancel, wishlist, review, search, dwell or "" (counts by name alone).
-    `items` holds (product key, quantity, price in minor units or None). `value_minor` is the worth of an order or
-    refund in minor units of `currency`; None where the event does not say.
-    """
-
-    identity_id: int
-    customer_id: int
-    message_id: str
-    occurred_us: int
-    name: str
-    kind: str
-    items: tuple[tuple[str, int, int | None], ...]
-    value_minor: int | None
-    currency: str
-    order_id: str
-    traits: Mapping[str, Any] | None
-    device_type: str
-    country: str
-    region: str
-    locale: str
-    timezone: str
-    session: str
-    purposes: int
-    flags: int
+# Minor units in one of the major, by digits after the point.
+_UNITS = (1, 10, 100, 1000)
 
 
 def exponent(currency: str) -> int:
@@ -54,10 +52,13 @@ def exponent(currency: str) -> int:
 
 
 def minor(amount: object, currency: str) -> int | None:
-    """Return an amount of major units, as shops send them, in minor units; None for what is no number."""
+    """Return an amount of major units, as shops send them, in minor units.
+
+    None for what is no number.
+    """
     if type(amount) is not int and type(amount) is not float:
         return None
-    return round(amount * 10 ** exponent(currency))
+    return round(amount * _UNITS[exponent(currency)])
 
 
 def parse(

@@ -1,1 +1,4 @@
-"""The processor: reads the log in commit order and lets projections fold it. `loop` is its main door."""
+"""The processor: reads the log in commit order and lets projections fold it.
+
+`loop` is its main door.
+"""

@@ -1,4 +1,6 @@
-"""Bulk mode: a large backlog folded customer by customer, one write each. For importers and the demo.
+"""Bulk mode: a large backlog folded customer by customer, one write each.
+
+For importers and the demo.
 
 Live processors may run beside it: what is folded here lies below the customers' floors.
 """
@@ -19,9 +21,8 @@ Progress = Callable[[int, int], None]
 # About 100 ms of work: each transaction holds back the horizon of every processor.
 _CHUNK = 200
 _WAITING = """
-SELECT DISTINCT i.customer_id
-FROM events_watermark w
-JOIN events_event e ON e.shard = w.shard AND (e.epoch, e.xid, e.seq) > (w.epoch, w.xid::text::xid8, w.seq)
+SELECT DISTINCT i.customer_id FROM events_watermark w JOIN events_event e ON e.shard = w.shard AND
+(e.epoch, e.xid, e.seq) > (w.epoch, w.xid::text::xid8, w.seq)
     AND (e.epoch, e.xid) < (%s, %s::text::xid8)
 JOIN customers_identity i ON i.id = e.identity_id
 WHERE w."group" = 'profile'
@@ -37,7 +38,9 @@ SELECT t.* FROM generate_series(0, 63) s CROSS JOIN LATERAL (
 
 
 def run(progress: Progress | None = None) -> int:
-    """Fold everything that waits, customer by customer, then move the watermarks; return how many events it read.
+    """Fold everything that waits, customer by customer, then move the watermarks.
+
+    Return how many events it read.
 
     Killed in the middle, what is done stays done and the rest is folded by whoever comes next.
     """

@@ -1,12 +1,12 @@
 """One micro-batch: what the processor does with the next rows, in one transaction.
 
-Watermarks are locked first, then customers in the order of ids; then facts are folded, profiles written, watermarks
-moved. A kill at any point leaves all of it or nothing.
+Watermarks are locked first, then customers in the order of ids; then facts are folded, profiles
+written, watermarks moved. A kill at any point leaves all of it or nothing.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.conf import settings
@@ -27,7 +27,8 @@ _DUE = """
 INSERT INTO customers_rebuild_due (customer_id, cause, at)
 SELECT id, 'late', %s FROM unnest(%s::bigint[]) AS t (id) ON CONFLICT DO NOTHING
 """
-# Of a state: everything of this customer below this place in the log is folded already (see rebuilding).
+# Of a state: everything of this customer below this place in the log is folded already (see
+# rebuilding).
 FLOOR = "h"
 
 
@@ -43,11 +44,14 @@ class Batch:
     folded: int = 0
     customers: frozenset[int] = frozenset()
     full: bool = False
-    horizon: epoch.Horizon = epoch.Horizon(0, 0)
+    horizon: epoch.Horizon = field(default=epoch.Horizon(0, 0))
 
 
 def fold_next(*, owner: str, limit: int, now: datetime) -> Batch:
-    """Fold the next rows of the shards that `owner` leases ("": all) into profiles; at most `limit` a shard."""
+    """Fold the next rows of the shards that `owner` leases ("": all) into profiles.
+
+    At most `limit` a shard.
+    """
     for attempt in range(_ATTEMPTS):
         try:
             with transaction.atomic():
@@ -59,7 +63,10 @@ def fold_next(*, owner: str, limit: int, now: datetime) -> Batch:
 
 
 def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
-    """Let the projections of another group fold its next rows, never past `profile`; return how many rows."""
+    """Let the projections of another group fold its next rows, never past `profile`.
+
+    Return how many rows.
+    """
     with transaction.atomic():
         held = positions.lock(group, owner=owner)
         bound = positions.read(positions.PROFILE)
@@ -98,7 +105,8 @@ def _fold(owner: str, limit: int, now: datetime) -> Batch:
 def _locked_owners(rows: Sequence[Row], now: datetime) -> tuple[Mapping[int, Owner], set[int]]:
     """Lock the customers that the rows may change and return whose each identity is under the lock.
 
-    A customer without consent is not locked: one who consents in this moment is folded again anyway.
+    A customer without consent is not locked: one who consents in this moment is folded again
+    anyway.
     """
     before = reading.owners({row.identity_id for row in rows if row.identity_id is not None})
     wanted = {
@@ -149,7 +157,7 @@ def _fold_facts(
 
 
 def _project(group: str, facts: Sequence[Fact], now: datetime) -> None:
-    for _, projection in projections.items():
+    for _name, projection in projections.items():  # noqa: PERF102 -- a Registry
         if projection.group == group:
             projection.fold(facts, now)
 

@@ -1,11 +1,13 @@
 """How far each projection group has read each shard, and which processor works on which shard.
 
-A lease shares the work; it does not protect it. What protects it is that the row of the watermark is locked in the
-transaction of the effects, so that two processors that both believe in a lease wait for each other.
+A lease shares the work; it does not protect it. What protects it is that the row of the watermark
+is locked in the transaction of the effects, so that two processors that both believe in a lease
+wait for each other.
 """
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -30,10 +32,12 @@ _MOVE = """
 UPDATE events_watermark w SET epoch = n.epoch, xid = n.xid, seq = n.seq, updated_at = %(now)s
 FROM unnest(%(shards)s::smallint[], %(epochs)s::int[], %(xids)s::bigint[], %(seqs)s::bigint[])
     AS n (shard, epoch, xid, seq)
-WHERE w."group" = %(group)s AND w.shard = n.shard AND (w.epoch, w.xid, w.seq) < (n.epoch, n.xid, n.seq)
+WHERE w."group" = %(group)s AND w.shard = n.shard
+  AND (w.epoch, w.xid, w.seq) < (n.epoch, n.xid, n.seq)
 """
 _RENEW = """
-UPDATE events_watermark SET leased_until = %(until)s WHERE "group" = %(group)s AND leased_by = %(owner)s
+UPDATE events_watermark SET leased_until = %(until)s
+WHERE "group" = %(group)s AND leased_by = %(owner)s
 """
 _TAKE = """
 UPDATE events_watermark SET leased_by = %(owner)s, leased_until = %(until)s WHERE id IN (
@@ -56,7 +60,10 @@ def ensure(groups: Iterable[str]) -> None:
 
 
 def lock(group: str, *, owner: str) -> dict[int, Position]:
-    """Lock and return the watermarks that the owner leases ("" for all); rows that another holds are left out."""
+    """Lock and return the watermarks that the owner leases ("" for all).
+
+    Rows that another holds are left out.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, {"group": group, "owner": owner})
         return {shard: Position(*place) for shard, *place in cursor.fetchall()}
@@ -75,7 +82,7 @@ def move(group: str, to: Mapping[int, Position], *, now: datetime) -> None:
     """Move watermarks forwards, in the caller's transaction."""
     if not to:
         return
-    params = {
+    params: dict[str, Any] = {
         "group": group,
         "shards": list(to),
         "epochs": [position.epoch for position in to.values()],
@@ -96,12 +103,14 @@ def last(rows: Iterable[Row]) -> dict[int, Position]:
 
 
 def lease(group: str, *, owner: str, processors: int, now: datetime) -> int:
-    """Renew what the owner leases and take or give until it has its share; return how many shards it has.
+    """Renew what the owner leases and take or give until it has its share.
+
+    Return how many shards it has.
 
     `processors` is how many are alive, this one included.
     """
     share = -(-SHARDS // max(processors, 1))
-    params = {"group": group, "owner": owner, "now": now, "until": now + LEASE}
+    params: dict[str, Any] = {"group": group, "owner": owner, "now": now, "until": now + LEASE}
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_RENEW, params)
         held = cursor.rowcount
@@ -111,7 +120,7 @@ def lease(group: str, *, owner: str, processors: int, now: datetime) -> int:
         elif held > share:
             cursor.execute(_RELEASE, params | {"count": held - share})
             held -= cursor.rowcount
-    return held
+    return int(held)
 
 
 def release(group: str, *, owner: str) -> None:

@@ -1,7 +1,7 @@
 """Rows of the log in commit-safe order, and the facts in them.
 
-A sequence alone would skip rows: a slow transaction commits a number lower than one already read. Rows are read
-by (epoch, xid, seq) and only below the oldest open transaction (`epoch.horizon`).
+A sequence alone would skip rows: a slow transaction commits a number lower than one already read.
+Rows are read by (epoch, xid, seq) and only below the oldest open transaction (`epoch.horizon`).
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -20,15 +20,18 @@ from personalization.events.epoch import Horizon
 _FIELDS = """
     e.shard, e.epoch, e.xid::text::bigint, e.seq, e.identity_id, e.message_id,
     (extract(epoch FROM e.occurred_at) * 1000000)::bigint, e.name, e.purposes, e.flags,
-    e.properties::text, e.traits::text, e.context->'device'->>'type', e.context->>'country', e.context->>'region',
+    e.properties::text, e.traits::text, e.context->'device'->>'type', e.context->>'country',
+    e.context->>'region',
     e.context->>'locale', e.context->>'timezone', e.context->'session'->>'id'
 """
-# One descent of the tail index a shard and partition. PostgreSQL has no estimate for positions in the log, takes
-# them for rare, and would sort the whole backlog of a shard to return its first rows: sorting is made unattractive.
+# One descent of the tail index a shard and partition. PostgreSQL has no estimate for positions in
+# the log, takes them for rare, and would sort the whole backlog of a shard to return its first
+# rows: sorting is made unattractive.
 _IN_ORDER = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
 _AS_BEFORE = "SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on"
 _AFTER = f"""
-SELECT e.* FROM unnest(%(shards)s::smallint[], %(epochs)s::int[], %(xids)s::bigint[], %(seqs)s::bigint[])
+SELECT e.*
+FROM unnest(%(shards)s::smallint[], %(epochs)s::int[], %(xids)s::bigint[], %(seqs)s::bigint[])
     AS w (shard, epoch, xid, seq)
 CROSS JOIN LATERAL (
     SELECT {_FIELDS} FROM events_event e
@@ -37,7 +40,7 @@ CROSS JOIN LATERAL (
     ORDER BY e.epoch, e.xid, e.seq
     LIMIT %(limit)s
 ) e
-"""
+"""  # noqa: S608 -- a constant
 _OF = f"""
 SELECT {_FIELDS} FROM events_event e
 WHERE e.identity_id = ANY(%(identities)s) AND (e.epoch, e.xid) < (%(epoch)s, %(xid)s::text::xid8)
@@ -94,7 +97,7 @@ def after(positions: Mapping[int, Position], *, horizon: Horizon, limit: int) ->
     """
     if not positions:
         return []
-    params = {
+    params: dict[str, Any] = {
         "shards": list(positions),
         "epochs": [position.epoch for position in positions.values()],
         "xids": [position.xid for position in positions.values()],
@@ -113,7 +116,11 @@ def after(positions: Mapping[int, Position], *, horizon: Horizon, limit: int) ->
 
 def all_of(identity_ids: Sequence[int], *, horizon: Horizon) -> list[Row]:
     """Return every row of the identities below the horizon, by time."""
-    params = {"identities": list(identity_ids), "epoch": horizon.epoch, "xid": horizon.xid}
+    params: dict[str, Any] = {
+        "identities": list(identity_ids),
+        "epoch": horizon.epoch,
+        "xid": horizon.xid,
+    }
     with connection.cursor() as cursor:
         cursor.execute(_OF, params)
         return list(map(Row._make, cursor.fetchall()))
@@ -130,7 +137,10 @@ def owners_of_customers(customer_ids: Collection[int]) -> dict[int, Owner]:
 
 
 def facts(rows: Iterable[Row], owner_of: Mapping[int, Owner]) -> Iterator[tuple[Row, Fact]]:
-    """Yield what may be folded: no bots, no rows of nobody; purposes are those that hold then and now."""
+    """Yield what may be folded: no bots, no rows of nobody.
+
+    Purposes are those that hold then and now.
+    """
     fact_of, currency = serve.schema().fact, settings.SHOP_CURRENCY
     for row in rows:
         owner = owner_of.get(row.identity_id) if row.identity_id is not None else None

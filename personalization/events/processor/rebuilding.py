@@ -1,7 +1,10 @@
-"""Profiles folded anew from a customer's whole log: after merges, new consent and late events, in bulk, in replay.
+"""Profiles folded anew from a customer's whole log.
 
-What is below the horizon of the moment is folded and the state keeps that place as its floor; the live fold skips
-rows below a customer's floor. So a rebuild needs no watermark, may be killed anywhere and be done twice.
+After merges, new consent and late events, in bulk, in replay.
+
+What is below the horizon of the moment is folded and the state keeps that place as its floor; the
+live fold skips rows below a customer's floor. So a rebuild needs no watermark, may be killed
+anywhere and be done twice.
 """
 
 from collections import defaultdict
@@ -24,7 +27,10 @@ _CLEAR = "DELETE FROM customers_rebuild_due WHERE customer_id = ANY(%s) RETURNIN
 
 
 def rebuild_due(*, limit: int, now: datetime) -> frozenset[int]:
-    """Fold anew the customers for whom it is due; return who they were. Safe beside other processors."""
+    """Fold anew the customers for whom it is due; return who they were.
+
+    Safe beside other processors.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_DUE, [limit])
         due = [row[0] for row in cursor.fetchall()]

@@ -1,7 +1,8 @@
 """Replay: all profiles built anew from the log into a second table, then swapped in at once.
 
-The generation in use goes on meanwhile; its watermarks are not touched. What changed since a customer was folded
-(new events, merges, consent) is folded again until little is left; the last of it with the processors held.
+The generation in use goes on meanwhile; its watermarks are not touched. What changed since a
+customer was folded (new events, merges, consent) is folded again until little is left; the last of
+it with the processors held.
 """
 
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 
-from personalization.customers import profiles, services
+from personalization.customers import services
 from personalization.events import epoch
 from personalization.events.epoch import Horizon
 from personalization.events.processor import positions, rebuilding
@@ -21,7 +22,8 @@ log = structlog.get_logger("events")
 Progress = Callable[[int, int], None]
 
 _CHUNK = 200
-# Customers that may wait for the swap: folding them takes the processors about a quarter of a second.
+# Customers that may wait for the swap: folding them takes the processors about a quarter of a
+# second.
 _FEW = 500
 _MOST_PASSES = 20
 # One replay at a time in a database; held by the session, so that a kill frees it.
@@ -59,12 +61,14 @@ ALTER TABLE customers_profile ADD CONSTRAINT customers_profile_customer_id_fk
 """
 
 
-class ReplayRunning(RuntimeError):
+class ReplayRunning(RuntimeError):  # noqa: N818 -- says what is, not what is wrong
     """Another replay holds the second table."""
 
 
 def replay(progress: Progress | None = None) -> int:
-    """Build every profile anew from the log and swap all of them in at once; return how many customers.
+    """Build every profile anew from the log and swap all of them in at once.
+
+    Return how many customers.
 
     A kill before the swap leaves the generation in use as it is.
     """
@@ -120,14 +124,17 @@ def _customers_after(last: int) -> list[int]:
 
 
 def _changed(since: datetime, horizon: Horizon) -> list[int]:
-    """Customers of whom something came at or after the horizon, or who were folded anew since."""
+    """Return customers with rows at or after the horizon, or folded anew since."""
     with connection.cursor() as cursor:
         cursor.execute(_CHANGED, {"epoch": horizon.epoch, "xid": horizon.xid, "since": since})
         return [row[0] for row in cursor.fetchall()]
 
 
 def _swap(since: datetime, horizon: Horizon) -> list[int]:
-    """Hold processors and rebuilds, fold what is left, and let the new table take the old one's place."""
+    """Hold processors and rebuilds, fold what is left.
+
+    And let the new table take the old one's place.
+    """
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1 FROM events_watermark WHERE \"group\" = 'profile' FOR UPDATE")

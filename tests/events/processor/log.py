@@ -15,13 +15,14 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 DEVICE, USER = Identity.Kind.ANONYMOUS, Identity.Kind.USER
 
 _INSERT = """
-INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, type, name, occurred_at,
-    received_at, purposes, flags, properties, traits, context)
-VALUES (%s, 1, %s, (SELECT epoch FROM events_logepoch), %s, %s, 'track', %s, %s, %s, %s, %s, %s, %s, %s)
+INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, type, name,
+    occurred_at, received_at, purposes, flags, properties, traits, context)
+VALUES (%s, 1, %s, (SELECT epoch FROM events_logepoch), %s, %s, 'track', %s, %s, %s, %s, %s, %s, %s,
+%s)
 """
 
 
-def put(
+def put(  # noqa: PLR0913 -- a factory: every argument is one a test varies
     message_id: str,
     name: str = "Product Viewed",
     *,

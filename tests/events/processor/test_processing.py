@@ -78,7 +78,8 @@ def test_process__consent_withdrawn_before_it_was_processed__nothing_folded() ->
     put("m1", product_id="sku1")
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO consent_consentstate (customer_id, granted, denied, updated_at) VALUES (%s, 0, 2, now())",
+            "INSERT INTO consent_consentstate (customer_id, granted, denied, updated_at) "
+            "VALUES (%s, 0, 2, now())",
             [Customer.objects.get().pk],
         )
 
@@ -93,7 +94,8 @@ def test_rebuild__consent_withdrawn_later__profile_emptied() -> None:
     customer = Customer.objects.get()
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO consent_consentstate (customer_id, granted, denied, updated_at) VALUES (%s, 0, 2, now())",
+            "INSERT INTO consent_consentstate (customer_id, granted, denied, updated_at) "
+            "VALUES (%s, 0, 2, now())",
             [customer.pk],
         )
     services.touch([customer.pk], now=NOW, rebuild="consent")
@@ -211,7 +213,8 @@ def test_process__two_processors_at_once__nothing_twice_nothing_lost() -> None:
 def positions_behind() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT EXISTS (SELECT FROM events_event e JOIN events_watermark w ON w.shard = e.shard "
+            "SELECT EXISTS (SELECT FROM events_event e JOIN events_watermark w "
+            "ON w.shard = e.shard "
             "WHERE (e.epoch, e.xid::text::bigint, e.seq) > (w.epoch, w.xid, w.seq))"
         )
         return bool(cursor.fetchone()[0])
@@ -382,7 +385,8 @@ def test_run__the_connection_is_cut__goes_on_by_itself() -> None:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
-                "WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend'"
             )
         put("m2", product_id="sku1")
         wait_for(lambda: Profile.objects.filter(events=2).exists())

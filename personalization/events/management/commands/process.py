@@ -23,7 +23,7 @@ class Command(BaseCommand):
             "--bulk", action="store_true", help="Fold a large backlog customer by customer first."
         )
 
-    def handle(self, *_args: Any, **options: Any) -> None:  # noqa: ANN401 -- Django's signature
+    def handle(self, *_args: Any, **options: Any) -> None:
         """Run."""
         if options["bulk"]:
             events = bulk.run(self._show)

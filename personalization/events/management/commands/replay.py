@@ -17,7 +17,7 @@ class Command(BaseCommand):
         """Name the group; there is one that replays so far."""
         parser.add_argument("--group", choices=[positions.PROFILE], default=positions.PROFILE)
 
-    def handle(self, *_args: Any, **_options: Any) -> None:  # noqa: ANN401 -- Django's signature
+    def handle(self, *_args: Any, **_options: Any) -> None:
         """Run."""
         done = replaying.replay(self._show)
         self.stdout.write(f"\n{done} profiles built anew")

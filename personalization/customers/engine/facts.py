@@ -1,0 +1,36 @@
+"""The fact: what folds understand of an event, whatever the shop calls it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Fact(NamedTuple):
+    """One event as folds see it.
+
+    A named tuple: a frozen dataclass of this width costs five times as much to make.
+
+    `kind` is view, add, remove, order, refund, cancel, wishlist, review, search, dwell or ""
+    (counts by name alone). `items` holds (product key, quantity, price in minor units or None).
+    `value_minor` is the worth of an order or refund in minor units of `currency`; None where the
+    event does not say.
+    """
+
+    identity_id: int
+    customer_id: int
+    message_id: str
+    occurred_us: int
+    name: str
+    kind: str
+    items: tuple[tuple[str, int, int | None], ...]
+    value_minor: int | None
+    currency: str
+    order_id: str
+    traits: Mapping[str, Any] | None
+    device_type: str
+    country: str
+    region: str
+    locale: str
+    timezone: str
+    session: str
+    purposes: int
+    flags: int

@@ -1,0 +1,213 @@
+"""The fold of a profile: whatever order facts come in, the same profile comes out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from personalization.customers.engine import profile
+from personalization.events.engine.facts import Fact, minor, parse
+
+MINUTE = 60_000_000
+START = 1_700_000_000_000_000
+
+
+def fact(message_id: str, minute: float, kind: str = "view", **given: Any) -> Fact:
+    values: dict[str, Any] = {
+        "identity_id": 1,
+        "customer_id": 1,
+        "message_id": message_id,
+        "occurred_us": START + int(minute * MINUTE),
+        "name": kind,
+        "kind": kind,
+        "items": (("sku1", 1, 100),),
+        "value_minor": None,
+        "currency": "EUR",
+        "order_id": "",
+        "traits": None,
+        "device_type": "",
+        "country": "",
+        "region": "",
+        "locale": "",
+        "timezone": "",
+        "session": "",
+        "purposes": 7,
+        "flags": 0,
+    }
+    return Fact(**(values | given))
+
+
+def seen(state: profile.State) -> dict[str, Any]:
+    """What anybody can read of a state."""
+    return {
+        "document": profile.document(state, declared={"tier": False, "name": False}),
+        "traits": profile.traits(state),
+    }
+
+
+def folded(facts: Sequence[Fact], cuts: Sequence[int] = ()) -> dict[str, Any]:
+    """Fold in batches; where only the whole log is exact, fold that, as the processor does."""
+    state: profile.State = {}
+    done: list[Fact] = []
+    at = 0
+    for cut in [*sorted(cuts), len(facts)]:
+        batch = facts[at : max(at, cut)]
+        at = max(at, cut)
+        done += batch
+        if profile.fold(state, batch, currency="EUR"):
+            state = profile.folded(done, currency="EUR")
+    return seen(state)
+
+
+kinds = st.sampled_from(
+    ["view", "add", "remove", "order", "refund", "cancel", "wishlist", "", "search"]
+)
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> tuple[list[Fact], list[Fact], list[int]]:
+    """A log, the same in another order, and where batches end."""
+    size = draw(st.integers(1, 40))
+    facts = []
+    for index in range(size):
+        kind = draw(kinds)
+        facts.append(
+            fact(
+                f"m{index}",
+                draw(st.integers(0, 300)) * 10,
+                kind,
+                items=tuple(
+                    (f"sku{number}", 1, 100)
+                    for number in draw(st.lists(st.integers(0, 5), max_size=2))
+                ),
+                value_minor=draw(st.none() | st.integers(0, 5000))
+                if kind in ("order", "refund")
+                else None,
+                currency=draw(st.sampled_from(["EUR", "EUR", "USD"])),
+                order_id=draw(st.sampled_from(["o1", "o2", "o3", ""])),
+                traits=draw(
+                    st.none()
+                    | st.dictionaries(
+                        st.sampled_from(["tier", "name"]), st.sampled_from(["a", "b", None])
+                    )
+                ),
+                country=draw(st.sampled_from(["", "DE", "FR"])),
+                session=draw(st.sampled_from(["", "", "s1", "s2"])),
+            )
+        )
+    return facts, draw(st.permutations(facts)), draw(st.lists(st.integers(0, size), max_size=6))
+
+
+@given(logs())
+@settings(max_examples=150, deadline=None)
+def test_fold__any_order_and_any_batches__the_same_profile(case) -> None:
+    facts, shuffled, cuts = case
+    assert folded(shuffled, cuts) == folded(facts)
+
+
+@given(st.permutations(range(140)), st.lists(st.integers(0, 140), max_size=5))
+@settings(max_examples=8, deadline=None)
+def test_fold__more_than_its_bounds_hold__the_same_profile(order, cuts) -> None:
+    facts = [
+        fact(
+            f"m{n}",
+            n * 60 * 30,
+            "order" if n % 2 else "view",
+            items=((f"sku{n}", 1, 100),),
+            order_id=f"o{n}",
+            value_minor=n,
+        )
+        for n in range(140)
+    ]
+    assert folded([facts[n] for n in order], cuts) == folded(facts)
+
+
+def test_fold__orders_beyond_the_bound__summed_and_late_words_ask_for_the_log() -> None:
+    facts = [
+        fact(f"m{n}", n * 100, "order", order_id=f"o{n}", value_minor=100)
+        for n in range(profile.ORDERS + 50)
+    ]
+    state: profile.State = {}
+    for one in facts[: profile.ORDERS]:
+        assert not profile.fold(state, [one], currency="EUR")
+    profile.fold(state, facts[profile.ORDERS :], currency="EUR")
+
+    assert profile.orders(state)[:2] == (350, 35_000)
+    refund = fact("r", 999_999, "refund", order_id="o1", value_minor=40)
+    assert profile.fold(state, [refund], currency="EUR")
+    exact = profile.folded([*facts, refund], currency="EUR")
+    assert profile.orders(exact)[:2] == (350, 35_000 - 40)
+
+
+def test_fold__refunds_without_orders_without_end__bounded() -> None:
+    state: profile.State = {}
+    for n in range(profile.ORDERS * 2):
+        profile.fold(state, [fact(f"m{n}", n, "refund", order_id=f"o{n}")], currency="EUR")
+
+    assert len(state["o"]) == profile.ORDERS
+
+
+def test_sessions__thirty_minutes_apart__two_and_a_late_event_joins_them() -> None:
+    state = profile.folded([fact("a", 0), fact("b", 31), fact("c", 50)], currency="EUR")
+    assert profile.sessions(state) == 2
+
+    profile.fold(state, [fact("late", 15)], currency="EUR")
+
+    assert profile.sessions(state) == 1
+
+
+def test_sessions__named_by_the_client__the_name_wins() -> None:
+    named = [fact("a", 0, session="s1"), fact("b", 60, session="s1"), fact("c", 61, session="s2")]
+    assert profile.sessions(profile.folded(named, currency="EUR")) == 2
+
+
+def test_orders__refund_cancel_and_other_currency__worth_in_the_shops_own() -> None:
+    state = profile.folded(
+        [
+            fact("c", 9, "cancel", order_id="o3"),
+            fact("r", 5, "refund", order_id="o1", value_minor=300),
+            fact("a", 1, "order", order_id="o1", value_minor=1000),
+            fact("b", 2, "order", order_id="o2", value_minor=500, currency="USD"),
+            fact("d", 3, "order", order_id="o3", value_minor=700),
+            fact("e", 4, "order", order_id="o4", value_minor=900),
+            fact("f", 6, "refund", order_id="o4"),
+        ],
+        currency="EUR",
+    )
+    assert profile.orders(state)[:2] == (3, 700)
+
+
+def test_cart__added_removed_and_ordered__what_is_left() -> None:
+    facts = [
+        fact("a", 1, "add", items=(("x", 1, None),)),
+        fact("o", 2, "order", order_id="o1"),
+        fact("b", 3, "add", items=(("y", 1, None),)),
+        fact("c", 4, "add", items=(("z", 1, None),)),
+        fact("d", 5, "remove", items=(("y", 1, None),)),
+    ]
+    assert profile.cart(profile.folded(facts, currency="EUR")) == ["z"]
+
+
+def test_document__personal_and_undeclared_traits__stay_out() -> None:
+    state = profile.folded(
+        [fact("a", 1, traits={"tier": "gold", "email": "a@b", "own": 1})], currency="EUR"
+    )
+    found = profile.document(state, declared={"tier": False, "email": True})
+    assert found["traits"] == {"tier": "gold"}
+    assert profile.document({}, declared={}) == {}
+
+
+def test_parse__an_order_in_yen__whole_units_and_items() -> None:
+    properties = {
+        "order_id": 7,
+        "currency": "jpy",
+        "total": 1200,
+        "products": [{"sku": "s1", "quantity": 2, "price": 600}, {"name": "no key"}, 5],
+    }
+    found = parse("order", "Order Completed", properties, "EUR")
+    assert found == ("order", (("s1", 2, 600),), 1200, "JPY", "7")
+    without = {key: value for key, value in properties.items() if key != "total"}
+    assert parse("order", "Order Completed", without, "EUR")[2] == 1200
+    assert parse("refund", "Order Cancelled", {"order_id": "o"}, "EUR")[0] == "cancel"
+    assert (minor(19.99, "EUR"), minor(1.5, "KWD"), minor("3", "EUR")) == (1999, 1500, None)
