@@ -9,6 +9,7 @@ from personalization.catalog import urls as catalog
 from personalization.consent import urls as consent
 from personalization.content import urls as content
 from personalization.decisions import urls as decisions
+from personalization.demo import urls as demo
 from personalization.events import urls as events
 from personalization.monitoring.urls import root as monitoring_root
 from personalization.ops import urls as ops
@@ -43,4 +44,5 @@ urlpatterns: Addresses = [
     path("v1/", include(wire)),
     path("api/", include(api)),
     path("ofrep/v1/", include(decisions.ofrep)),
+    path("shop/", include(demo.shop)),
 ]

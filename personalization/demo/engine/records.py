@@ -204,6 +204,18 @@ def known(world: World) -> NDArray[np.bool_]:
     return np.asarray(world.visits.logged_in[steps.visit] | seen)
 
 
+def people(world: World) -> list[tuple[str, list[str]]]:
+    """Everybody who logs in: user id, and the anonymous ids of the browsers that they log in on."""
+    visits = np.unique(world.steps.visit[known(world)])
+    pairs = np.unique(
+        np.column_stack([world.visits.customer[visits], world.visits.browser[visits]]), axis=0
+    )
+    found: dict[int, list[str]] = {}
+    for customer, browser in pairs.tolist():
+        found.setdefault(customer, []).append(anonymous_id(customer, browser))
+    return [(user_id(customer), devices) for customer, devices in found.items()]
+
+
 def traits_of(customer: int) -> dict[str, Any]:
     """Who a customer with an account says they are; a function of the number alone."""
     first = FIRST_NAMES[customer % len(FIRST_NAMES)]

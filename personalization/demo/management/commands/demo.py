@@ -1,0 +1,122 @@
+"""`manage.py demo`: everything up, with a demo shop; `--remove` takes the demo's data away."""
+
+import time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.urls import reverse
+
+from personalization.access.staff import create_login
+from personalization.demo import removal, services, state
+from personalization.demo.engine.words import SHOP_NAME
+from personalization.lib import clock
+from personalization.lib.errors import AppError
+from personalization.lib.supervisor.plan import Program
+from personalization.ops import programs
+from personalization.ops.errors import Cancelled
+from personalization.ops.management.commands import up
+
+# A line of progress at most this often, so that the addresses stay on the screen.
+_SAY_EVERY_S = 2.0
+
+
+class Command(up.Command):
+    """`manage.py up` with one more program: the filling of the shop."""
+
+    help = "Run everything with a demo shop: products, customers, events, models, a storefront."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Declare the command line."""
+        parser.add_argument("--remove", action="store_true", help="delete the demo's data, and end")
+        parser.add_argument(
+            "--fill", action="store_true", help="fill the shop beside servers that run, and end"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run everything; or fill; or remove."""
+        if not options["remove"] and not options["fill"]:
+            super().handle(*args, **options)
+            return
+        try:
+            if options["remove"]:
+                self._remove()
+            else:
+                self._fill()
+        except Cancelled as error:
+            self._say("demo", f"{error.message}; `make demo` goes on from there")
+        except AppError as error:
+            raise CommandError(error.message) from error
+
+    def _programs(self) -> list[Program]:
+        return [*programs.programs(), programs.manage("demo", "demo", "--fill", once=True)]
+
+    def _fill(self) -> None:
+        teller = _Teller(self)
+        if services.fill(say=teller.say):
+            self._say("demo", "all events are in, models trained on the whole")
+        if not teller.told:
+            teller.tell_addresses()
+
+    def _remove(self) -> None:
+        removed = removal.remove(say=lambda what, done: self._say("demo", f"{what}: {done:,}"))
+        self._say("demo", "removed" if removed else "there is no demo here")
+
+
+class _Teller:
+    """Says on the terminal how far the filling is, and, once people can look, where."""
+
+    def __init__(self, command: Command) -> None:
+        self._command = command
+        self._said_at_s = 0.0
+        self._stage = ""
+        self.told = False
+
+    def say(self, stage: str, done: int, total: int) -> None:
+        """Write a line when the stage changes, else now and then."""
+        if not self.told and _ready():
+            self.tell_addresses()
+        now_s = time.monotonic()
+        if stage == self._stage and now_s - self._said_at_s < _SAY_EVERY_S:
+            return
+        self._stage, self._said_at_s = stage, now_s
+        share = f" {done:,} of {total:,} ({100 * done // total} %)" if total else ""
+        self._command._say("demo", f"{stage}{share}")
+
+    def tell_addresses(self) -> None:
+        """Write addresses, keys and two calls to try."""
+        self.told = True
+        self._command.stdout.write(addresses(f"http://127.0.0.1:{settings.PORT}"))
+        self._command.stdout.flush()
+
+
+def addresses(base: str) -> str:
+    """Return what people need to try the demo at `base`: addresses, keys, calls."""
+    keys = services.ensure_keys()
+    token = create_login(
+        username="admin", role="admin", actor=f"{services.ACTOR} shop", now=clock.now()
+    )
+    return f"""
+{SHOP_NAME}, the demo shop, is open.
+
+  Shop            {base}/shop/
+  Admin           {base}{reverse("one-time-login", args=[token])}
+                  (logs you in once, within 30 minutes; `manage.py login_link` makes another)
+  API explorer    {base}/api/docs/
+  Public key      {keys.public}
+  Secret key      {keys.secret}
+
+Send an event:
+  curl -s {base}/v1/track -H 'Authorization: Bearer {keys.secret}' -d \\
+    '{{"event": "Product Viewed", "anonymousId": "lark-v-me",
+      "properties": {{"product_id": "lark-00001"}}}}'
+Get recommendations:
+  curl -s '{base}/v1/recommendations/for-you?anonymousId=lark-v-me&count=5' \\
+    -H 'Authorization: Bearer {keys.secret}'
+
+"""
+
+
+def _ready() -> bool:
+    demo = state.current()
+    return demo is not None and demo.ready
