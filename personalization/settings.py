@@ -5,6 +5,7 @@ Secrets are also read from the file named by `<NAME>_FILE`.
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import environ
@@ -29,10 +30,10 @@ def _local_secret(name: str) -> str:
         made = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
         made.touch(mode=0o600)
         made.write_text(secrets.token_urlsafe(48))
-        try:
-            made.rename(path) if not path.exists() else made.unlink()
-        except FileNotFoundError:
-            made.unlink(missing_ok=True)
+        # A link, unlike a rename, never replaces what another process made in the meantime.
+        with suppress(FileExistsError):
+            path.hardlink_to(made)
+        made.unlink()
     return path.read_text().strip()
 
 

@@ -13,8 +13,9 @@ class OpsConfig(AppConfig):
 
     def ready(self) -> None:
         """Watch for newer configuration, and give signs of life, in long-lived processes."""
-        from personalization.ops import heartbeats, serve  # noqa: PLC0415 -- needs loaded models
+        from personalization.ops import checks, heartbeats, serve  # noqa: PLC0415 -- needs loaded models
 
+        checks.register_all()
         background.register(
             "heartbeat",
             seconds=heartbeats.EVERY_S,

@@ -1,0 +1,164 @@
+"""A whole `manage.py up` of its own: fresh LOCAL_DIR, free port, and ways to look inside."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+
+import orjson
+import psycopg2
+import redis
+
+from personalization.lib.embedded import paths, processes, servers
+from personalization.lib.supervisor import child
+from personalization.lib.supervisor.supervisor import read_state
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ("servers", "web", "processor", "worker", "beat")
+# A cold start makes a cluster, migrates and starts five programs, on two busy cores.
+_START_TIMEOUT_S = 180.0
+
+
+class Deployment:
+    """One running deployment and how to reach it."""
+
+    def __init__(self, **environment: str) -> None:
+        self.local = Path(tempfile.mkdtemp(prefix="p13n-f-"))
+        self.local.chmod(0o711)
+        self.port = _free_port()
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PROMETHEUS")}
+        for name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL"):
+            inherited.pop(name, None)
+        own = {"LOCAL_DIR": str(self.local), "PORT": str(self.port), "LOG_LEVEL": "WARNING"}
+        self.environment = {**inherited, **own, **environment}
+        self.log = self.local / "up.log"
+        self._up: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start `manage.py up` and wait until it is ready."""
+        with self.log.open("ab") as sink:
+            self._up = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=ROOT,
+                env=self.environment,
+                stdout=sink,
+                stderr=sink,
+            )
+        wait_for("a first answer", self.is_ready, _START_TIMEOUT_S, self.told)
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does; return its exit code."""
+        assert self._up is not None
+        self._up.send_signal(signal.SIGINT)
+        return self._up.wait(90)
+
+    def kill_supervisor(self) -> None:
+        """Kill -9 the supervisor alone."""
+        assert self._up is not None
+        self._up.kill()
+        self._up.wait(10)
+
+    def remove(self) -> None:
+        """End what is left and delete everything."""
+        if self._up is not None and self._up.poll() is None:
+            self._up.kill()
+            self._up.wait(10)
+        processes.send(self.processes(), signal.SIGKILL)
+        servers.remove(self.local)
+        shutil.rmtree(self.local, ignore_errors=True)
+
+    def processes(self) -> list[int]:
+        """Process ids of all programs and what they started."""
+        return processes.marked(f"{child.MARK}={self.local.resolve()}")
+
+    def program(self, name: str) -> int:
+        """Process id of a program, or 0 while it is down."""
+        return read_state(self.local).get(name, 0)
+
+    def manage(self, *arguments: str) -> str:
+        """Run one command of manage.py and return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def call(
+        self, method: str, path: str, body: Any = None, *, key: str = ""
+    ) -> tuple[int, dict[str, Any]]:
+        """Send one request on a fresh connection."""
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as web:
+            web.request(method, path, orjson.dumps(body) if body is not None else None, headers)
+            answer = web.getresponse()
+            return answer.status, orjson.loads(answer.read() or b"{}")
+
+    def is_ready(self) -> bool:
+        """Whether the web answers that it can take events."""
+        try:
+            return self.call("GET", "/healthz/ready")[0] == 200
+        except (OSError, HTTPException):
+            return False
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Ask the deployment's PostgreSQL."""
+        sockets = str(paths.socket_dir(self.local))
+        connection = psycopg2.connect(
+            host=sockets, user="postgres", dbname="personalization", connect_timeout=3
+        )
+        with closing(connection), connection.cursor() as cursor:
+            cursor.execute(sql, values)
+            return cursor.fetchall()
+
+    def redis(self, name: str) -> redis.Redis:
+        """Return a client of the deployment's `cache` or `broker`."""
+        return redis.Redis(
+            unix_socket_path=str(paths.redis_socket(self.local, name)), socket_timeout=2
+        )
+
+    def told(self) -> str:
+        """Return the end of what `up` and its programs printed."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
+
+
+@contextmanager
+def deployed(**environment: str) -> Iterator[Deployment]:
+    """Yield a running deployment; nothing is left of it afterwards."""
+    deployment = Deployment(**environment)
+    try:
+        deployment.start()
+        yield deployment
+    finally:
+        deployment.remove()
+
+
+def wait_for(
+    what: str, holds: Callable[[], bool], timeout_s: float, told: Callable[[], str]
+) -> float:
+    """Wait until `holds()`; return how long that took in seconds."""
+    begun = time.monotonic()
+    while not holds():
+        waited_s = time.monotonic() - begun
+        assert waited_s < timeout_s, f"no {what} within {timeout_s:.0f} s\n{told()}"
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
