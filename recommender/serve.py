@@ -161,8 +161,10 @@ def _fill(spec: StrategySpec, model: Live | None, ask: _Ask) -> None:
     if not len(ranked.rows):
         return
     ask.versions[model.name] = model.number
-    for row, score in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True):
-        reason = _reason(spec, model, query, row, ask.catalogue)
+    causes = model.model.reasons(query, ranked.rows)
+    shown = zip(ranked.rows.tolist(), ranked.scores.tolist(), causes.tolist(), strict=True)
+    for row, score, cause in shown:
+        reason = _reason(spec, model, cause, ask.catalogue)
         ask.items.append(Item(model.keys[row], score, reason, spec.algorithm))
 
 
@@ -183,9 +185,8 @@ def _allowed(spec: StrategySpec, model: Live, ask: _Ask) -> NDArray[np.bool_]:
     return allowed
 
 
-def _reason(spec: StrategySpec, model: Live, query: Query, row: int, view: CatalogView) -> str:
+def _reason(spec: StrategySpec, model: Live, cause: int, view: CatalogView) -> str:
     words = _WORDS.get(spec.algorithm)
-    cause = model.model.reason(query, row) if words else -1
     if words is None or cause < 0:
         return _POPULAR
     key = model.keys[cause]

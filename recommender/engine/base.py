@@ -133,9 +133,9 @@ class Algorithm(ABC):
     def score(self, query: Query) -> Scores:
         """Return the score of every item, (n_items,) float32, 0 where there is nothing to say."""
 
-    def reason(self, query: Query, row: int) -> int:
-        """Row of the query's item that speaks most for `row`; -1 when none does."""
-        return -1
+    def reasons(self, query: Query, rows: Rows) -> Rows:
+        """Return, for each of `rows`, the query's item that speaks most for it, -1 for none."""
+        return np.full(len(rows), -1, np.int32)
 
     @abstractmethod
     def to_arrays(self) -> Arrays:

@@ -33,6 +33,9 @@ from recommender.engine.base import (
     Scores,
 )
 
+# Weights fall by 0.8 a place: the thirteenth item adds a fourteenth of what the first does.
+_ASKED_FOR_REASONS = 12
+
 
 @dataclass(frozen=True, slots=True)
 class ItemKnnConfig(Config):
@@ -124,18 +127,24 @@ class ItemKnn(Algorithm):
             scores[self._indices[span]] += self._data[span] * np.float64(weight)
         return scores.astype(np.float32)
 
-    def reason(self, query: Query, row: int) -> int:
-        """Row of the query's item whose weighted similarity to `row` is largest."""
-        best, best_share = -1, 0.0
-        for own, weight in zip(query.rows.tolist(), query.weights.tolist(), strict=True):
-            start, stop = self._indptr[own], self._indptr[own + 1]
-            place = start + int(np.searchsorted(self._indices[start:stop], row))
-            if (
-                place < stop
-                and self._indices[place] == row
-                and self._data[place] * weight > best_share
-            ):
-                best, best_share = own, float(self._data[place] * weight)
+    def reasons(self, query: Query, rows: Rows) -> Rows:
+        """Return the query's items with the largest weighted similarity to each of `rows`.
+
+        Only the heaviest of the query's items are asked: the others hardly moved the score.
+        """
+        best = np.full(len(rows), -1, np.int32)
+        shares = np.zeros(len(rows), np.float32)
+        for place in np.argsort(-query.weights, kind="stable")[:_ASKED_FOR_REASONS].tolist():
+            own, weight = query.rows[place], query.weights[place]
+            span = slice(self._indptr[own], self._indptr[own + 1])
+            neighbours = self._indices[span]
+            if not len(neighbours):
+                continue
+            at = np.minimum(neighbours.searchsorted(rows), len(neighbours) - 1)
+            share = np.where(neighbours[at] == rows, self._data[span][at] * weight, 0)
+            better = share > shares
+            best[better] = own
+            shares[better] = share[better]
         return best
 
     def to_arrays(self) -> Arrays:

@@ -61,7 +61,7 @@ def test_item_knn__reason__names_the_closest_own_item() -> None:
     model = ItemKnn.fit(data, ItemKnnConfig(), as_of_s=0.0)
     query = model.fold_in(np.array([0, 2]), np.ones(2))
 
-    assert [model.reason(query, row) for row in (1, 3, 4)] == [0, 2, -1]
+    assert model.reasons(query, np.array([1, 3, 4], np.int32)).tolist() == [0, 2, -1]
 
 
 def test_item_knn__cap__keeps_the_newest_of_a_heavy_user() -> None:
