@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 
+from personalization.access.audit import audit, state
 from personalization.customers import merging
 from personalization.customers.engine import ids
 from personalization.customers.models import Identity, Merge
@@ -134,6 +135,8 @@ def merge(source_id: int, target_id: int, *, cause: str, actor: str, now: dateti
     with transaction.atomic():
         done = merging.merge(source_id, target_id, cause=cause, actor=actor, now=now)
         touch([source_id, target_id], now=now, rebuild="merge")
+        if cause == Merge.Cause.STAFF:
+            audit(actor=actor, action="merge", obj=done, after=state(done))
     return done
 
 
@@ -148,6 +151,7 @@ def unmerge(merge_id: int, *, actor: str, now: datetime) -> None:
     with transaction.atomic():
         undone = merging.unmerge(merge_id, now=now)
         touch([undone.source_id, undone.target_id], now=now, rebuild="unmerge")
+        audit(actor=actor, action="unmerge", obj=undone, before=state(undone))
     log.info("customer.unmerged", merge=merge_id, actor=actor)
 
 

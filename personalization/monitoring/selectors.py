@@ -1,15 +1,16 @@
 """The state of the system in numbers. docs/metrics.md tells each formula, under the same anchor."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from personalization.lib.metrics import DECISION_BUCKETS_S
 from personalization.lib.widgets import Figure, Sparkline, Table, Tone, duration, number, sparkline
 from personalization.monitoring.engine import quantile
 from personalization.monitoring.models import MinuteStat
 from personalization.monitoring.services import BUCKET_PREFIX
-from personalization.ops.models import ConfigVersion
+from personalization.ops.models import ConfigVersion, Heartbeat
 from recommender.models import ModelVersion
 
 WINDOW_MINUTES = 60
@@ -22,6 +23,9 @@ P99_GOAL_S, P99_BAD_S = 0.025, 0.050
 REJECTED_WARN, REJECTED_BAD = 0.01, 0.05
 MODEL_WARN_DAYS, MODEL_BAD_DAYS = 2, 7
 UNKNOWN = "—"
+# Signs of life come every few seconds; half a minute without one is no hiccup.
+ALIVE_S = 30
+NEEDED_PROCESSES = ("web", "processor", "worker", "beat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ def minutes(now: datetime) -> Minutes:
 
 
 def system_figures(now: datetime) -> tuple[Figure, ...]:
-    """Return the figures of the overview. Three queries."""
+    """Return the figures of the overview. Four queries."""
     window = minutes(now)
     return (
         _events(window, now),
@@ -66,6 +70,7 @@ def system_figures(now: datetime) -> tuple[Figure, ...]:
         _decisions(window, now),
         _models(now),
         _configuration(now),
+        _processes(now),
     )
 
 
@@ -209,12 +214,33 @@ def _configuration(now: datetime) -> Figure:
     return replace(figure, value=f"v{version}", note=f"published {age} {unit} ago by {actor}")
 
 
+def _processes(now: datetime) -> Figure:
+    limit = now - timedelta(seconds=ALIVE_S)
+    alive = Counter(Heartbeat.objects.filter(at__gte=limit).values_list("kind", flat=True))
+    missing = [kind for kind in NEEDED_PROCESSES if not alive[kind]]
+    told = ", ".join(f"{kind} {count}" for kind, count in sorted(alive.items()))
+    return Figure(
+        title="Processes",
+        value=str(alive.total()),
+        note=told or f"no process has given a sign of life in the last {ALIVE_S} s",
+        docs="metrics#processes",
+        as_of=now,
+        tone=Tone.WARN if missing else Tone.GOOD,
+        state=f"no {missing[0]}" if missing else "all there",
+    )
+
+
 def _latency_of(window: Minutes, share: float, part: slice) -> float | None:
     """Return a quantile in seconds over some minutes of the window."""
-    names = [name for name in window.values if name.startswith(BUCKET_PREFIX)]
-    bounds = sorted((float(name.removeprefix(BUCKET_PREFIX)), name) for name in names)
-    counts = [sum(window.series(name)[part]) for _, name in bounds]
-    return quantile([bound for bound, _ in bounds], counts, share)
+    names = {
+        float(name.removeprefix(BUCKET_PREFIX)): name
+        for name in window.values
+        if name.startswith(BUCKET_PREFIX)
+    }
+    # A bucket that nothing fell into has no row; left out, its neighbour would seem wider.
+    bounds = (*DECISION_BUCKETS_S, float("inf"))
+    counts = [sum(window.series(names.get(bound, ""))[part]) for bound in bounds]
+    return quantile(bounds, counts, share)
 
 
 def _judge(

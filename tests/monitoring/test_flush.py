@@ -1,0 +1,109 @@
+"""Counts reach PostgreSQL once, summed, and whole after a failed write."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import DatabaseError, connection
+
+from personalization.lib import clock, metrics
+from personalization.monitoring import selectors, services
+from personalization.monitoring.models import MinuteStat
+
+NOW = datetime(2026, 3, 1, 12, 30, 20, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _from_here() -> None:
+    services.start_from_here()
+
+
+def value(name: str) -> float | None:
+    return MinuteStat.objects.filter(name=name).values_list("value", flat=True).first()
+
+
+def test_flush__counted_twice__adds_to_the_minute() -> None:
+    with clock.frozen(NOW):
+        metrics.EVENTS_ACCEPTED.inc(3)
+        services.flush()
+        metrics.EVENTS_ACCEPTED.inc(4)
+        services.flush()
+
+    assert value("events_accepted") == 7
+
+
+def test_flush__nothing_counted__writes_nothing() -> None:
+    with clock.frozen(NOW):
+        services.flush()
+
+    assert MinuteStat.objects.count() == 0
+
+
+def test_flush__write_fails__is_made_up_for() -> None:
+    metrics.EVENTS_REJECTED.inc(2)
+
+    def fail(*_args: object) -> None:
+        raise DatabaseError("away")
+
+    with clock.frozen(NOW):
+        with connection.execute_wrapper(fail), pytest.raises(DatabaseError):
+            services.flush()
+        services.flush()
+
+    assert value("events_rejected") == 2
+
+
+def test_flush__decisions__keep_their_buckets() -> None:
+    metrics.DECISION_SECONDS.labels(stage="total").observe(0.004)
+    metrics.DECISION_SECONDS.labels(stage="profile").observe(0.9)
+    with clock.frozen(NOW):
+        services.flush()
+        figure = selectors.system_figures(NOW)[1]
+
+    assert value(f"{services.BUCKET_PREFIX}0.004") == 1
+    assert value(f"{services.BUCKET_PREFIX}0.003") is None
+    assert (figure.value, figure.tone) == ("3.5 / 4", "good")
+
+
+def test_flush_lag__reported_twice__keeps_the_last() -> None:
+    with clock.frozen(NOW):
+        metrics.PROCESS_LAG_S.set(40)
+        services.flush_lag()
+        metrics.PROCESS_LAG_S.set(0.5)
+        services.flush_lag()
+        figure = selectors.system_figures(NOW)[2]
+
+    assert (figure.value, figure.unit, figure.state) == ("500", "ms", "within 1 s")
+
+
+def test_lag__processor_silent__says_so_with_the_old_time() -> None:
+    with clock.frozen(NOW):
+        metrics.PROCESS_LAG_S.set(0.5)
+        services.flush_lag()
+
+    figure = selectors.system_figures(NOW + timedelta(minutes=2))[2]
+
+    assert (figure.state, figure.as_of) == ("processor silent", NOW)
+
+
+def test_figures__empty_system__name_what_is_missing() -> None:
+    figures = {figure.title: figure for figure in selectors.system_figures(NOW)}
+
+    assert figures["Processing lag"].value == "—"
+    assert figures["Rejected share"].value == "—"
+    assert figures["Model age"].state == "none live"
+    assert all(figure.docs.startswith("metrics#") for figure in figures.values())
+
+
+def test_figures__whole_overview__take_four_queries(django_assert_num_queries: object) -> None:
+    with django_assert_num_queries(4):  # type: ignore[operator]  # pytest-django's own fixture
+        selectors.system_figures(NOW)
+
+
+def test_drop_old_minutes__past_retention__goes_and_the_rest_stays(settings: object) -> None:
+    for days in (1, 40):
+        at = NOW - timedelta(days=days)
+        MinuteStat.objects.create(minute=at, name="decisions", value=1, updated_at=at)
+
+    assert services.drop_old_minutes(now=NOW) == 1
+    assert MinuteStat.objects.count() == 1
