@@ -1,0 +1,193 @@
+"""What is wrong with a running deployment, and what mends it: one finding for each check."""
+
+import ctypes
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import redis
+from django.conf import settings
+from django.core import checks
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+from personalization.lib import clock
+from personalization.ops import heartbeats
+from personalization.ops.checks import database_is_durable
+
+_MIN_REDIS = (6, 2)
+# Every open write transaction holds back all processors (DESIGN, Event processed).
+_OLD_TRANSACTION_S = 60.0
+_LAG_S = 30.0
+_CLOCK_SKEW_S = 5.0
+_MIN_FREE_BYTES = 2 * 1024**3
+# Months that were not made ahead land there; attaching one must then move its rows.
+_LARGE_DEFAULT_ROWS = 1_000_000
+_REDIS_TIMEOUT_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the table. `fix` is empty where nothing is wrong; a warning does not fail."""
+
+    check: str
+    state: str
+    fix: str = ""
+    warning: bool = False
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether doctor's exit code tells of it."""
+        return bool(self.fix) and not self.warning
+
+
+def findings() -> Iterator[Finding]:
+    """Run every check; those that need PostgreSQL are left out when it is down."""
+    yield from _settings()
+    yield _libgomp()
+    yield _disk()
+    yield _redis("redis", settings.CACHE_REDIS_URL, "REDIS_URL")
+    yield _redis("broker", settings.CELERY_BROKER_URL, "BROKER_URL")
+    try:
+        yield _postgres()
+    except DatabaseError as error:
+        fix = "manage.py servers start" if not settings.DATABASE_URL else "look at DATABASE_URL"
+        yield Finding("postgres", f"down: {str(error).strip().splitlines()[0]}", fix)
+        return
+    for look in _WITH_DATABASE:
+        try:
+            yield look()
+        except DatabaseError as error:
+            reason = str(error).strip().splitlines()[0]
+            yield Finding(look.__name__.strip("_"), reason, "manage.py migrate")
+
+
+def _settings() -> Iterator[Finding]:
+    wrong = checks.run_checks(include_deployment_checks=settings.HTTPS)
+    own = [message for message in wrong if str(message.id).startswith("ops.")]
+    for message in own:
+        serious = message.level >= checks.ERROR
+        yield Finding("settings", message.msg, message.hint or "see docs", warning=not serious)
+    if not own:
+        yield Finding("settings", "sound")
+    off = settings.IDENTITY_PROOF == "off"
+    proof = "make user tokens on the shop's server and set IDENTITY_PROOF=required"
+    yield Finding("identity", settings.IDENTITY_PROOF, proof if off else "", warning=True)
+    debug = "set DEBUG=false" if settings.DEBUG else ""
+    yield Finding("debug", "on" if settings.DEBUG else "off", debug, warning=True)
+
+
+def _libgomp() -> Finding:
+    if not sys.platform.startswith("linux"):
+        return Finding("libgomp", "not needed here")
+    try:
+        ctypes.CDLL("libgomp.so.1")
+    except OSError:
+        return Finding("libgomp", "missing: models cannot be trained", "apt-get install libgomp1")
+    return Finding("libgomp", "present")
+
+
+def _disk() -> Finding:
+    settings.LOCAL_DIR.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(settings.LOCAL_DIR).free
+    fix = "" if free > _MIN_FREE_BYTES else "free some space, or set LOCAL_DIR to a larger disk"
+    return Finding("disk", f"{free / 1024**3:.1f} GiB free", fix)
+
+
+def _redis(name: str, url: str, setting: str) -> Finding:
+    own = not getattr(settings, setting)
+    plain = url.replace("redis+socket://", "unix://")
+    try:
+        client = redis.Redis.from_url(plain, socket_timeout=_REDIS_TIMEOUT_S)
+        version = str(client.info("server")["redis_version"])
+    except (redis.RedisError, OSError) as error:
+        fix = "manage.py servers start" if own else f"look at {setting}"
+        return Finding(name, f"down: {type(error).__name__}", fix)
+    if tuple(int(part) for part in version.split(".")[:2]) < _MIN_REDIS:
+        return Finding(name, f"version {version}", "upgrade to Redis 6.2 or Valkey")
+    return Finding(name, f"version {version}")
+
+
+def _postgres() -> Finding:
+    connection.ensure_connection()
+    faults = database_is_durable(None, ["default"])
+    if faults:
+        return Finding("postgres", faults[0].msg, str(faults[0].hint))
+    return Finding("postgres", f"version {connection.pg_version // 10_000}, durable")
+
+
+def _migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    waiting = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if waiting:
+        return Finding("migrations", f"{len(waiting)} not applied", "manage.py migrate")
+    return Finding("migrations", "applied")
+
+
+def _transactions() -> Finding:
+    oldest = _one(
+        "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) "
+        "FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()"
+    )
+    if float(oldest) <= _OLD_TRANSACTION_S:
+        return Finding("transactions", f"oldest open write {float(oldest):.0f} s")
+    pid = _one(
+        "SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start LIMIT 1"
+    )
+    state = f"one is open for {float(oldest):.0f} s: events wait to be processed"
+    return Finding("transactions", state, f"SELECT pg_terminate_backend({pid})")
+
+
+def _lag() -> Finding:
+    lag_s = float(
+        _one(
+            "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(e.received_at)), 0) "
+            "FROM events_watermark w CROSS JOIN LATERAL (SELECT received_at FROM events_event e "
+            "WHERE e.shard = w.shard AND (e.epoch, e.xid, e.seq) > (w.epoch, w.xid::text::xid8, "
+            "w.seq) ORDER BY e.epoch, e.xid, e.seq LIMIT 1) e WHERE w.\"group\" = 'profile'"
+        )
+    )
+    fix = "" if lag_s <= _LAG_S else "start another `manage.py process`"
+    return Finding("lag", f"oldest unprocessed event {lag_s:.0f} s", fix)
+
+
+def _heartbeats() -> Finding:
+    alive = heartbeats.alive()
+    state = ", ".join(f"{kind} {count}" for kind, count in alive.items())
+    missing = [kind for kind in heartbeats.KINDS if not alive[kind]]
+    fix = f"manage.py up ({', '.join(missing)} gave no sign of life)" if missing else ""
+    return Finding("processes", state, fix, warning=len(missing) == len(heartbeats.KINDS))
+
+
+def _clock() -> Finding:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        skew_s = abs((cursor.fetchone()[0] - clock.now()).total_seconds())
+    fix = "" if skew_s <= _CLOCK_SKEW_S else "synchronise both clocks (chrony, NTP)"
+    return Finding("clock", f"{skew_s:.1f} s from PostgreSQL's", fix)
+
+
+def _default_partition() -> Finding:
+    rows = int(
+        _one("SELECT count(*) FROM (SELECT 1 FROM events_event_default LIMIT 1000001) AS counted")
+    )
+    fix = "" if rows <= _LARGE_DEFAULT_ROWS else "manage.py partitions"
+    return Finding("partitions", f"{rows} events in the default partition", fix)
+
+
+_WITH_DATABASE: tuple[Callable[[], Finding], ...] = (
+    _migrations,
+    _transactions,
+    _lag,
+    _heartbeats,
+    _clock,
+    _default_partition,
+)
+
+
+def _one(sql: str) -> int | float:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        value: int | float = cursor.fetchone()[0]
+    return value

@@ -1,0 +1,30 @@
+"""The probes: live needs nothing, ready needs PostgreSQL and not Redis, any Host will do."""
+
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.test import Client
+from pytest_django import Settings
+
+
+def test_live__any_host__answers_without_a_database() -> None:
+    assert Client().get("/healthz/live", headers={"host": "10.0.0.7"}).status_code == 200
+
+
+@pytest.mark.django_db
+def test_ready__redis_away__green(settings: Settings, tmp_path: Path) -> None:
+    settings.CACHE_REDIS_URL = f"unix://{tmp_path}/none.sock"
+
+    assert Client().get("/healthz/ready", headers={"host": "10.0.0.7"}).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ready__postgres_away__red_with_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+
+    answer = Client().get("/healthz/ready")
+
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "1"
