@@ -22,9 +22,10 @@ def test_ready__redis_away__green(settings: Settings, tmp_path: Path) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_ready__postgres_away__red_with_retry_after(monkeypatch: pytest.MonkeyPatch) -> None:
     connection.close()
-    monkeypatch.setitem(connection.settings_dict, "HOST", "/nowhere")
+    with monkeypatch.context() as away:
+        away.setitem(connection.settings_dict, "HOST", "/nowhere")
 
-    answer = Client().get("/healthz/ready")
+        answer = Client().get("/healthz/ready")
 
     assert answer.status_code == 503
     assert answer["Retry-After"] == "1"
