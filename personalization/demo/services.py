@@ -30,8 +30,6 @@ ACTOR = "demo"
 SEED = 20_261
 # Enough for good shelves within the first minute; the rest comes while people look around.
 FIRST_EVENTS = 100_000
-# Events between two checkpoints of the rest, each folded before the next comes.
-_PORTION = 100_000
 # Say(what is being done, done, total)
 Say = Callable[[str, int, int], None]
 
@@ -152,11 +150,12 @@ def _fill(filling: _Filling, first: int) -> None:
     filling.run.refresh_from_db(fields=["checkpoint"])
     first = min(first, filling.plan.events)
     _events(filling, world, upto=first)
-    _train(filling, "first")
-    filling.keep(ready=True)
-    while filling.run.done < filling.plan.events:
-        _events(filling, world, upto=min(filling.run.done + _PORTION, filling.plan.events))
+    if first < filling.plan.events:
+        _train(filling, "first")
+        filling.keep(ready=True)
+    _events(filling, world, upto=filling.plan.events)
     _train(filling, "whole")
+    filling.keep(ready=True)
 
 
 def _products(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.cache import cache_control
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_POST, require_safe
 
 from personalization.access.serve import identity_token
 from personalization.catalog.models import Category
@@ -37,14 +37,14 @@ def _of_the_demo(view: Page) -> Page:
     return wrapped
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def home(request: HttpRequest, demo: Demo) -> HttpResponse:
     """Hero and shelves."""
     return _page(request, demo, "home", {})
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def category(request: HttpRequest, demo: Demo, key: str) -> HttpResponse:
     """Products of one category, a page at a time."""
@@ -66,7 +66,7 @@ def category(request: HttpRequest, demo: Demo, key: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def product(request: HttpRequest, demo: Demo, key: str) -> HttpResponse:
     """One product."""
@@ -79,14 +79,14 @@ def product(request: HttpRequest, demo: Demo, key: str) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def cart(request: HttpRequest, demo: Demo) -> HttpResponse:
     """Show the cart, which the browser keeps."""
     return _page(request, demo, "cart", {})
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def search(request: HttpRequest, demo: Demo) -> HttpResponse:
     """Products whose titles hold the words."""
@@ -95,7 +95,7 @@ def search(request: HttpRequest, demo: Demo) -> HttpResponse:
     return _page(request, demo, "search", {"query": query, "cards": found})
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def products(request: HttpRequest, _demo: Demo) -> HttpResponse:
     """Titles and prices of the given keys, for shelves."""
@@ -116,7 +116,7 @@ def products(request: HttpRequest, _demo: Demo) -> HttpResponse:
     )
 
 
-@require_GET
+@require_safe
 @_of_the_demo
 def progress(_request: HttpRequest, demo: Demo) -> HttpResponse:
     """How far the demo is filled."""
@@ -124,7 +124,7 @@ def progress(_request: HttpRequest, demo: Demo) -> HttpResponse:
     return JsonResponse({"ready": demo.ready, "stage": demo.stage, "share": round(share, 3)})
 
 
-@require_GET
+@require_safe
 @cache_control(public=True, max_age=86_400)
 def tile(_request: HttpRequest, key: str) -> HttpResponse:
     """Draw the picture of a product."""

@@ -77,18 +77,26 @@ function track(event, properties = {}, item = properties.product_id) {
   sending = setTimeout(flush, 150);
 }
 
-async function flush() {
-  const batch = queue.slice(0, 50);
-  if (!batch.length || !page.key) return;
-  try {
-    await call("POST", "/v1/batch", { batch, context: context(), sentAt: new Date().toISOString() });
-  } catch {
-    return; // Kept, and sent with the next event or page: message ids make a second arrival harmless.
+let flushing = null;
+
+// One call at a time; whoever asks meanwhile waits for it.
+function flush() {
+  flushing ??= sendQueue().finally(() => { flushing = null; });
+  return flushing;
+}
+
+async function sendQueue() {
+  while (queue.length && page.key) {
+    const batch = queue.slice(0, 50);
+    try {
+      await call("POST", "/v1/batch", { batch, context: context(), sentAt: new Date().toISOString() });
+    } catch {
+      return; // Kept, and sent with the next event or page: message ids make a second arrival harmless.
+    }
+    const sent = new Set(batch.map((event) => event.messageId));
+    queue = queue.filter((event) => !sent.has(event.messageId));
+    store.set("queue", queue);
   }
-  const sent = new Set(batch.map((event) => event.messageId));
-  queue = queue.filter((event) => !sent.has(event.messageId));
-  store.set("queue", queue);
-  if (queue.length) flush();
 }
 
 // The page goes away: a beacon cannot set headers, so the key travels in the body.
@@ -389,5 +397,5 @@ await pages[page.page]?.();
 seen();
 await decide();
 if (page.filling) watchFilling(false);
-if (queue.length) flush();
+flush();
 document.body.dataset.loaded = "yes";

@@ -1,0 +1,80 @@
+"""The storefront in Chromium: clean in every theme and width; shelves follow the clicks."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from personalization.demo.engine.traffic import Plan
+from personalization.demo.services import fill
+from personalization.lib import clock
+from tests.browser.conftest import Server, Watch, clean
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+SHELF = '[data-placement="home.recommended"]'
+
+
+@pytest.fixture
+def shop(server: Server) -> str:
+    """Address of a small filled shop."""
+    end = clock.now().replace(minute=0, second=0, microsecond=0)
+    plan = Plan(
+        seed=4, end_us=clock.to_us(end), days=30, products=300, customers=300, events=15_000
+    )
+    fill(say=lambda *_: None, plan=plan, first=15_000)
+    return f"{server.url}/shop/"
+
+
+def loaded(page: Page) -> Page:
+    expect(page.locator("body")).to_have_attribute("data-loaded", "yes", timeout=15_000)
+    return page
+
+
+def shown(page: Page, shelf: str = SHELF) -> str:
+    return page.locator(shelf).get_attribute("data-shown") or ""
+
+
+def test_shop__walk__shelves_follow_the_clicks_by_keyboard_too(window: Watch, shop: str) -> None:
+    page = loaded(window.open(shop))
+    page.get_by_role("button", name="Accept all").click()
+    expect(page.locator("#consent")).to_be_hidden()
+    before = shown(page)
+    clean(window, "shop-home")
+
+    page.locator(f"{SHELF} .card a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/shop/p/**")
+    loaded(page)
+    similar = page.locator('[data-placement="product.similar"]')
+    expect(similar.locator(".card").first).to_be_visible()
+    clean(window, "shop-product")
+    page.locator("#add").click()
+    expect(page.locator("#cart-count")).to_have_text("1")
+
+    loaded(window.open(f"{shop}cart/"))
+    expect(page.locator("#lines li")).to_have_count(1)
+    clean(window, "shop-cart")
+
+    loaded(window.open(shop))
+    after = shown(page)
+    assert before != after
+    assert after
+
+    page.locator("#persona").select_option(index=1)
+    expect(page.locator(SHELF)).not_to_have_attribute("data-shown", after)
+
+
+def test_shop__refused__nothing_is_remembered_and_shelves_stay_general(
+    window: Watch, shop: str
+) -> None:
+    page = loaded(window.open(shop))
+    page.get_by_role("button", name="Refuse all").click()
+    expect(page.locator("#consent")).to_be_hidden()
+    before = shown(page)
+
+    page.locator(f"{SHELF} .card a").first.click()
+    page.wait_for_url("**/shop/p/**")
+    loaded(page)
+    loaded(window.open(shop))
+
+    assert shown(page) == before
+    assert page.evaluate("localStorage.getItem('shop.recent')") in {None, "[]"}

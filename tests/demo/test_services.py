@@ -1,0 +1,149 @@
+"""Filling the demo, going on after a kill, not doubling, and taking it all away."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+
+from personalization.access.models import ApiKey
+from personalization.catalog.models import Category, Product
+from personalization.content.models import Campaign, Placement
+from personalization.customers.history import create_people
+from personalization.customers.models import Customer, Identity, Profile
+from personalization.customers.services import create_identities
+from personalization.demo import removal, services, shelves, state
+from personalization.demo.engine.traffic import Plan
+from personalization.demo.services import fill
+from personalization.events.models import Event
+from personalization.lib import clock
+from personalization.ops.models import JobRun
+from recommender.models import ModelVersion
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Killed(BaseException):
+    """Stands for a process that ends in the middle."""
+
+
+def small_plan() -> Plan:
+    end = clock.now().replace(minute=0, second=0, microsecond=0)
+    return Plan(seed=4, end_us=clock.to_us(end), days=30, products=200, customers=60, events=6_000)
+
+
+def quiet(_stage: str, _done: int, _total: int) -> None:
+    """Say nothing."""
+
+
+def test_fill__small_plan__everything_is_there(tmp_path_factory: pytest.TempPathFactory) -> None:
+    stages: list[str] = []
+
+    assert fill(say=lambda stage, *_: stages.append(stage), plan=small_plan(), first=2_000)
+
+    demo = state.current()
+    assert demo is not None
+    assert (demo.ready, demo.stage, demo.done) == (True, "", 6_000)
+    assert Event.objects.count() == 6_000
+    assert Product.objects.count() == 200
+    assert Category.objects.filter(parent=None).count() == 8
+    assert Profile.objects.filter(events__gt=0).exists()
+    assert ModelVersion.objects.filter(status="live").exists()
+    assert {"products", "events", "profiles", "models"} <= set(stages)
+    users = Identity.objects.filter(kind=Identity.Kind.USER, value__startswith="lark-u-")
+    devices = Identity.objects.filter(
+        kind=Identity.Kind.ANONYMOUS, customer_id__in=users.values("customer_id")
+    )
+    assert devices.count() >= users.count() > 10
+    before = Event.objects.count(), Identity.objects.count(), ModelVersion.objects.count()
+    assert not fill(say=quiet)
+    assert (Event.objects.count(), Identity.objects.count(), ModelVersion.objects.count()) == before
+
+
+def test_fill__killed_while_loading__goes_on_without_doubling() -> None:
+    def die(stage: str, done: int, _total: int) -> None:
+        if stage == "events" and done >= 4_000:
+            raise Killed
+
+    plan = small_plan()
+    with pytest.raises(Killed):
+        fill(say=die, plan=plan, first=2_000)
+    assert Event.objects.count() < 6_000
+
+    fill(say=quiet, first=2_000)
+
+    assert Event.objects.count() == 6_000
+    assert state.plan_of(JobRun.objects.get(kind=state.KIND).params) == plan
+
+
+def test_plan__made_now__ends_at_the_full_hour() -> None:
+    plan = services.new_plan(datetime(2026, 5, 6, 7, 8, 9, tzinfo=UTC))
+
+    assert plan.end_us == clock.to_us(datetime(2026, 5, 6, 7, tzinfo=UTC))
+    assert (plan.products, plan.customers, plan.events, plan.days) == (5_000, 20_000, 500_000, 90)
+
+
+def test_shelves__published_twice__leave_changes_alone() -> None:
+    shelves.publish_shelves(actor="test")
+    Placement.objects.filter(key="home.recommended").update(count=6)
+
+    shelves.publish_shelves(actor="test")
+
+    assert Placement.objects.get(key="home.recommended").count == 6
+    assert Campaign.objects.filter(status="published").count() == 2
+
+
+def test_remove__filled_demo__leaves_what_is_not_its_own() -> None:
+    create_identities([(Identity.Kind.USER, "somebody")], now=clock.now())
+    Product.objects.create(key="ours", title="Ours", created_at=clock.now(), updated_at=clock.now())
+    fill(say=quiet, plan=small_plan(), first=6_000)
+
+    assert removal.remove(say=lambda _what, _done: None)
+
+    assert not Event.objects.exists()
+    assert list(Identity.objects.values_list("value", flat=True)) == ["somebody"]
+    assert Customer.objects.count() == 1
+    assert list(Product.objects.filter(deleted_at=None).values_list("key", flat=True)) == ["ours"]
+    assert not ApiKey.objects.filter(revoked_at=None).exists()
+    assert not Placement.objects.filter(key="home.hero").exists()
+    assert state.current() is None
+    assert not services.secret_file().exists()
+
+
+def test_remove__nothing_there__says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("demo", "--remove")
+
+    assert "there is no demo here" in capsys.readouterr().out
+
+
+def test_command__fill_on_a_full_shop__prints_addresses_and_keys_that_work(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(say=quiet, plan=small_plan(), first=6_000)
+
+    call_command("demo", "--fill")
+
+    told = capsys.readouterr().out
+    keys = services.ensure_keys()
+    for words in ("/shop/", "/admin/one-time/", "curl", keys.public, keys.secret, "/v1/track"):
+        assert words in told
+    assert services.ensure_keys() == keys
+    ApiKey.objects.filter(kind="public").update(revoked_at=clock.now())
+    renewed = services.ensure_keys()
+    assert renewed.public != keys.public
+    assert renewed.secret == keys.secret
+    assert services.secret_file().stat().st_mode & 0o077 == 0
+
+
+def test_people__made_in_bulk__once_and_never_of_known_ids() -> None:
+    now = clock.now()
+    create_identities([(Identity.Kind.ANONYMOUS, "a3")], now=now)
+    people = [("u1", ["a1", "a2"]), ("u2", ["a3"]), ("u3", [])]
+
+    assert create_people(people, now=now) == 2
+    assert create_people(people, now=now + timedelta(days=1)) == 0
+
+    owners = Identity.objects.filter(value__in=["u1", "a1", "a2"]).values_list(
+        "customer", flat=True
+    )
+    assert len(set(owners)) == 1
+    assert not Identity.objects.filter(value="u2").exists()
