@@ -38,11 +38,17 @@ def _may_read(request: HttpRequest) -> bool:
     if "X-Forwarded-For" in request.headers or "Forwarded" in request.headers:
         return False
     peer = request.META.get("REMOTE_ADDR", "")
+    # No address: a Unix socket, whose file rights decide.
+    return peer == "" or _is_loopback(peer)
+
+
+def _is_loopback(peer: str) -> bool:
     try:
-        return bool(ip_address(peer).is_loopback)
+        address = ip_address(peer)
     except ValueError:
-        # No address: a Unix socket, whose file rights decide.
-        return peer == ""
+        return False
+    loopback: bool = address.is_loopback
+    return loopback
 
 
 def _registry() -> CollectorRegistry:
