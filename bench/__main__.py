@@ -10,9 +10,14 @@ def main(names: list[str]) -> int:
     """Run each benchmark; return how many failed to run."""
     unknown = sorted(set(names) - set(NAMES))
     if unknown:
-        print(f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr
+        )
         return 2
-    return sum(subprocess.run([sys.executable, "-m", f"bench.{name}"]).returncode != 0 for name in names or NAMES)
+    return sum(
+        subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode != 0
+        for name in names or NAMES
+    )
 
 
 if __name__ == "__main__":

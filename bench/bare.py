@@ -11,8 +11,8 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 INSERT = """
-INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, type, name, occurred_at, received_at,
-                          purposes, flags, properties, context)
+INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, type, name,
+                          occurred_at, received_at, purposes, flags, properties, context)
 VALUES %s ON CONFLICT DO NOTHING
 """
 ANSWER_KEY = "bench:answer"
@@ -21,7 +21,7 @@ _pool: list[redis.Redis] = []
 
 @csrf_exempt
 def insert(request: HttpRequest) -> HttpResponse:
-    """Insert ready-made rows of the event log: no validation, identity, consent or answer per event."""
+    """Insert ready-made rows of the event log: no validation, identity or consent."""
     rows = orjson.loads(request.body)
     with transaction.atomic(), connection.cursor() as cursor:
         execute_values(cursor.cursor, INSERT, rows)

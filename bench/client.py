@@ -1,8 +1,9 @@
-"""A small HTTP/1.1 load client: prebuilt requests over keep-alive sockets, one epoll loop, one process.
+"""A small HTTP/1.1 load client: prebuilt requests, keep-alive sockets, one epoll loop, one process.
 
-It shares the machine with the server, so it must cost little: about 20 microseconds a request. Closed loop
-(`rate_per_s=None`: every connection always has a request under way) measures throughput; open loop sends on a fixed
-schedule and counts latency from the *scheduled* time, so that a stall is charged to every request it delays.
+It shares the machine with the server, so it must cost little: about 20 microseconds a request.
+Closed loop (`rate_per_s=None`: every connection always has a request under way) measures
+throughput; open loop sends on a fixed schedule and counts latency from the *scheduled* time, so
+that a stall is charged to every request it delays.
 """
 
 import selectors
@@ -33,7 +34,9 @@ class Load:
 
     def percentile_ms(self, share: float) -> float:
         """Latency that `share` (0..1) of the answers did not exceed."""
-        return float(np.quantile(self.latencies_ms, share)) if len(self.latencies_ms) else float("nan")
+        return (
+            float(np.quantile(self.latencies_ms, share)) if len(self.latencies_ms) else float("nan")
+        )
 
 
 @dataclass(slots=True)
@@ -45,7 +48,9 @@ class _Connection:
     needed: int = -1
 
 
-def request_bytes(method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()) -> bytes:
+def request_bytes(
+    method: str, path: str, body: bytes = b"", headers: Sequence[tuple[str, str]] = ()
+) -> bytes:
     """Return one HTTP/1.1 request, ready to send."""
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     if body:
@@ -55,7 +60,12 @@ def request_bytes(method: str, path: str, body: bytes = b"", headers: Sequence[t
 
 
 def run(
-    port: int, requests: Iterator[bytes], *, connections: int, seconds: float, rate_per_s: float | None = None
+    port: int,
+    requests: Iterator[bytes],
+    *,
+    connections: int,
+    seconds: float,
+    rate_per_s: float | None = None,
 ) -> Load:
     """Send `requests` for `seconds` (or until they end) and return what came back."""
     selector = selectors.DefaultSelector()
@@ -102,7 +112,11 @@ def _drive(
             connection.due_at, connection.needed = due, -1
             connection.sock.sendall(request)
             sent += 1
-        wait = 0.5 if rate_per_s is None or over or not idle else max(0.0, started + sent / rate_per_s - now)
+        wait = (
+            0.5
+            if rate_per_s is None or over or not idle
+            else max(0.0, started + sent / rate_per_s - now)
+        )
         for key, _events in selector.select(min(wait, 0.5)):
             connection = key.data
             status = _receive(connection)

@@ -1,4 +1,4 @@
-"""A decision through HTTP (profile, content, 12 recommendations), against a bare DRF view that returns the same bytes."""
+"""A decision through HTTP (profile, content, 12 products) against a bare DRF view, same bytes."""
 
 import itertools
 import os
@@ -12,16 +12,20 @@ import orjson
 from bench import client, harness, shop
 from bench.harness import Figure
 
-PRODUCTS, CUSTOMERS, EVENTS = (50_000, 200_000, 600_000) if len(sys.argv) < 2 else (5_000, 10_000, 30_000)
+PRODUCTS, CUSTOMERS, EVENTS = (
+    (50_000, 200_000, 600_000) if len(sys.argv) < 2 else (5_000, 10_000, 30_000)
+)
 ENOUGH = CUSTOMERS >= 200_000
 CONNECTIONS = 8
 SECONDS = 8.0
 ROUNDS = 3
 PROTOCOL = (
-    f"POST /v1/decide with one content and one recommendation placement of 12 items, {PRODUCTS} products, {CUSTOMERS} profiles in Redis, "
-    f"customers drawn at random; granian with 2 workers, {CONNECTIONS} keep-alive connections, load generator on the same cores; {ROUNDS} rounds of "
-    f"{SECONDS:g} s closed loop, real and bare in turn, median. The bare DRF view parses the request with orjson and answers the same bytes from "
-    "one pooled Redis GET. Half load: an open loop at half the measured throughput, latency from the scheduled time."
+    f"POST /v1/decide with one content and one recommendation placement of 12 items, {PRODUCTS} "
+    f"products, {CUSTOMERS} profiles in Redis, customers drawn at random; granian with 2 "
+    f"workers, {CONNECTIONS} keep-alive connections, load generator on the same cores; {ROUNDS} "
+    f"rounds of {SECONDS:g} s closed loop, real and bare in turn, median. The bare DRF view "
+    "parses the request with orjson and answers the same bytes from one pooled Redis GET. Half "
+    "load: an open loop at half the measured throughput, latency from the scheduled time."
 )
 
 
@@ -33,7 +37,12 @@ def requests(key: str, path: str, seed: int) -> Iterator[bytes]:
         client.request_bytes(
             "POST",
             path,
-            orjson.dumps({"anonymousId": f"visitor-{int(rng.integers(CUSTOMERS))}", "placements": ["home.hero", "home.recommended"]}),
+            orjson.dumps(
+                {
+                    "anonymousId": f"visitor-{int(rng.integers(CUSTOMERS))}",
+                    "placements": ["home.hero", "home.recommended"],
+                }
+            ),
             headers,
         )
         for _ in range(20_000)
@@ -63,12 +72,20 @@ def main() -> None:
         cache.set(ANSWER_KEY, body)
         for turn in range(ROUNDS):
             for path, seen in rates.items():
-                load = client.run(port, requests(key, path, turn + 1), connections=CONNECTIONS, seconds=SECONDS)
+                load = client.run(
+                    port, requests(key, path, turn + 1), connections=CONNECTIONS, seconds=SECONDS
+                )
                 if set(load.statuses) != {200}:
                     sys.exit(f"{path} answered {load.statuses}")
                 seen.append(load.per_second)
         half = float(np.median(rates["/v1/decide"])) / 2
-        steady = client.run(port, requests(key, "/v1/decide", 50), connections=32, seconds=2 * SECONDS, rate_per_s=half)
+        steady = client.run(
+            port,
+            requests(key, "/v1/decide", 50),
+            connections=32,
+            seconds=2 * SECONDS,
+            rate_per_s=half,
+        )
         workers = _worker_mb(port)
     decide, drf, plain = (float(np.median(rates[path])) for path in rates)
     ratio = float(np.median(np.asarray(rates["/v1/decide"]) / np.asarray(rates["/bare/drf"])))
@@ -76,8 +93,17 @@ def main() -> None:
     harness.write(
         "decide",
         {
-            "decisions_per_second": Figure(decide, "1/s", ratio, drf, "ratio >= 0.4 of a bare DRF view", ratio >= 0.4 if ENOUGH else None),
-            "p99_at_half_load": Figure(p99, "ms", goal="<= 25 ms", holds=p99 <= 25 if ENOUGH else None),
+            "decisions_per_second": Figure(
+                decide,
+                "1/s",
+                ratio,
+                drf,
+                "ratio >= 0.4 of a bare DRF view",
+                ratio >= 0.4 if ENOUGH else None,
+            ),
+            "p99_at_half_load": Figure(
+                p99, "ms", goal="<= 25 ms", holds=p99 <= 25 if ENOUGH else None
+            ),
             "p50_at_half_load": Figure(steady.percentile_ms(0.5), "ms"),
             "drf_against_plain_view": Figure(drf, "1/s", drf / plain, plain),
             "redis_per_million_profiles": Figure(used / CUSTOMERS * 1e6 / 2**20, "MB"),
@@ -96,7 +122,11 @@ def _stages(key: str) -> dict[str, Figure]:
     seen: dict[str, list[float]] = {}
     rng = np.random.default_rng(3)
     for _ in range(500):
-        body = {"anonymousId": f"visitor-{int(rng.integers(CUSTOMERS))}", "placements": ["home.hero", "home.recommended"], "explain": True}
+        body = {
+            "anonymousId": f"visitor-{int(rng.integers(CUSTOMERS))}",
+            "placements": ["home.hero", "home.recommended"],
+            "explain": True,
+        }
         answer = ask.post("/v1/decide", orjson.dumps(body), content_type="application/json").json()
         for stage, ms in answer["explain"]["timingsMs"].items():
             seen.setdefault(stage, []).append(ms)
@@ -105,11 +135,13 @@ def _stages(key: str) -> dict[str, Figure]:
 
 def _worker_mb(port: int) -> float:
     """Proportional memory of one web worker."""
-    pids = subprocess.run(["pgrep", "-f", f"granian.*--port {port}"], capture_output=True, text=True, check=True).stdout.split()
+    pids = subprocess.run(
+        ["pgrep", "-f", f"granian.*--port {port}"], capture_output=True, text=True, check=True
+    ).stdout.split()
     shares = []
     for pid in pids:
         try:
-            lines = open(f"/proc/{pid}/smaps_rollup").read().splitlines()  # noqa: SIM115, PTH123 -- a file of /proc
+            lines = open(f"/proc/{pid}/smaps_rollup").read().splitlines()  # noqa: SIM115 -- a file of /proc
         except OSError:
             continue
         shares.append(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024)

@@ -1,4 +1,4 @@
-"""What every benchmark shares: its own servers in a fresh LOCAL_DIR, granian, and the result file."""
+"""What all benchmarks share: their own servers in a fresh LOCAL_DIR, granian, the result file."""
 
 import contextlib
 import json
@@ -20,7 +20,10 @@ RESULTS = ROOT / "bench" / "results"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number. `ratio` = value / ceiling or ceiling's analogue; `holds` is None below the stated data size."""
+    """One measured number; `ratio` is value / ceiling.
+
+    `holds` says whether the goal is met; None below the stated data size.
+    """
 
     value: float
     unit: str
@@ -45,19 +48,25 @@ def write(name: str, figures: Mapping[str, Figure], protocol: str) -> None:
 
 
 def _rounded(figure: dict[str, object]) -> dict[str, object]:
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in figure.items()}
+    return {
+        key: round(value, 4) if isinstance(value, float) else value for key, value in figure.items()
+    }
 
 
 def machine() -> dict[str, object]:
     """Cores, memory and Python of this machine."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {"cores": os.cpu_count(), "memory_gb": round(pages / 2**30), "python": platform.python_version()}
+    return {
+        "cores": os.cpu_count(),
+        "memory_gb": round(pages / 2**30),
+        "python": platform.python_version(),
+    }
 
 
 def prepare() -> Path:
-    """Give this process its own LOCAL_DIR with running servers and a migrated database; set up Django.
+    """Give this process its own LOCAL_DIR, running servers and a migrated database; set up Django.
 
-    Call it before importing anything that reads settings. Everything is removed when the process ends.
+    Call it before importing anything that reads settings. All is removed when the process ends.
     """
     local = Path(tempfile.mkdtemp(prefix="p13n-bench-"))
     local.chmod(0o711)  # PostgreSQL refuses root, so its user must be able to walk in
@@ -96,7 +105,17 @@ def granian(*, workers: int = 2, **environment: str) -> Iterator[int]:
     """Serve the project as `manage.py up` does, and yield the port."""
     port = free_port()
     command = [
-        *[sys.executable, "-m", "granian", "--interface", "wsgi", "--workers", str(workers), "--port", str(port)],
+        *[
+            sys.executable,
+            "-m",
+            "granian",
+            "--interface",
+            "wsgi",
+            "--workers",
+            str(workers),
+            "--port",
+            str(port),
+        ],
         *["--blocking-threads", "4", "--no-ws", "--log-level", "warning"],
         "personalization.wsgi:application",
     ]

@@ -1,4 +1,4 @@
-"""Ingestion through HTTP against a bare view that only inserts the same rows, in the same server."""
+"""Ingestion through HTTP against a bare view that only inserts the same rows, same server."""
 
 import itertools
 import sys
@@ -18,9 +18,11 @@ SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
 ROUNDS = 3
 CUSTOMERS = 20_000
 PROTOCOL = (
-    f"HTTP batches of {BATCH} events from {CUSTOMERS} anonymous customers seen before, {CONNECTIONS} keep-alive connections, granian with 2 "
-    f"workers, PostgreSQL 18 with fsync on, load generator on the same cores; {ROUNDS} rounds of {SECONDS:g} s each, bare and real in "
-    "turn, median of the rounds. The bare view inserts ready-made rows of the same table and does nothing else."
+    f"HTTP batches of {BATCH} events from {CUSTOMERS} anonymous customers seen before, "
+    f"{CONNECTIONS} keep-alive connections, granian with 2 workers, PostgreSQL 18 with fsync "
+    f"on, load generator on the same cores; {ROUNDS} rounds of {SECONDS:g} s each, bare and "
+    "real in turn, median of the rounds. The bare view inserts ready-made rows of the same "
+    "table and does nothing else."
 )
 
 
@@ -33,10 +35,23 @@ def event(rng: np.random.Generator) -> dict[str, object]:
         "messageId": str(uuid.UUID(bytes=rng.bytes(16), version=4)),
         "anonymousId": f"visitor-{int(rng.integers(CUSTOMERS))}",
         "timestamp": datetime.now(UTC).isoformat(),
-        "properties": {"product_id": f"sku-{product}", "name": "A product", "price": 19.99, "currency": "EUR", "quantity": 1},
+        "properties": {
+            "product_id": f"sku-{product}",
+            "name": "A product",
+            "price": 19.99,
+            "currency": "EUR",
+            "quantity": 1,
+        },
         "context": {
-            "page": {"path": f"/p/sku-{product}", "url": f"https://shop.example/p/sku-{product}", "title": "A product"},
-            "userAgent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36",
+            "page": {
+                "path": f"/p/sku-{product}",
+                "url": f"https://shop.example/p/sku-{product}",
+                "title": "A product",
+            },
+            "userAgent": (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+                "Chrome/130.0 Safari/537.36"
+            ),
             "locale": "en-GB",
         },
     }
@@ -56,7 +71,9 @@ def wire_requests(key: str, seed: int) -> Iterator[bytes]:
     rng = np.random.default_rng(seed)
     headers = [("Authorization", f"Bearer {key}")]
     while True:
-        body = orjson.dumps({"batch": [event(rng) for _ in range(BATCH)], "sentAt": datetime.now(UTC).isoformat()})
+        body = orjson.dumps(
+            {"batch": [event(rng) for _ in range(BATCH)], "sentAt": datetime.now(UTC).isoformat()}
+        )
         yield client.request_bytes("POST", "/v1/batch", body, headers)
 
 
@@ -67,8 +84,27 @@ def bare_requests(seed: int) -> Iterator[bytes]:
         now = datetime.now(UTC).isoformat()
         rows = []
         for made in (event(rng) for _ in range(BATCH)):
-            shown = orjson.dumps(made["properties"]).decode(), orjson.dumps(made["context"]).decode()
-            rows.append([now[:10], 1, made["messageId"], 1, int(rng.integers(64)), int(rng.integers(1, CUSTOMERS)), "track", made["event"], now, now, 7, 0, *shown])
+            shown = (
+                orjson.dumps(made["properties"]).decode(),
+                orjson.dumps(made["context"]).decode(),
+            )
+            rows.append(
+                [
+                    now[:10],
+                    1,
+                    made["messageId"],
+                    1,
+                    int(rng.integers(64)),
+                    int(rng.integers(1, CUSTOMERS)),
+                    "track",
+                    made["event"],
+                    now,
+                    now,
+                    7,
+                    0,
+                    *shown,
+                ]
+            )
         yield client.request_bytes("POST", "/bare/insert", orjson.dumps(sorted(rows)))
 
 
@@ -88,10 +124,22 @@ def main() -> None:
             cursor.execute("ANALYZE")
         for turn in range(ROUNDS):
             # Made beforehand: building requests must not share the clock with the server.
-            bare = client.run(port, iter(list(itertools.islice(bare_requests(2 * turn), count))), connections=CONNECTIONS, seconds=SECONDS)
-            real = client.run(port, iter(list(itertools.islice(wire_requests(key, 2 * turn + 1), count))), connections=CONNECTIONS, seconds=SECONDS)
+            bare = client.run(
+                port,
+                iter(list(itertools.islice(bare_requests(2 * turn), count))),
+                connections=CONNECTIONS,
+                seconds=SECONDS,
+            )
+            real = client.run(
+                port,
+                iter(list(itertools.islice(wire_requests(key, 2 * turn + 1), count))),
+                connections=CONNECTIONS,
+                seconds=SECONDS,
+            )
             if set(bare.statuses) | set(real.statuses) != {200}:
-                sys.exit(f"answers other than 200: {bare.statuses} {real.statuses} {real.sample[:500]!r}")
+                sys.exit(
+                    f"answers other than 200: {bare.statuses} {real.statuses} {real.sample[:500]!r}"
+                )
             bare_rates.append(bare.per_second * BATCH)
             real_rates.append(real.per_second * BATCH)
             p99s.append(real.percentile_ms(0.99))
@@ -99,7 +147,14 @@ def main() -> None:
     harness.write(
         "ingest",
         {
-            "events_per_second": Figure(float(np.median(real_rates)), "events/s", ratio, float(np.median(bare_rates)), "ratio >= 0.6", ratio >= 0.6),
+            "events_per_second": Figure(
+                float(np.median(real_rates)),
+                "events/s",
+                ratio,
+                float(np.median(bare_rates)),
+                "ratio >= 0.6",
+                ratio >= 0.6,
+            ),
             "batch_p99": Figure(float(np.median(p99s)), "ms"),
         },
         PROTOCOL,

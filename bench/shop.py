@@ -1,4 +1,4 @@
-"""The shop that the decision benchmarks are asked about: products, customers with a history, a trained model, content."""
+"""The shop of the decision benchmarks: products, customers with a history, a model, content."""
 
 import time
 import uuid
@@ -20,7 +20,13 @@ def build(*, products: int, customers: int, events: int) -> str:
     now = datetime.now(UTC)
     _say("products")
     items = [
-        {"key": f"sku-{n}", "title": f"Product {n}", "price_minor": 1000 + n % 5000, "currency": "EUR", "categories": [f"c{n % 200}"]}
+        {
+            "key": f"sku-{n}",
+            "title": f"Product {n}",
+            "price_minor": 1000 + n % 5000,
+            "currency": "EUR",
+            "categories": [f"c{n % 200}"],
+        }
         for n in range(products)
     ]
     upsert_products(items, actor="bench", now=now)
@@ -64,12 +70,18 @@ def _history(products: int, customers: int, events: int, now: datetime) -> Itera
 def _content() -> None:
     from personalization.content import services
 
-    services.upsert_placement(key="home.hero", values={"title": "Hero", "kind": "content"}, actor="bench")
+    services.upsert_placement(
+        key="home.hero", values={"title": "Hero", "kind": "content"}, actor="bench"
+    )
     services.upsert_placement(
         key="home.recommended",
         values={"title": "For you", "kind": "recommendations", "strategy": "for-you", "count": 12},
         actor="bench",
     )
-    services.create_campaign(key="spring", values={"title": "Spring", "placement": "home.hero"}, actor="bench")
-    services.upsert_block(campaign="spring", key="hero-a", content={"heading": "Spring is here"}, actor="bench")
+    services.create_campaign(
+        key="spring", values={"title": "Spring", "placement": "home.hero"}, actor="bench"
+    )
+    services.upsert_block(
+        campaign="spring", key="hero-a", content={"heading": "Spring is here"}, actor="bench"
+    )
     services.publish_campaign(key="spring", actor="bench")

@@ -1,4 +1,4 @@
-"""The project's URLs plus the bare views that set the ceilings, in the same server with the same flags."""
+"""The project's URLs plus the bare views that set the ceilings, in the same server."""
 
 from django.urls import path
 

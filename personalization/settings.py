@@ -1,4 +1,4 @@
-"""All settings, from the environment. Defaults are safe for production; `docs/settings.md` lists them.
+"""All settings, from the environment, with defaults safe for production (`docs/settings.md`).
 
 Secrets are also read from the file named by `<NAME>_FILE`.
 """
@@ -18,12 +18,12 @@ env = environ.FileAwareEnv()
 if (BASE_DIR / ".env").exists():
     env.read_env(str(BASE_DIR / ".env"))
 
-# --- Where state lives ------------------------------------------------------------------------------
+# --- Where state lives ----------------------------------------------------------------------------
 LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
 
 
 def _local_secret(name: str) -> str:
-    """Read or make a random secret under LOCAL_DIR, so that a first start needs no configuration."""
+    """Read or make a random secret under LOCAL_DIR: a first start needs no configuration."""
     path = LOCAL_DIR / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,10 +37,11 @@ def _local_secret(name: str) -> str:
     return path.read_text().strip()
 
 
-# --- Django -----------------------------------------------------------------------------------------
+# --- Django ---------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret("secret_key")
-# The shop's server signs user ids with it (API.md, Keys); decision tokens use a key derived from SECRET_KEY.
+# The shop's server signs user ids with it (API.md, Keys); decision tokens use a key derived from
+# SECRET_KEY.
 IDENTITY_SECRET = env.str("IDENTITY_SECRET", default="") or _local_secret("identity_secret")
 IDENTITY_PROOF = env.str("IDENTITY_PROOF", default="required")  # required | off
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
@@ -113,11 +114,14 @@ TEMPLATES = [
 
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 15}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 15},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 
-# --- PostgreSQL: the truth ----------------------------------------------------------------------------
+# --- PostgreSQL: the truth ------------------------------------------------------------------------
 # No DATABASE_URL: the project's own server on a Unix socket (lib/embedded).
 DATABASE_URL = env.str("DATABASE_URL", default="")
 DATABASES = {
@@ -126,7 +130,7 @@ DATABASES = {
 }
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 3
 
-# --- Redis: a cache and a broker ----------------------------------------------------------------------
+# --- Redis: a cache and a broker ------------------------------------------------------------------
 REDIS_URL = env.str("REDIS_URL", default="")
 BROKER_URL = env.str("BROKER_URL", default="")
 CACHE_REDIS_URL = REDIS_URL or paths.redis_url(LOCAL_DIR, "cache")
@@ -140,7 +144,11 @@ CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1740
 # Longer than the longest task, or Redis delivers a running task twice.
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 3}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 10,
+    "socket_connect_timeout": 3,
+}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -158,7 +166,7 @@ CELERY_BEAT_SCHEDULE = {
     "recommender.retrain": {"task": "recommender.tasks.retrain", "schedule": 900},
 }
 
-# --- Events -------------------------------------------------------------------------------------------
+# --- Events ---------------------------------------------------------------------------------------
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=400)
 # Rejected events wait this long for a schema fix and a replay.
 REJECTED_RETENTION_DAYS = env.int("REJECTED_RETENTION_DAYS", default=30)
@@ -170,25 +178,25 @@ GEO_MMDB = env.str("GEO_MMDB", default="")
 # How many proxies of ours append to X-Forwarded-For; 0 trusts the peer address alone.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 
-# --- Processes of this machine (`manage.py up`) --------------------------------------------------------
+# --- Processes of this machine (`manage.py up`) ---------------------------------------------------
 HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 WEB_THREADS = env.int("WEB_THREADS", default=4)
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 
-# --- Decisions ----------------------------------------------------------------------------------------
+# --- Decisions ------------------------------------------------------------------------------------
 DECISION_BUDGET_MS = env.int("DECISION_BUDGET_MS", default=50)
 DECISION_LOG_RETENTION_DAYS = env.int("DECISION_LOG_RETENTION_DAYS", default=14)
 DECISION_LOG_SHARE = env.float("DECISION_LOG_SHARE", default=1.0)
 DECISION_TOKEN_TTL_S = 24 * 3600
 
-# --- Rate limits (token buckets; per worker without Redis) ---------------------------------------------
+# --- Rate limits (token buckets; per worker without Redis) ----------------------------------------
 RATE_PUBLIC_KEY_PER_S = env.int("RATE_PUBLIC_KEY_PER_S", default=2000)
 RATE_ADDRESS_PER_S = env.int("RATE_ADDRESS_PER_S", default=100)
 RATE_SECRET_KEY_PER_S = env.int("RATE_SECRET_KEY_PER_S", default=5000)
 
-# --- Files --------------------------------------------------------------------------------------------
+# --- Files ----------------------------------------------------------------------------------------
 STATIC_URL = "static/"
 STATIC_ROOT = LOCAL_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
@@ -196,12 +204,17 @@ MODEL_DIR = Path(env.str("MODEL_DIR", default=str(LOCAL_DIR / "models")))
 MODEL_CACHE_DIR = Path(env.str("MODEL_CACHE_DIR", default=str(LOCAL_DIR / "model-cache")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "models": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": str(MODEL_DIR)}},
+    "models": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": str(MODEL_DIR)},
+    },
     "staticfiles": {"BACKEND": "personalization.lib.static.CollectedOrPlainStorage"},
 }
-WHITENOISE_USE_FINDERS = env.bool("WHITENOISE_USE_FINDERS", default=not (LOCAL_DIR / "static").exists())
+WHITENOISE_USE_FINDERS = env.bool(
+    "WHITENOISE_USE_FINDERS", default=not (LOCAL_DIR / "static").exists()
+)
 
-# --- HTTP security ------------------------------------------------------------------------------------
+# --- HTTP security --------------------------------------------------------------------------------
 # TLS ends at the proxy; HTTPS=true once the shop serves over it.
 HTTPS = env.bool("HTTPS", default=False)
 SECURE_SSL_REDIRECT = HTTPS
@@ -230,17 +243,27 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-# Storefronts on other origins call the wire alone, without cookies; each public key names the origins it serves.
+# Storefronts on other origins call the wire alone, without cookies; each public key names the
+# origins it serves.
 CORS_URLS_REGEX = r"^/(v1|ofrep)/"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = ("authorization", "content-type", "content-encoding", "x-api-key", "x-request-id", "if-none-match")
+CORS_ALLOW_HEADERS = (
+    "authorization",
+    "content-type",
+    "content-encoding",
+    "x-api-key",
+    "x-request-id",
+    "if-none-match",
+)
 CORS_EXPOSE_HEADERS = ("etag", "retry-after", "x-request-id")
 
-# --- API ----------------------------------------------------------------------------------------------
+# --- API ------------------------------------------------------------------------------------------
 REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_AUTHENTICATION_CLASSES": ["personalization.access.authentication.KeyOrStaffAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "personalization.access.authentication.KeyOrStaffAuthentication"
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["personalization.access.permissions.RolePermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
@@ -260,17 +283,17 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["personalization.openapi.add_wire_paths"],
 }
 
-# --- Monitoring ----------------------------------------------------------------------------------------
-# Prometheus sends it as a bearer token; without one, /metrics answers callers on this machine alone.
+# --- Monitoring -----------------------------------------------------------------------------------
+# Prometheus sends it as a bearer token; without one, /metrics answers this machine alone.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 MINUTE_STATS_RETENTION_DAYS = env.int("MINUTE_STATS_RETENTION_DAYS", default=35)
-# Long-lived processes (their entry points set P13N_PROCESS) count in shared files, so that /metrics of any
-# web worker tells of all; prometheus_client reads the variable when it is imported.
+# Long-lived processes (their entry points set P13N_PROCESS) count in shared files, so that /metrics
+# of any web worker tells of all; prometheus_client reads the variable when it is imported.
 if "P13N_PROCESS" in os.environ:
     os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", str(LOCAL_DIR / "metrics"))
     Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).mkdir(parents=True, exist_ok=True)
 
-# --- Logs ---------------------------------------------------------------------------------------------
+# --- Logs -----------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING_CONFIG = "personalization.lib.logs.configure"
 LOGGING = {"level": LOG_LEVEL}

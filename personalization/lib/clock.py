@@ -1,4 +1,4 @@
-"""The only place that reads the clock. Everything else takes `now` as an argument or calls `now()`."""
+"""The only place that reads the clock. All else takes `now` as an argument or calls `now()`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ _frozen: list[datetime] = []
 
 
 def now() -> datetime:
-    """Current time, aware, UTC; the innermost frozen time inside `frozen`."""
+    """Return the current time, aware, UTC; the innermost frozen time inside `frozen`."""
     return _frozen[-1] if _frozen else datetime.now(UTC)
 
 
@@ -25,7 +25,7 @@ def to_us(at: datetime) -> int:
 
 @contextmanager
 def frozen(at: datetime) -> Iterator[None]:
-    """Make `now` return `at` in this process. For tests and simulations; not thread-local on purpose."""
+    """Make `now` return `at` in this process, all threads: for tests and simulations."""
     if at.tzinfo is None:
         msg = "frozen() needs an aware datetime; write datetime(..., tzinfo=UTC)"
         raise ValueError(msg)

@@ -13,11 +13,13 @@ class Problem:
 
 
 class AppError(Exception):
-    """Base of all errors that we raise on purpose: a stable code, words for people, faults with paths."""
+    """Base of all errors raised on purpose: a stable code, words for people, faults with paths."""
 
     code = "error"
 
-    def __init__(self, message: str, *, details: Sequence[Problem] = (), code: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, details: Sequence[Problem] = (), code: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.details = tuple(details)

@@ -1,8 +1,9 @@
-"""The HTTP border: JSON in and out, one error shape, and the only place that chooses a status code."""
+"""The HTTP border: JSON in and out, one error shape, the only place that chooses a status code."""
 
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -37,7 +38,7 @@ def status_of(error: AppError) -> int:
     return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 400)
 
 
-def json_response(data: Any, *, status: int = 200) -> HttpResponse:  # noqa: ANN401 -- JSON border
+def json_response(data: Any, *, status: int = 200) -> HttpResponse:
     """Answer `data` as JSON; dataclasses, datetimes, UUIDs and NumPy scalars included."""
     body = orjson.dumps(data, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_UTC_Z)
     return HttpResponse(body, status=status, content_type="application/json")
@@ -55,23 +56,38 @@ def error_body(error: AppError) -> dict[str, Any]:
 
 
 def error_response(error: AppError) -> HttpResponse:
-    """Answer an error, with Retry-After where waiting helps."""
-    response = json_response(error_body(error), status=status_of(error))
+    """Answer an error in the one shape, with the headers of `error_headers`."""
+    return HttpResponse(
+        orjson.dumps(error_body(error)),
+        status=status_of(error),
+        content_type="application/json",
+        headers=error_headers(error),
+    )
+
+
+def error_headers(error: AppError) -> dict[str, str]:
+    """Return Retry-After where waiting helps, and how to present a key where one is missing."""
+    headers = {}
+    if status_of(error) == HTTPStatus.UNAUTHORIZED:
+        # RFC 9110, 15.5.2: a 401 must say which scheme would do.
+        headers["WWW-Authenticate"] = "Bearer"
     retry_after_s = getattr(error, "retry_after_s", None)
     if retry_after_s is not None:
-        response["Retry-After"] = str(retry_after_s)
-    return response
+        headers["Retry-After"] = str(retry_after_s)
+    return headers
 
 
 def wire_view(*methods: str) -> Callable[[View], View]:
-    """Make a plain view one of `/v1`: allowed methods, errors in our shape, 503 when PostgreSQL is away."""
+    """Make a plain view one of `/v1`: its methods, errors in our shape, 503 without PostgreSQL."""
 
     def decorate(view: View) -> View:
         @csrf_exempt
         @wraps(view)
-        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:  # noqa: ANN401 -- URL arguments
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method not in methods:
-                refused = error_response(AppError(f"use {' or '.join(methods)}", code="method_not_allowed"))
+                refused = error_response(
+                    AppError(f"use {' or '.join(methods)}", code="method_not_allowed")
+                )
                 refused.status_code = 405
                 refused["Allow"] = ", ".join(methods)
                 return refused
@@ -81,14 +97,16 @@ def wire_view(*methods: str) -> Callable[[View], View]:
                 return error_response(error)
             except (OperationalError, InterfaceError) as error:
                 log.warning("http.store_unavailable", error=type(error).__name__)
-                return error_response(errors.Unavailable("the store is away; nothing was accepted; send it again"))
+                return error_response(
+                    errors.Unavailable("the store is away; nothing was accepted; send it again")
+                )
 
         return wrapped
 
     return decorate
 
 
-def read_json(request: HttpRequest, *, max_bytes: int) -> Any:  # noqa: ANN401 -- JSON border
+def read_json(request: HttpRequest, *, max_bytes: int) -> Any:
     """Return the request's JSON (gzip accepted, any content type), or raise naming the fault.
 
     Raises
@@ -124,14 +142,18 @@ def read_body(request: HttpRequest, *, max_bytes: int) -> bytes:
 
 def refuse_unknown(given: Iterable[str], known: Collection[str]) -> None:
     """Raise Malformed naming every query parameter that is not among `known`."""
-    problems = [Problem(name[:60], "is not a parameter of this address") for name in sorted(given) if name not in known]
+    problems = [
+        Problem(name[:60], "is not a parameter of this address")
+        for name in sorted(given)
+        if name not in known
+    ]
     if problems:
         msg = f"unknown query parameters; known are {', '.join(sorted(known))}"
         raise errors.Malformed(msg, details=problems)
 
 
-def parse_json(body: bytes) -> Any:  # noqa: ANN401 -- JSON border
-    """Parse UTF-8 JSON. orjson stops at 1,024 levels by itself; `nested_deeper` checks finer limits."""
+def parse_json(body: bytes) -> Any:
+    """Parse UTF-8 JSON, at most 1,024 levels deep; `nested_deeper` checks finer limits."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -139,13 +161,15 @@ def parse_json(body: bytes) -> Any:  # noqa: ANN401 -- JSON border
         raise errors.Malformed(msg) from error
 
 
-def nested_deeper(value: Any, levels: int) -> bool:  # noqa: ANN401 -- JSON border
-    """Whether lists and objects in `value` are nested more than `levels` deep; visits at most that depth."""
+def nested_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects in `value` are nested more than `levels` deep."""
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, list):
         return False
-    return levels == 0 or any(nested_deeper(v, levels - 1) for v in value if isinstance(v, dict | list))
+    return levels == 0 or any(
+        nested_deeper(v, levels - 1) for v in value if isinstance(v, dict | list)
+    )
 
 
 def _too_large(max_bytes: int) -> str:
@@ -183,12 +207,14 @@ def drf_exception_handler(error: Exception, context: Mapping[str, Any]) -> Respo
     known = _as_app_error(error)
     if known is None:
         return None
-    headers = {}
-    retry_after_s = getattr(known, "retry_after_s", None)
-    if retry_after_s is not None:
-        headers["Retry-After"] = str(retry_after_s)
-    status = getattr(error, "status_code", None) if isinstance(error, drf.MethodNotAllowed | drf.UnsupportedMediaType) else None
-    return Response(error_body(known), status=status or status_of(known), headers=headers)
+    status = (
+        getattr(error, "status_code", None)
+        if isinstance(error, drf.MethodNotAllowed | drf.UnsupportedMediaType)
+        else None
+    )
+    return Response(
+        error_body(known), status=status or status_of(known), headers=error_headers(known)
+    )
 
 
 def _as_app_error(error: Exception) -> AppError | None:
@@ -207,14 +233,22 @@ def _as_app_error(error: Exception) -> AppError | None:
     return None
 
 
-def _words(detail: Any) -> str:  # noqa: ANN401 -- DRF's nested detail
+def _words(detail: Any) -> str:
     return "the input is not valid" if isinstance(detail, dict | list) else str(detail)
 
 
-def _problems(detail: Any, path: str = "") -> list[Problem]:  # noqa: ANN401 -- DRF's nested detail
+def _problems(detail: Any, path: str = "") -> list[Problem]:
     if isinstance(detail, dict):
-        return [p for key, value in detail.items() for p in _problems(value, f"{path}.{key}" if path else str(key))]
+        return [
+            p
+            for key, value in detail.items()
+            for p in _problems(value, f"{path}.{key}" if path else str(key))
+        ]
     if isinstance(detail, list):
         nested = any(isinstance(value, dict | list) for value in detail)
-        return [p for i, value in enumerate(detail) for p in _problems(value, f"{path}[{i}]" if nested else path)]
+        return [
+            p
+            for i, value in enumerate(detail)
+            for p in _problems(value, f"{path}[{i}]" if nested else path)
+        ]
     return [Problem(path, str(detail))] if path else []

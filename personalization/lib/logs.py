@@ -1,4 +1,4 @@
-"""Log lines as JSON: one event per moment someone will ask about, ids as fields, no personal data."""
+"""Log lines as JSON: one event a moment someone will ask about, ids as fields, nothing personal."""
 
 import logging.config
 from collections.abc import MutableMapping
@@ -6,14 +6,28 @@ from typing import Any
 
 import structlog
 
-# The only fields that may reach a log besides these processors' own: ids, counts, kinds. Never values of customers.
+# What may never reach a log: values of customers, and secrets. Ids of rows, counts and kinds may.
 _NEVER = frozenset(
-    {"email", "phone", "user_id", "anonymous_id", "traits", "properties", "body", "key", "token", "address", "ip"}
+    {
+        "email",
+        "phone",
+        "user_id",
+        "anonymous_id",
+        "traits",
+        "properties",
+        "body",
+        "key",
+        "token",
+        "address",
+        "ip",
+    }
 )
 
 
-def drop_personal(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take out fields whose names promise personal data or secrets; say that something was there."""
+def drop_personal(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Take out fields whose names promise personal data or secrets; say that they were there."""
     for name in _NEVER & event.keys():
         event[name] = "[withheld]"
     return event
@@ -29,7 +43,7 @@ _SHARED = [
 
 
 def configure(config: dict[str, str]) -> None:
-    """Set up standard logging and structlog to write JSON lines to stderr. Django calls it with LOGGING."""
+    """Have logging and structlog write JSON lines to stderr. Django calls it with LOGGING."""
     logging.config.dictConfig(
         {
             "version": 1,

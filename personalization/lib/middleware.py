@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 from django.http import HttpRequest, HttpResponse
 
-# What a caller may hand in as X-Request-ID; anything else gets a fresh one, so that logs cannot be forged.
+# What a caller may hand in as X-Request-ID; anything else gets a fresh one: no forged logs.
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_-]{8,36}")
 
 
@@ -18,6 +18,7 @@ class RequestContextMiddleware:
         self._get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the id in `X-Request-ID`, bound to every log line on the way."""
         given = request.headers.get("X-Request-ID", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         with structlog.contextvars.bound_contextvars(request_id=request_id):

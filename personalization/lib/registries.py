@@ -1,4 +1,4 @@
-"""Where upper floors hand things down: filled in `AppConfig.ready`, read by lower floors at call time."""
+"""Where upper floors hand things down: filled in `AppConfig.ready`, read below at call time."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Named entries in the order of registration. Registering a name twice is a programming mistake."""
+    """Named entries in the order of registration. A name registered twice is a mistake."""
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
@@ -36,20 +36,20 @@ class Registry(Generic[T]):
 class ConfigPart(Protocol):
     """One app's share of a published configuration snapshot."""
 
-    def export(self) -> Any:  # noqa: ANN401 -- JSON border
+    def export(self) -> Any:
         """Return the part as plain JSON data, read from the tables."""
 
-    def validate(self, data: Any) -> None:  # noqa: ANN401 -- JSON border
+    def validate(self, data: Any) -> None:
         """Raise AppError when `load(data)` could not serve."""
 
-    def load(self, data: Any) -> Any:  # noqa: ANN401 -- each part has its own immutable type
+    def load(self, data: Any) -> Any:
         """Return the immutable object that serving reads."""
 
 
 class PersonalData(Protocol):
     """What one app knows of a customer, for access and erasure."""
 
-    def export(self, customer_id: int) -> Any:  # noqa: ANN401 -- JSON border
+    def export(self, customer_id: int) -> Any:
         """Return everything held about the customer, as plain JSON data."""
 
     def erase(self, customer_id: int) -> int:
@@ -85,11 +85,11 @@ job_tasks: Registry[str] = Registry("job task")
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Something that folds facts of the event log, exactly once, in the transaction that moves the group's watermark.
+    """Folds facts of the log, exactly once, in the transaction that moves its group's watermark.
 
-    Those of the group `profile` run with the customers locked; each other group has a watermark of its own, may lag
-    behind `profile` and never leads it, and when it fails stops itself alone. `fold(facts, now)` must not depend on
-    the order of the facts and must check `purposes` of each.
+    Those of the group `profile` run with the customers locked; each other group has a watermark of
+    its own, may lag behind `profile` and never leads it, and when it fails stops itself alone.
+    `fold(facts, now)` must not depend on the order of the facts and must check `purposes` of each.
     """
 
     group: str

@@ -1,4 +1,4 @@
-"""The one way to wake Celery: by name, after commit. A lost wake-up delays work, it never loses it."""
+"""The one way to wake Celery: by name, after commit. A lost wake-up delays work, never loses it."""
 
 import structlog
 from celery import current_app
@@ -9,9 +9,10 @@ log = structlog.get_logger("lib")
 
 
 def enqueue(name: str, *args: str | int) -> None:
-    """Send task `name` (dotted path of a function in a `tasks` module) when the transaction commits.
+    """Send task `name` (dotted path of a function in a `tasks` module) after the commit.
 
-    Arguments are ids and ISO strings. A broker that is away is logged: rows are the truth, beat sweeps them.
+    Arguments are ids and ISO strings. A broker that is away is logged: rows are the truth, and beat
+    sweeps them.
     """
 
     def send() -> None:

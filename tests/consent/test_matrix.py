@@ -135,7 +135,11 @@ STATES: dict[str, Callable[[str, str], Denied]] = {
 }
 EVENTS = {
     **{path: path for path in ("track", "identify", "page", "screen", "group")},
-    "t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group",
+    "t": "track",
+    "i": "identify",
+    "p": "page",
+    "s": "screen",
+    "g": "group",
     "batch": "track",
     "b": "identify",
     "pixel.gif": "track",

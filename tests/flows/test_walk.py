@@ -1,4 +1,4 @@
-"""The whole walk, through the public doors: an event goes in, is processed, and changes the next answer."""
+"""The whole walk through the public doors: an event comes in and changes the next answer."""
 
 import json
 from typing import Any
@@ -16,7 +16,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_recent_event__processed__is_in_the_customers_document() -> None:
     _row, key = create_key(name="flow", kind="public", actor="test")
     client = Client(headers={"authorization": f"Bearer {key}"})
-    event = {"type": "track", "event": "Product Viewed", "anonymousId": "a1", "properties": {"product_id": "sku1"}}
+    event = {
+        "type": "track",
+        "event": "Product Viewed",
+        "anonymousId": "a1",
+        "properties": {"product_id": "sku1"},
+    }
 
     accepted = _post(client, "/v1/track", event)
     call_command("process", "--once")

@@ -17,10 +17,3 @@ def test_now__frozen__returns_the_frozen_time() -> None:
 def test_frozen__naive_datetime__raises() -> None:
     with pytest.raises(ValueError, match="aware"), clock.frozen(datetime(2026, 3, 1)):  # noqa: DTZ001
         pass
-
-
-@pytest.mark.django_db
-def test_migrations__all__apply(django_assert_num_queries: object) -> None:
-    from personalization.consent.models import Purpose
-
-    assert Purpose.objects.count() == 3
