@@ -114,7 +114,8 @@ def _postgres() -> Finding:
     faults = database_is_durable(None, ["default"])
     if faults:
         return Finding("postgres", faults[0].msg, str(faults[0].hint))
-    return Finding("postgres", f"version {connection.pg_version // 10_000}, durable")
+    version = _one("SELECT current_setting('server_version_num')::int")
+    return Finding("postgres", f"version {int(version) // 10_000}, durable")
 
 
 def _migrations() -> Finding:

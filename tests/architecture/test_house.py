@@ -109,8 +109,8 @@ def _enqueued() -> Iterator[tuple[Path, str]]:
 
 def test_task_names__enqueued_and_scheduled__resolve() -> None:
     celery.loader.import_default_modules()
-    planned = [entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()]
-    wanted = [*planned, *(name for _, name in _enqueued())]
+    planned = [str(entry["task"]) for entry in settings.CELERY_BEAT_SCHEDULE.values()]
+    wanted: list[str] = [*planned, *(name for _, name in _enqueued())]
 
     assert [name for name in wanted if name not in celery.tasks] == []
     for name in wanted:

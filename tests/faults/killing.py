@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import redis
@@ -98,8 +99,12 @@ class Service:
     def _processed(self) -> bool:
         """Whether an event sent after the kill has reached its customer's profile."""
         if not self._sent:
-            event = {"event": "Product Viewed", "userId": self._probe, "messageId": self._probe}
-            event["properties"] = {"product_id": "sku1"}  # type: ignore[assignment] -- JSON
+            event: dict[str, Any] = {
+                "event": "Product Viewed",
+                "userId": self._probe,
+                "messageId": self._probe,
+            }
+            event["properties"] = {"product_id": "sku1"}
             self._sent = self._deployment.call("POST", "/v1/track", event, key=self._key)[0] == 200
         found = self._deployment.rows(
             "SELECT p.events FROM customers_profile p JOIN customers_identity i "

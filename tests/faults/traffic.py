@@ -44,7 +44,9 @@ class Traffic:
         self._lock = threading.Condition()
         self._next = self._released = 0
         self.told = Told()
-        self._threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(_SENDERS)]
+        self._threads = [
+            threading.Thread(target=self._send_all, daemon=True) for _ in range(_SENDERS)
+        ]
 
     @property
     def done(self) -> int:
@@ -119,7 +121,11 @@ class Traffic:
         item = {"product_id": f"sku{n % 97}", "quantity": 1, "price": PRICE_MINOR / 100}
         if n % 10:
             return base | {"type": "track", "event": "Product Viewed", "properties": item}
-        bought = {"order_id": f"order-{self._prefix}-{n}", "currency": "EUR", "products": [item]}
+        bought: dict[str, Any] = {
+            "order_id": f"order-{self._prefix}-{n}",
+            "currency": "EUR",
+            "products": [item],
+        }
         bought["total"] = PRICE_MINOR / 100
         return base | {"type": "track", "event": "Order Completed", "properties": bought}
 

@@ -1,5 +1,6 @@
 """Each bad setting is named at boot, with an id and what to do."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def test_setting__bad__its_check_names_it(
     value: Any,
 ) -> None:
     settings.SECRET_KEY = GOOD
-    monkeypatch.setattr(checks.os, "access", lambda path, _mode: str(path) != "/proc/self")
+    monkeypatch.setattr(os, "access", lambda path, _mode: str(path) != "/proc/self")
     before = found()
 
     setattr(settings, name, value)
