@@ -19,8 +19,8 @@ SCHEMA = ROOT / "docs" / "openapi.yaml"
 DEPLOYED = {
     "HTTPS": "true",
     "ALLOWED_HOSTS": "shop.example",
-    "SECRET_KEY": "check-only-Zq8vN2xL5tR7wY1uB4mC6kD9fG3hJ0pS",
-    "IDENTITY_SECRET": "check-only-Hn4jK8mP2qR6sT0vW3xY7zA1bC5dE9fG",
+    "SECRET_KEY": "check-only-Zq8vN2xL5tR7wY1uB4mC6kD9fG3hJ0pS-aXeQ7KzWbT",
+    "IDENTITY_SECRET": "check-only-Hn4jK8mP2qR6sT0vW3xY7zA1bC5dE9fG-LmNoPqRsT",
 }
 
 Step = tuple[str, Sequence[str], Mapping[str, str]]

@@ -148,7 +148,7 @@ def test_files__tracked__name_no_machine_and_no_registry() -> None:
 
 def test_settings_page__every_variable__is_listed() -> None:
     source = (ROOT / "personalization" / "settings.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'env\.(?:str|int|float|bool|list)\("([A-Z0-9_]+)"', source))
+    read = set(re.findall(r'env\.(?:str|int|float|bool|list)\(\s*"([A-Z0-9_]+)"', source))
     listed = set(
         re.findall(r"^\| `([A-Z0-9_]+)`", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
     )
