@@ -32,7 +32,8 @@ def _answer(body: bytes) -> bytes:
     if not _pool:
         _pool.append(redis.Redis.from_url(settings.CACHE_REDIS_URL))
     orjson.loads(body)
-    return bytes(_pool[0].get(ANSWER_KEY) or b"")
+    found = _pool[0].get(ANSWER_KEY)
+    return found if isinstance(found, bytes) else b""
 
 
 @csrf_exempt

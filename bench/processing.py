@@ -5,12 +5,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 
 from bench import harness
 from bench.harness import Figure
+
+if TYPE_CHECKING:
+    from personalization.events.bulk import BulkEvent
 
 EVENTS = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
 CUSTOMERS = max(EVENTS // 10, 1)
@@ -68,7 +72,7 @@ def main() -> None:
     )
 
 
-def history() -> Iterator[object]:
+def history() -> "Iterator[BulkEvent]":
     """Yield the events: visits of five product views and a cart, spread over a day."""
     from personalization.events.bulk import BulkEvent
 

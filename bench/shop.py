@@ -4,8 +4,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from personalization.events.bulk import BulkEvent
 
 
 def build(*, products: int, customers: int, events: int) -> str:
@@ -47,7 +51,7 @@ def _say(step: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {step}", flush=True)
 
 
-def _history(products: int, customers: int, events: int, now: datetime) -> Iterator[object]:
+def _history(products: int, customers: int, events: int, now: datetime) -> "Iterator[BulkEvent]":
     from personalization.events.bulk import BulkEvent
 
     rng = np.random.default_rng(11)
