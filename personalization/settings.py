@@ -7,6 +7,7 @@ import os
 import secrets
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -124,7 +125,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- PostgreSQL: the truth ------------------------------------------------------------------------
 # No DATABASE_URL: the project's own server on a Unix socket (lib/embedded).
 DATABASE_URL = env.str("DATABASE_URL", default="")
-DATABASES = {
+DATABASES: dict[str, dict[str, Any]] = {
     "default": (env.db_url_config(DATABASE_URL) if DATABASE_URL else paths.database(LOCAL_DIR))
     | {"CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE_S", default=600), "CONN_HEALTH_CHECKS": True}
 }

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         marker = item.get_closest_marker("django_db")
         if marker is not None and marker.kwargs.get("transaction"):
-            kwargs = {"serialized_rollback": True} | marker.kwargs
+            kwargs = {"serialized_rollback": True, **marker.kwargs}
             item.add_marker(pytest.mark.django_db(**kwargs), append=False)
 
 

@@ -91,7 +91,7 @@ class ApiKeyAdmin(AuditedModelAdmin):
             self, request, queryset, lambda row: revoke_key(key_id=row.pk, actor=actor), "revoked"
         )
 
-    def get_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
+    def get_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[Any]:
         """Show the trace of an existing key; ask for the words of a new one."""
         asked = ["name", "kind", "scopes", "origins", "expires_at"]
         return asked if obj is None else [*asked, *self.readonly_fields]

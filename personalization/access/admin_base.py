@@ -44,9 +44,9 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
     def save_related(
         self,
         request: HttpRequest,
-        form: ModelForm,
+        form: ModelForm,  # type: ignore[type-arg]  # not generic at run time
         formsets: Any,
-        change: bool,  # type: ignore[type-arg] # noqa: FBT001 -- Django's signature
+        change: bool,  # noqa: FBT001 -- Django's signature
     ) -> None:
         """Save inlines and many-to-many rows, then write the trail and publish."""
         super().save_related(request, form, formsets, change)

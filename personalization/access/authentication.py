@@ -17,7 +17,7 @@ class KeyOrStaffAuthentication(SessionAuthentication):
     Sessions are protected by CSRF tokens as everywhere in Django; keys need none.
     """
 
-    def authenticate(self, request: Request) -> tuple[User | None, Caller | None] | None:  # type: ignore[override]  # DRF's stub knows users alone
+    def authenticate(self, request: Request) -> tuple[User | None, Caller | None] | None:
         """Return (None, caller), (staff, None), or None for nobody."""
         meta = request.META
         if meta.get("HTTP_AUTHORIZATION") or meta.get("HTTP_X_API_KEY"):

@@ -18,8 +18,11 @@ class PurposeLine:
 
 def customer_consent(customer_id: int | None) -> Mapping[str, Any]:
     """Return each purpose with what the customer has said about it last. Three queries."""
-    state = ConsentState.objects.filter(pk=customer_id).first() or ConsentState()
-    records = ConsentRecord.objects.filter(identity__customer_id=customer_id)
+    if customer_id is None:
+        state, records = ConsentState(), ConsentRecord.objects.none()
+    else:
+        state = ConsentState.objects.filter(pk=customer_id).first() or ConsentState()
+        records = ConsentRecord.objects.filter(identity__customer_id=customer_id)
     latest = {row.purpose_id: row for row in records.order_by("at", "pk")}
     lines = tuple(
         PurposeLine(purpose.title, _in_force(purpose, state), latest.get(purpose.pk))

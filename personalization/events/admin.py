@@ -93,7 +93,7 @@ class LoggedEventAdmin(ReadOnlyModelAdmin):
         }
 
 
-class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg] -- not generic at run time
+class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """An event type; its description is checked as `registry.check_type` does."""
 
     fact = forms.ChoiceField(

@@ -86,10 +86,11 @@ def _read(items: Sequence[Any], sending: Sending) -> _Batch:
         ids_required=sending.ids_required,
     )
     people = People(sending)
-    drafts, refusals = [], []
+    drafts: list[tuple[wire.Draft, Person]] = []
+    refusals: list[Refusal] = []
     for index, item in enumerate(items):
         draft = wire.read(item, index, sending.kind, frame)
-        if type(draft) is list:
+        if isinstance(draft, list):
             person = rejected.person_of(item, people)
             refusals.append(Refusal(index, item, tuple(draft), person))
         else:
@@ -99,7 +100,7 @@ def _read(items: Sequence[Any], sending: Sending) -> _Batch:
 
 
 def _store(batch: _Batch, sending: Sending) -> _Done:
-    known = resolved(batch.people.keys())
+    known: Known = resolved(batch.people.keys())
     gate = Gate(consent.purposes(), known, gpc=sending.gpc)
     kept, dropped = _let_in(batch.drafts, gate)
     due = logins.due(kept, known)
@@ -137,7 +138,7 @@ def _rows(
     refusals = []
     for candidate in kept:
         row = row_of(candidate, known, types, sending)
-        if type(row) is list:
+        if isinstance(row, list):
             draft = candidate.draft
             refusals.append(Refusal(draft.index, draft.item, tuple(row), candidate.person))
         else:

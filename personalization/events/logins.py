@@ -32,7 +32,8 @@ class Due:
 
 def due(kept: Sequence[Candidate], known: Known) -> Due:
     """Return what must change before the rows of these events can be written."""
-    new, pairs = set(), set()
+    new: set[Key] = set()
+    pairs: set[tuple[str, str]] = set()
     for person in {candidate.person for candidate in kept}:
         new.update(key for key in person.keys if key not in known)
         user, device = person.user, person.device

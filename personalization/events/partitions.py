@@ -143,7 +143,8 @@ def _each(
     wanted: set[date], step: Callable[[date], bool]
 ) -> tuple[tuple[date, ...], tuple[date, ...]]:
     """Take the step for each month; return (months where it was taken, months left)."""
-    done, left = [], []
+    done: list[date] = []
+    left: list[date] = []
     for month in sorted(wanted):
         try:
             (done if step(month) else left).append(month)

@@ -49,8 +49,9 @@ def _looked_up(path: str, address: str) -> tuple[str, str]:
         return "", ""
     if not isinstance(found, dict):
         return "", ""
-    subdivisions = found.get("subdivisions") or [{}]
-    return _code(found.get("country"), _COUNTRY), _code(subdivisions[0], _REGION)
+    regions = found.get("subdivisions")
+    region = regions[0] if isinstance(regions, list) and regions else None
+    return _code(found.get("country"), _COUNTRY), _code(region, _REGION)
 
 
 def _code(entry: object, pattern: re.Pattern[str]) -> str:

@@ -33,7 +33,7 @@ def row_of(
     properties = draft.properties
     if draft.name in proofs.TOKEN_EVENTS and draft.type == "track":
         proven = proofs.proven(draft, person, known, now=sending.received_at)
-        if type(proven) is list:
+        if isinstance(proven, list):
             return proven
         properties = proven
     flags, place = _surroundings_of(draft, sending)

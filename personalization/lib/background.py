@@ -19,7 +19,7 @@ class Periodic:
 
     name: str
     seconds: float
-    run: Callable[[], None]
+    run: Callable[[], object]
     kinds: frozenset[str]
 
 
@@ -29,7 +29,7 @@ _threads: list[threading.Thread] = []
 _kinds: list[str] = []
 
 
-def register(name: str, *, seconds: float, run: Callable[[], None], kinds: set[str]) -> None:
+def register(name: str, *, seconds: float, run: Callable[[], object], kinds: set[str]) -> None:
     """Have `run` called every `seconds` once `start` is called for one of `kinds`."""
     if name in _registered:
         msg = f"periodic job {name!r} is registered twice"

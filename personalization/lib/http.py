@@ -223,7 +223,8 @@ def _as_app_error(error: Exception) -> AppError | None:
     if isinstance(error, OperationalError | InterfaceError):
         return errors.Unavailable("the store is away; send it again")
     if isinstance(error, drf.Throttled):
-        return errors.TooManyRequests("too many requests", retry_after_s=int(error.wait or 1))
+        wait_s = getattr(error, "wait", None)
+        return errors.TooManyRequests("too many requests", retry_after_s=int(wait_s or 1))
     for kind, ours in _DRF_ERRORS:
         if isinstance(error, kind):
             detail = getattr(error, "detail", str(error))

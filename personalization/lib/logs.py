@@ -5,6 +5,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.typing import Processor
 
 # What may never reach a log: values of customers, and secrets. Ids of rows, counts and kinds may.
 _NEVER = frozenset(
@@ -33,7 +34,7 @@ def drop_personal(
     return event
 
 
-_SHARED = [
+_SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -201,7 +201,7 @@ def database_faults(version: int, promises: dict[str, str]) -> list[CheckMessage
     return wrong
 
 
-def _broken(rules: Iterable[Rule], kind: type[Error] | type[Warning]) -> Iterable[CheckMessage]:
+def _broken(rules: Iterable[Rule], kind: type[Error | Warning]) -> Iterable[CheckMessage]:
     for identifier, message, hint, is_wrong in rules:
         if is_wrong():
             yield kind(message, hint=hint, id=identifier)

@@ -39,7 +39,7 @@ class Beats(ApiViewSet):
         row = Heartbeat.objects.create(
             name=f"n{Heartbeat.objects.count()}", kind="x", at=clock.now()
         )
-        if request.data.get("fail"):
+        if "fail" in request.data:
             msg = "makes no sense"
             raise Unprocessable(msg)
         return Response({"name": row.name}, status=201)

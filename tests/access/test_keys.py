@@ -1,7 +1,9 @@
 """Who calls: keys in every place that a request may carry one, and every refusal."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import RequestFactory
@@ -27,10 +29,10 @@ def made(kind: str = "public", **options: object) -> str:
     return key
 
 
-def calling(key: str, **meta: str) -> Caller:
+def calling(key: str, **meta: Any) -> Caller:
     request = RequestFactory().get(
         "/v1/consent", headers={"authorization": f"Bearer {key}"}, **meta
-    )  # type: ignore[arg-type]
+    )
     return authenticate(request)
 
 
@@ -45,12 +47,14 @@ def calling(key: str, **meta: str) -> Caller:
         lambda key: {"HTTP_X_API_KEY": key},
     ],
 )
-def test_authenticate__key_in_a_header__tells_the_caller(place: object) -> None:
+def test_authenticate__key_in_a_header__tells_the_caller(
+    place: Callable[[str], dict[str, Any]],
+) -> None:
     key = made("secret", scopes=["decide"])
 
-    caller = authenticate(RequestFactory().get("/", **place(key)))  # type: ignore[operator]
+    caller = authenticate(RequestFactory().get("/", **place(key)))
 
-    assert (caller.kind, caller.scopes, caller.name) == ("secret", {"decide"}, "test")
+    assert (caller.kind, caller.scopes, caller.name) == ("secret", frozenset({"decide"}), "test")
 
 
 def test_authenticate__key_in_the_body__tells_the_caller() -> None:

@@ -1,5 +1,7 @@
 """Roles of staff: four groups, each with the permissions of the one before and more."""
 
+from typing import Any
+
 import pytest
 from django.contrib.auth.models import AnonymousUser, Group, User
 
@@ -11,7 +13,8 @@ pytestmark = pytest.mark.django_db
 
 
 def staff(*groups: str, **fields: bool) -> User:
-    user = User.objects.create_user("ann", password=None, **{"is_staff": True, **fields})
+    wanted: dict[str, Any] = {"is_staff": True, **fields}
+    user = User.objects.create_user("ann", password=None, **wanted)
     user.groups.set(Group.objects.filter(name__in=groups))
     return User.objects.get(pk=user.pk)
 

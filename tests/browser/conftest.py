@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -46,7 +47,9 @@ def browser() -> Iterator[Browser]:
 def _collected(django_db_setup: None) -> None:
     """Serve hashed and compressed static files, as in production."""
     call_command("collectstatic", verbosity=0, interactive=False)
-    staticfiles_storage.hashed_files = staticfiles_storage.load_manifest()[0]
+    # What a process started after `collectstatic` reads by itself.
+    storage: Any = staticfiles_storage
+    storage.hashed_files = storage.load_manifest()[0]
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class _Server(LiveServerThread):
 
     def run(self) -> None:
         """Serve until terminated."""
-        self.httpd = self._create_server()
+        self.httpd = self._create_server()  # type: ignore[attr-defined]  # not in the stubs
         self.port = self.httpd.server_address[1]
         self.httpd.set_app(get_wsgi_application())
         self.is_ready.set()
@@ -72,7 +75,7 @@ class _Server(LiveServerThread):
 @pytest.fixture
 def server(_collected: None, transactional_db: None) -> Iterator[Server]:
     """Return the running server."""
-    thread = _Server("127.0.0.1", static_handler=None)
+    thread = _Server("127.0.0.1", static_handler=None)  # type: ignore[arg-type]  # unused by run
     thread.daemon = True
     thread.start()
     thread.is_ready.wait()
@@ -147,7 +150,7 @@ def watch(context: BrowserContext) -> Watch:
 
 
 @pytest.fixture
-def staff_cookie(server: Server) -> dict[str, str]:
+def staff_cookie(server: Server) -> Any:
     """Return the session cookie of an administrator."""
     user = get_user_model().objects.create_superuser("mara", "mara@example.org", None)
     client = Client()
@@ -165,7 +168,7 @@ def look(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 @pytest.fixture
 def window(
-    browser: Browser, look: tuple[str, str], staff_cookie: dict[str, str]
+    browser: Browser, look: tuple[str, str], staff_cookie: Any
 ) -> Iterator[Watch]:
     """A signed-in page in that theme and size; its faults are asserted by `clean`."""
     theme, size = look

@@ -183,9 +183,9 @@ def _send(client: Client, path: str, denied: Denied) -> dict[str, Any]:
         assert answer.status_code == 200, answer.content
         return {}
     body = {"batch": [event]} if path in {"batch", "b"} else event
-    answer = _post(client, f"/v1/{path}", body, denied)
-    assert not answer["rejected"], answer
-    return answer
+    told = _post(client, f"/v1/{path}", body, denied)
+    assert not told["rejected"], told
+    return told
 
 
 def _post(client: Client, path: str, body: Mapping[str, Any], denied: Denied) -> dict[str, Any]:

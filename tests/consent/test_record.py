@@ -271,6 +271,8 @@ def test_save_purpose__default_changed__holds_for_who_has_said_nothing() -> None
     config.reload()
     assert purposes().in_force(0, 0, gpc=False) == ANALYTICS
     trail = AuditEvent.objects.get(object_type="consent.purpose")
+    assert trail.before is not None
+    assert trail.after is not None
     assert (trail.before["default_granted"], trail.after["default_granted"]) == (True, False)
 
 

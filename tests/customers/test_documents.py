@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
+from pytest_django import DjangoAssertNumQueries, Settings
 
 from personalization.customers import documents, profiles, serve, services
 from personalization.customers.models import Identity, Merge, ProfileDirty
@@ -31,7 +32,9 @@ def folded(customer_id: int, item: str) -> None:
     profiles.write([profiles.Folded(customer_id, state)], known=None, now=NOW)
 
 
-def test_read__written__from_redis_in_no_query(django_assert_num_queries) -> None:
+def test_read__written__from_redis_in_no_query(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     customer_id = made()
     folded(customer_id, "sku1")
     assert documents.write_now([customer_id])
@@ -53,7 +56,9 @@ def test_read__not_in_redis__from_postgres_and_then_from_redis() -> None:
     assert serve.read(user_id=None, anonymous_id="a1").source == "redis"
 
 
-def test_read__complete_and_unknown__a_stranger_in_no_query(django_assert_num_queries) -> None:
+def test_read__complete_and_unknown__a_stranger_in_no_query(
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
     made()
     assert documents.warm()
 
@@ -125,7 +130,9 @@ def test_read__epoch_raised__nothing_written_before_is_found() -> None:
     assert serve.read(user_id=None, anonymous_id="nobody").source == "stranger"
 
 
-def test_read__redis_restarted_with_old_data__is_not_believed(monkeypatch) -> None:
+def test_read__redis_restarted_with_old_data__is_not_believed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made()
     documents.warm()
     assert serve.read(user_id=None, anonymous_id="a1").source == "redis"
@@ -135,7 +142,9 @@ def test_read__redis_restarted_with_old_data__is_not_believed(monkeypatch) -> No
     assert serve.read(user_id=None, anonymous_id="a1").source == "postgres"
 
 
-def test_read__redis_away__postgres_within_its_rate(settings, monkeypatch) -> None:
+def test_read__redis_away__postgres_within_its_rate(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made()
     redisclient.reset()
     settings.CACHE_REDIS_URL = "unix:///nowhere/redis.sock"
@@ -149,7 +158,9 @@ def test_read__redis_away__postgres_within_its_rate(settings, monkeypatch) -> No
     documents.keep()
 
 
-def test_keep__evictions_since_the_warming__no_longer_complete(monkeypatch) -> None:
+def test_keep__evictions_since_the_warming__no_longer_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     made()
     documents.keep()
     assert serve.read(user_id=None, anonymous_id="nobody").source == "stranger"

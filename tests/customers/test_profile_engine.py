@@ -101,14 +101,18 @@ def logs(draw: st.DrawFn) -> tuple[list[Fact], list[Fact], list[int]]:
 
 @given(logs())
 @settings(max_examples=150, deadline=None)
-def test_fold__any_order_and_any_batches__the_same_profile(case) -> None:
+def test_fold__any_order_and_any_batches__the_same_profile(
+    case: tuple[list[Fact], list[Fact], list[int]],
+) -> None:
     facts, shuffled, cuts = case
     assert folded(shuffled, cuts) == folded(facts)
 
 
 @given(st.permutations(range(140)), st.lists(st.integers(0, 140), max_size=5))
 @settings(max_examples=8, deadline=None)
-def test_fold__more_than_its_bounds_hold__the_same_profile(order, cuts) -> None:
+def test_fold__more_than_its_bounds_hold__the_same_profile(
+    order: list[int], cuts: list[int]
+) -> None:
     facts = [
         fact(
             f"m{n}",

@@ -15,7 +15,6 @@ from personalization.decisions import shelves
 from personalization.lib import redisclient
 from personalization.ops import serve as config
 from recommender import live
-from recommender import serve as recommender
 from tests.decisions.conftest import NOW, Decide
 
 BODY = {"anonymousId": "device-1", "placements": ["home.hero", "home.recommended"]}
@@ -84,7 +83,7 @@ def test_decide__model_breaks__popular_list_remembered(
 ) -> None:
     request = shelves.Request("for-you", 3, None, (), (), (), {}, personal=True, explain=False)
     good = shelves.fallback(request, why="x", now_s=NOW.timestamp()).items
-    monkeypatch.setattr(recommender.catalogue, "view", lambda: 1 / 0)
+    monkeypatch.setattr(catalogue, "view", lambda: 1 / 0)
     answer = running(BODY)
     shelf = answer["placements"]["home.recommended"]
     assert answer["degraded"] == ["recommend:failed"]

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.test import Client
 
 from personalization.access.serve import Caller, proven
-from personalization.catalog.services import upsert_products
+from personalization.catalog.services import upsert_categories, upsert_products
 from personalization.demo import services, state
 from personalization.demo.engine.shop import product_rows
 from personalization.demo.engine.traffic import Plan, make_assortment
@@ -24,7 +24,7 @@ PLAN = Plan(seed=4, end_us=1_795_000_000_000_000, products=200, customers=300, e
 def shop(client: Client) -> Client:
     """A client of a shop that has products but no events."""
     now = clock.now()
-    services.upsert_categories(services._categories(), actor="test", now=now)
+    upsert_categories(services._categories(), actor="test", now=now)
     rows = product_rows(make_assortment(PLAN), currency="EUR")
     upsert_products([row._asdict() for row in rows], actor="test", now=now)
     JobRun.objects.create(

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_django import Settings
 
 from personalization.events import agents, places
 from personalization.events.engine import flags, schema, shards, times
@@ -178,7 +179,7 @@ def test_located__header__is_taken_when_sane(
     assert places.located("203.0.113.7", country=country, region=region) == expected
 
 
-def test_located__unreadable_database__means_unknown(settings: object) -> None:
-    settings.GEO_MMDB = "/nowhere.mmdb"  # type: ignore[attr-defined] -- pytest-django's fixture
+def test_located__unreadable_database__means_unknown(settings: Settings) -> None:
+    settings.GEO_MMDB = "/nowhere.mmdb"
 
     assert places.located("203.0.113.7", country="", region="") == ("", "")

@@ -16,7 +16,7 @@ from personalization.access.serve import identity_token
 from personalization.access.services import create_key
 from personalization.consent.models import ConsentState
 from personalization.customers.models import Customer, Identity, Merge
-from personalization.events import ingestion
+from personalization.events import log
 from personalization.events.models import Event, RejectedEvent
 from personalization.lib import clock, tokens
 from tests.events.calls import counts, post, viewed
@@ -184,7 +184,7 @@ def test_batch__nul_in_shared_context__is_refused_with_its_path(browser: Client)
 
 
 def test_batch__too_many_events__is_too_large(browser: Client) -> None:
-    body = {"batch": [{}] * 501}
+    body: dict[str, object] = {"batch": [{}] * 501}
 
     response = browser.post("/v1/batch", orjson.dumps(body), content_type="application/json")
 
@@ -386,7 +386,7 @@ def test_track__store_away__is_503_and_nothing_half_written(
     def away(*_args: Any) -> None:
         raise OperationalError("server closed the connection unexpectedly")
 
-    monkeypatch.setattr(ingestion.log, "insert", away)
+    monkeypatch.setattr(log, "insert", away)
 
     response = browser.post("/v1/track", orjson.dumps(viewed()), content_type="application/json")
 

@@ -1,6 +1,5 @@
 """Model files: what is stored comes back, what was damaged is refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ ARRAYS = {"data": np.arange(1000, dtype=np.float32), "nothing": np.zeros(0, np.i
 
 
 @pytest.fixture
-def folders(settings: Any, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def folders(settings: Any, tmp_path: Path) -> tuple[Path, Path]:
     """The storage and the node's cache, both empty."""
     storage, cache = tmp_path / "storage", tmp_path / "cache"
     settings.STORAGES = settings.STORAGES | {

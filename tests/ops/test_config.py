@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 
 from personalization.lib.errors import Problem, Unavailable, Unprocessable
-from personalization.lib.registries import Registry
+from personalization.lib.registries import Registry, config_parts
 from personalization.ops import errors, serve, services
 from personalization.ops.models import ConfigVersion
 
@@ -157,7 +157,7 @@ def test_current__part_younger_than_the_version__built_from_tables(
     parts: dict[str, Part],
 ) -> None:
     services.publish(actor="t")
-    serve.config_parts.register("three", Part("new"))
+    config_parts.register("three", Part("new"))
     assert serve.reload().parts["three"] == ("loaded", "new")
 
 

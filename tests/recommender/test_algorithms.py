@@ -93,7 +93,7 @@ def test_interactions__what_implicit_would_swallow__refused(fault: dict[str, flo
         arrays[name] = np.full(1, value, arrays[name].dtype)
 
     with pytest.raises(ValueError, match="must"):
-        Interactions(**arrays, n_users=1, n_items=1)  # type: ignore[arg-type]
+        Interactions(**arrays, n_users=1, n_items=1)
 
 
 def test_as_baskets__two_days__two_users() -> None:

@@ -223,7 +223,7 @@ def _id_faults(
 
 
 def _type_faults(item: dict[str, Any]) -> list[Problem]:
-    words = {str: "send a text", dict: "send an object"}
+    words: dict[type, str] = {str: "send a text", dict: "send an object"}
     return [
         Problem(key, f"has the wrong type; {words[wanted]}")
         for key, wanted in _FIELDS.items()

@@ -4,6 +4,7 @@ import gzip
 import io
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,8 @@ ROCKET = """timestamp,visitorid,event,itemid,transactionid
 1433221336000,2,transaction,5,
 1433221337000,2,jumped,5,
 """
-REES = """event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
+REES = """\
+event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
 2019-11-01 00:00:00 UTC,view,1003461,205,electronics.smartphone,xiaomi,489.07,520088904,s1
 2019-11-01 00:00:01 UTC,cart,1003461,205,electronics.smartphone,xiaomi,489.07,520088904,s1
 2019-11-01 00:00:02 UTC,purchase,1003461,205,electronics.smartphone,xiaomi,489.07,520088904,s1
@@ -43,7 +45,7 @@ yesterday,view,5000,206,,,10.10,520088904,s2
 """
 
 
-def setup_of(**fields: object) -> Setup:
+def setup_of(**fields: Any) -> Setup:
     return Setup(source="file.csv", schema=Schema({}), **fields)
 
 

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -36,7 +37,7 @@ def ratings(path: Path, count: int) -> Path:
     return path
 
 
-def run(path: Path, key: str = "movielens", **options: object) -> Report:
+def run(path: Path, key: str = "movielens", **options: Any) -> Report:
     with frozen(NOW):
         return import_file(Order(path, key, **options), progress=quiet)
 
@@ -70,7 +71,7 @@ def test_import__killed_between_chunks__goes_on_without_doubling(
     path = ratings(tmp_path / "r.tsv", 5_000)
     note, chunks = running._note, []
 
-    def die(*args: object) -> None:
+    def die(*args: Any) -> None:
         note(*args)
         chunks.append(Event.objects.count())
         if len(chunks) == 3:
@@ -95,7 +96,7 @@ def test_import__killed_before_the_checkpoint__duplicates_are_seen(
     path = ratings(tmp_path / "r.tsv", 5_000)
     note, calls = running._note, []
 
-    def die(*args: object) -> None:
+    def die(*args: Any) -> None:
         calls.append(args)
         if len(calls) == 2:
             raise Killed

@@ -39,7 +39,7 @@ def put(  # noqa: PLR0913 -- a factory: every argument is one a test varies
     create_identities([who], now=NOW)
     epoch.ensure()
     identity = Identity.objects.get(kind=who[0], value=who[1], ended_at=None)
-    values = [
+    values: list[Any] = [
         date(2026, 3, 1),
         message_id,
         shard_of(*who),

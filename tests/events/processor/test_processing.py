@@ -1,7 +1,9 @@
 """From the log to profiles: once each, whoever works and whatever happens in between."""
 
 import threading
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -12,8 +14,10 @@ from personalization.customers import services
 from personalization.customers.models import Customer, Merge, Profile, ProfileDirty, RebuildDue
 from personalization.events import epoch
 from personalization.events.engine import flags
+from personalization.events.engine.facts import Fact
 from personalization.events.models import Watermark
 from personalization.events.processor import bulk, folding, loop, positions, replaying
+from personalization.events.processor.reading import Position
 from personalization.lib.registries import Projection, projections
 from tests.events.processor.log import DEVICE, NOW, USER, profile_of, put
 
@@ -24,7 +28,7 @@ def process() -> None:
     loop.Processor().drain()
 
 
-def other_connection():
+def other_connection() -> Any:
     """A second session of the test's database, for transactions that stay open."""
     assert not is_psycopg3
     return connection.get_new_connection(connection.get_connection_params())
@@ -237,8 +241,8 @@ def test_lease__two_processors__halves_and_takeover_after_expiry() -> None:
 
 def test_watermark__moved_to_an_older_place__stays() -> None:
     positions.ensure(["profile"])
-    positions.move("profile", {3: positions.Position(1, 50, 9)}, now=NOW)
-    positions.move("profile", {3: positions.Position(1, 40, 99)}, now=NOW)
+    positions.move("profile", {3: Position(1, 50, 9)}, now=NOW)
+    positions.move("profile", {3: Position(1, 40, 99)}, now=NOW)
 
     assert positions.read("profile")[3] == (1, 50, 9)
 
@@ -258,7 +262,9 @@ def test_bulk__a_backlog__same_as_live_and_the_live_fold_goes_on() -> None:
     assert profile_of(DEVICE, "a0").events == 13
 
 
-def test_bulk__killed_before_the_watermarks_moved__nothing_twice(monkeypatch) -> None:
+def test_bulk__killed_before_the_watermarks_moved__nothing_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     for n in range(20):
         put(f"m{n}", who=(DEVICE, f"a{n % 4}"), minute=n)
     monkeypatch.setattr(bulk, "_move_up", lambda _horizon: None)
@@ -315,11 +321,13 @@ def test_replay__beside_another__refused() -> None:
         session.close()
 
 
-def test_insight__its_projection_fails__profiles_go_on_and_it_catches_up(monkeypatch) -> None:
+def test_insight__its_projection_fails__profiles_go_on_and_it_catches_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     seen: list[str] = []
     broken = [True]
 
-    def fold(facts, _now) -> None:
+    def fold(facts: Sequence[Fact], _now: datetime) -> None:
         if broken:
             raise ValueError("a bug of a projection")
         seen.extend(fact.message_id for fact in facts)
@@ -395,7 +403,7 @@ def test_run__the_connection_is_cut__goes_on_by_itself() -> None:
         thread.join()
 
 
-def wait_for(condition) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     gate = threading.Event()
     for _ in range(400):
         if condition():
