@@ -5,7 +5,7 @@ Alias to document in one Redis call, PostgreSQL behind it, never an error.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -21,23 +21,28 @@ from personalization.lib import redisclient
 
 __all__ = ["Document", "Read", "Source", "Trait", "read", "traits"]
 
-Source = Literal["redis", "postgres", "stranger", "unavailable"]
+Source = Literal["redis", "postgres", "stranger", "unavailable", "nobody"]
 
 # Reads of PostgreSQL a second and process, with as many in a burst: what a database that also
 # ingests can give away when Redis is cold. Beyond it the answer is the anonymous one.
 _POSTGRES_PER_S = 200
 
+# Answers whether `complete` is set, then id and document of each alias; false for what is not
+# there, and for a document that has been answered before.
 _READ = """
+local head, before = ARGV[1], false
+local answer = {redis.call('EXISTS', head .. 'complete')}
 for i = 2, #ARGV do
-    local id = redis.call('GET', ARGV[1] .. 'a:' .. ARGV[i])
-    if id then return {i, id, redis.call('GET', ARGV[1] .. 'd:' .. id)} end
+    local id = redis.call('GET', head .. 'a:' .. ARGV[i])
+    answer[#answer + 1] = id
+    answer[#answer + 1] = id and id ~= before and redis.call('GET', head .. 'd:' .. id)
+    before = id
 end
-return {0, redis.call('EXISTS', ARGV[1] .. 'complete')}
+return answer
 """
 _WHO = """
-SELECT i.kind, i.customer_id FROM unnest(%s::smallint[], %s::text[]) AS k (kind, value)
+SELECT i.kind, i.value, i.customer_id FROM unnest(%s::smallint[], %s::text[]) AS k (kind, value)
 JOIN customers_identity i ON i.value = k.value AND i.kind = k.kind AND i.ended_at IS NULL
-ORDER BY i.kind
 """
 
 
@@ -56,10 +61,24 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A document, or why there is none: a stranger, or nobody could be asked."""
+    """A document, or why there is none: a stranger, or nobody could be asked.
+
+    `beside` is the document of the device where that is another customer's (not merged, or another
+    user's): what it denies holds as well, nothing else of it counts.
+    """
 
     document: Document | None
     source: Source
+    beside: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One alias that is somebody's, and all the aliases of that customer."""
+
+    alias: str
+    document: Document
+    held: Sequence[str]
 
 
 class _Bucket:
@@ -97,7 +116,7 @@ def read(*, user_id: str | None, anonymous_id: str | None) -> Read:
     """Return the document of the customer behind the ids. Never raises.
 
     `user_id` must be proven. It decides; the anonymous id counts when the user is a stranger and
-    the device is nobody else's.
+    the device is nobody else's. Both are looked up, so that `beside` misses no withdrawal.
     """
     aliases = _aliases(user_id, anonymous_id)
     if not aliases:
@@ -118,7 +137,7 @@ def _aliases(user_id: str | None, anonymous_id: str | None) -> list[str]:
     return [f"{kind.value}:{value}" for kind, value in pairs if value]
 
 
-def _from_redis(aliases: list[str]) -> Read | None:  # noqa: PLR0911 -- each is a reason not to believe
+def _from_redis(aliases: list[str]) -> Read | None:
     """Answer from Redis, or None when PostgreSQL must be asked."""
     try:
         head = documents.prefix()
@@ -129,29 +148,48 @@ def _from_redis(aliases: list[str]) -> Read | None:  # noqa: PLR0911 -- each is 
             return None
     except (redisclient.Away, redis.ResponseError, UnicodeEncodeError):
         return None
-    if answer[0] == 0:
-        return _STRANGER if answer[1] else None
-    text = answer[2]
-    if text is None or len(text) <= documents.VERSION_DIGITS:
-        return None
-    data = orjson.loads(text[documents.VERSION_DIGITS :])
-    alias = aliases[answer[0] - 2]
-    if alias not in data["i"]:
-        return None  # the identity has moved since this was written
-    return _judged(_document(int(answer[1]), data), data["i"], alias, aliases, source="redis")
+    found = list(_believed(aliases, answer))
+    return None if None in found else _judged([one for one in found if one], aliases, "redis")
 
 
-def _judged(
-    found: Document, held: list[str], alias: str, aliases: list[str], *, source: Source
-) -> Read:
-    """Refuse the document of a device that is another user's to a user who is a stranger."""
-    if (
-        aliases[0].startswith("1:")
-        and alias.startswith("2:")
-        and any(key.startswith("1:") for key in held)
-    ):
+def _believed(aliases: list[str], answer: Sequence[Any]) -> Iterator[_Found | None]:
+    """Yield what Redis has of each alias that is somebody's; None for what it cannot tell."""
+    complete, *pairs = answer
+    before: _Found | None = None
+    for alias, key, text in zip(aliases, pairs[::2], pairs[1::2], strict=True):
+        if key is None:
+            if not complete:
+                yield None
+            continue
+        customer_id = int(key)
+        if before is not None and before.document.customer_id == customer_id:
+            document, held = before.document, before.held
+        elif text is None or len(text) <= documents.VERSION_DIGITS:
+            yield None
+            continue
+        else:
+            data = orjson.loads(text[documents.VERSION_DIGITS :])
+            document, held = _document(customer_id, data), data["i"]
+        # an alias that its document does not name has moved since this was written
+        before = _Found(alias, document, held) if alias in held else None
+        yield before
+
+
+def _judged(found: Sequence[_Found], aliases: list[str], source: Source) -> Read:
+    """Put the user first.
+
+    The document of a device that is another user's is refused to a user who is a stranger.
+    """
+    if not found:
         return _STRANGER
-    return Read(found, source)
+    first = found[0]
+    if first.alias == aliases[0]:
+        other = found[-1].document
+        same = other.customer_id == first.document.customer_id
+        return Read(first.document, source, None if same else other)
+    if any(key.startswith("1:") for key in first.held):
+        return Read(None, "stranger", first.document)
+    return Read(first.document, source)
 
 
 def _document(customer_id: int, data: Mapping[str, Any]) -> Document:
@@ -162,16 +200,18 @@ def _from_postgres(aliases: list[str]) -> Read:
     pairs = [alias.split(":", 1) for alias in aliases]
     with connection.cursor() as cursor:
         cursor.execute(_WHO, [[int(kind) for kind, _ in pairs], [value for _, value in pairs]])
-        row = cursor.fetchone()
-    if row is None:
+        owners = {f"{kind}:{value}": customer_id for kind, value, customer_id in cursor.fetchall()}
+    if not owners:
         return _STRANGER
-    built = documents.build([row[1]])
-    if row[1] not in built:
-        return _STRANGER
-    _, held, body = built[row[1]]
+    built = documents.build(sorted(set(owners.values())))
     documents.offer(built)
-    alias = next(alias for alias in aliases if alias.startswith(f"{row[0]}:"))
-    return _judged(_document(row[1], orjson.loads(body)), held, alias, aliases, source="postgres")
+    found = [
+        _Found(alias, _document(owners[alias], orjson.loads(body)), held)
+        for alias in aliases
+        if owners.get(alias) in built
+        for _, held, body in [built[owners[alias]]]
+    ]
+    return _judged(found, aliases, "postgres")
 
 
 def _ask(client: redis.Redis, arguments: list[str]) -> Any:

@@ -1,6 +1,6 @@
 """Who asks: proven identity, document and what consent allows. One profile read, no query here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,9 @@ log = structlog.get_logger("decisions")
 NO_CONSENT = "no_consent"
 PROFILE_UNAVAILABLE = "profile_unavailable"
 PERSONAL = "personal"
+_NOTHING = (0, 0)
+_NOBODY = customers.Read(None, "nobody")
+_UNREADABLE = customers.Read(None, "unavailable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,12 @@ def visitor(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Vis
     """
     user_id = ask.user_id if _counts(ask, caller, now) else ""
     anonymous_id = ask.anonymous_id if usable(ask.anonymous_id) else ""
-    document, source = _read(user_id, anonymous_id)
-    granted, denied = document.parts.get("consent", (0, 0)) if document else (0, 0)
+    read = _read(user_id, anonymous_id)
+    document, source = read.document, read.source
+    granted, denied = _said(document)
+    # the device is another customer's still: which of both said the latest word is known once they
+    # are one, until then a withdrawal holds (as at ingestion)
+    denied |= _said(read.beside)[1]
     mask = purposes().in_force(granted, denied, gpc=gpc, restrict=ask.restrict)
     reason = PERSONAL
     if source == "unavailable":
@@ -75,13 +82,18 @@ def _counts(ask: Ask, caller: Caller | None, now: datetime) -> bool:
     return caller is None or proven(caller, ask.user_id, ask.user_token, now=now)
 
 
-def _read(user_id: str, anonymous_id: str) -> tuple[customers.Document | None, str]:
+def _said(document: customers.Document | None) -> Sequence[int]:
+    """Return (granted, denied) of a document."""
+    said: Sequence[int] = document.parts.get("consent", _NOTHING) if document else _NOTHING
+    return said
+
+
+def _read(user_id: str, anonymous_id: str) -> customers.Read:
     if not user_id and not anonymous_id:
-        return None, "nobody"
+        return _NOBODY
     try:
-        read = customers.read(user_id=user_id or None, anonymous_id=anonymous_id or None)
+        return customers.read(user_id=user_id or None, anonymous_id=anonymous_id or None)
     except Exception:
         # fallback edge: no fault of a store may cost the shop its page
         log.exception("profile.read_failed")
-        return None, "unavailable"
-    return read.document, read.source
+        return _UNREADABLE
