@@ -30,6 +30,8 @@ _SHOWN_LINES = 5
 _PRODUCTS_AT_ONCE = 2_000
 # History is moved by whole weeks, so that weekdays and hours stay what they were.
 _WEEK = timedelta(days=7)
+# A session that begins last must still end before the window does.
+_LONGEST_SESSION = timedelta(hours=6)
 
 # Progress(what is being done, bytes of the file read in this pass, events so far)
 Progress = Callable[[str, int, int], None]
@@ -129,7 +131,7 @@ def _prepared(
         source=order.path.name,
         schema=serve.schema(),
         start_at=end - window,
-        step=window / max(last, 1),
+        step=max(window - _LONGEST_SESSION, window / 2) / max(last, 1),
         baskets=baskets,
         mapping=order.mapping,
         constants=order.constants,

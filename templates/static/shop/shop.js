@@ -53,6 +53,8 @@ async function call(method, path, body) {
     method,
     headers: { Authorization: `Bearer ${page.key}`, ...(body ? { "Content-Type": "application/json" } : {}) },
     body: body ? JSON.stringify(body) : undefined,
+    // Events outlive the page that sends them.
+    keepalive: path === "/v1/batch",
   });
   if (!answer.ok) throw new Error(`${path} answered ${answer.status}`);
   return answer.json();
@@ -119,8 +121,18 @@ function context() {
 
 const cart = () => store.get("cart", []);
 
+let deciding = 0;
+
 async function decide() {
   const shelves = [...document.querySelectorAll("[data-placement]")];
+  const mine = ++deciding;
+  for (const shelf of shelves) shelf.setAttribute("aria-busy", "true");
+  await fill(shelves, () => mine === deciding);
+  if (mine === deciding) for (const shelf of shelves) shelf.setAttribute("aria-busy", "false");
+}
+
+// Asks and shows; an answer that a newer question has overtaken is dropped.
+async function fill(shelves, current) {
   const hero = $("[data-content]");
   const placements = shelves.map((shelf) => ask(shelf.dataset.placement));
   if (hero) placements.push(hero.dataset.content);
@@ -137,6 +149,7 @@ async function decide() {
   }
   const wanted = shelves.flatMap((shelf) => items(answer, shelf.dataset.placement).map((item) => item.id));
   const details = wanted.length ? await products(wanted) : {};
+  if (!current()) return;
   for (const shelf of shelves) show(shelf, answer.placements[shelf.dataset.placement], details);
   if (hero) showHero(hero, answer.placements[hero.dataset.content]);
 }
