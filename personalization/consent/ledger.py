@@ -2,8 +2,9 @@
 
 from django.db import connection
 
-from personalization.consent.engine.purposes import latest
+from personalization.consent.engine.purposes import Word, latest
 from personalization.consent.models import ConsentRecord, ConsentState
+from personalization.customers.models import Identity
 from personalization.lib import clock
 
 # Raised in one statement, so that two workers that miss Redis at once never write the same epoch.
@@ -17,8 +18,10 @@ def recompute(customer_id: int) -> tuple[int, int]:
     """
     rows = ConsentRecord.objects.filter(identity__customer=customer_id)
     granted, denied = latest(
-        (1 << bit, said, clock.to_us(at))
-        for bit, said, at in rows.values_list("purpose__bit", "granted", "at")
+        Word(1 << bit, said, clock.to_us(at), kind == Identity.Kind.USER, linked)
+        for bit, said, at, kind, linked in rows.values_list(
+            "purpose__bit", "granted", "at", "identity__kind", "linked"
+        )
     )
     ConsentState.objects.update_or_create(
         customer_id=customer_id,

@@ -37,6 +37,9 @@ class ConsentRecord(models.Model):
     identity = models.ForeignKey("customers.Identity", on_delete=models.PROTECT, related_name="+")
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
     granted = models.BooleanField()
+    # Said by a device without proof of the user whom its customer had then: such a grant does not
+    # undo what the user withdrew.
+    linked = models.BooleanField(default=False)
     source = models.CharField(max_length=40)
     policy_version = models.CharField(max_length=40, blank=True, default="")
     at = models.DateTimeField()

@@ -15,6 +15,7 @@ from personalization.consent.selectors import Resolved, resolved
 from personalization.consent.serve import purposes as published
 from personalization.customers import documents, merging
 from personalization.customers.engine import ids
+from personalization.customers.models import Identity
 from personalization.customers.services import create_identities, touch
 from personalization.lib.errors import Problem, Unavailable
 from personalization.ops.services import publish
@@ -35,7 +36,8 @@ def record(
     One transaction: ledger, state over all identities of the customer, version, dirty row. What
     serving reads is withdrawn from Redis before the commit and written anew after it, so that a
     process that dies in between leaves no document that still allows. Each call adds rows: the
-    ledger is the proof of each word.
+    ledger is the proof of each word. A user identity must be proven; a device that is linked to a
+    user may withdraw for both, yet not grant what the user withdrew.
 
     Raises
     ------
@@ -50,11 +52,13 @@ def record(
     with transaction.atomic():
         create_identities([identity], now=now)
         who = _locked(kind, value)
+        linked = kind == Identity.Kind.ANONYMOUS and _has_user(who.customer_id)
         ConsentRecord.objects.bulk_create(
             ConsentRecord(
                 identity_id=who.identity_id,
                 purpose=rows[key],
                 granted=granted,
+                linked=linked,
                 source=source,
                 policy_version=policy_version,
                 at=now,
@@ -127,6 +131,11 @@ def _locked(kind: int, value: str) -> Resolved:
             return who
     msg = "the customer is being merged; send it again"
     raise Unavailable(msg)
+
+
+def _has_user(customer_id: int) -> bool:
+    users = Identity.objects.filter(customer_id=customer_id, kind=Identity.Kind.USER)
+    return users.exists()
 
 
 def _refresh(customer_id: int, *, epoch_raised: bool) -> None:

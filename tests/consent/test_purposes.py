@@ -13,6 +13,7 @@ from personalization.consent.engine.purposes import (
     PERSONALIZATION,
     Purpose,
     Purposes,
+    Word,
     latest,
 )
 from personalization.lib.errors import Unprocessable
@@ -88,7 +89,46 @@ def test_latest__ledger__last_word_wins_and_withdrawal_wins_ties(
     records: list[tuple[int, bool, int]], expected: tuple[int, int]
 ) -> None:
     for order in permutations(records):
-        assert latest(order) == expected
+        assert latest(Word(*record) for record in order) == expected
+
+
+@pytest.mark.parametrize(
+    ("user", "device", "expected"),
+    [
+        ((WITHDRAW, 10), (GRANT, 20), (0, 2)),
+        ((GRANT, 10), (WITHDRAW, 20), (0, 2)),
+        ((GRANT, 20), (WITHDRAW, 10), (2, 0)),
+        ((GRANT, 10), (GRANT, 20), (2, 0)),
+    ],
+)
+def test_latest__linked_device_after_its_user__narrows_and_never_widens(
+    user: tuple[bool, int], device: tuple[bool, int], expected: tuple[int, int]
+) -> None:
+    words = [Word(2, *user, by_user=True), Word(2, *device, linked=True)]
+    assert latest(words) == latest(reversed(words)) == expected
+
+
+@given(
+    words=st.lists(
+        st.builds(
+            Word,
+            mask=st.sampled_from([1, 2, 4]),
+            granted=st.booleans(),
+            at_us=st.integers(0, 3),
+            by_user=st.booleans(),
+            linked=st.booleans(),
+        ),
+        max_size=8,
+    )
+)
+def test_latest__any_ledger__a_linked_grant_never_lifts_the_users_withdrawal(
+    words: list[Word],
+) -> None:
+    told = [word for word in words if not (word.by_user and word.linked)]
+    without = [word for word in told if not (word.linked and word.granted)]
+    withdrawn = latest(word for word in told if word.by_user)[1]
+    assert latest(told) == latest(reversed(told))
+    assert latest(told)[0] & withdrawn == latest(without)[0] & withdrawn
 
 
 @pytest.mark.parametrize(

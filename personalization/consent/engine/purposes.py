@@ -102,19 +102,48 @@ def parse(data: Any) -> Purposes:
     return Purposes(found)
 
 
-def latest(records: Iterable[tuple[int, bool, int]]) -> tuple[int, int]:
-    """Return (granted, denied) from ledger rows (mask, granted, at_us) in any order.
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One grant or withdrawal of a purpose.
 
-    The latest row of a purpose wins, whichever identity said it; of equally late ones a withdrawal.
+    `by_user`: a proven user id said it. `linked`: a device said it for a customer who has user ids,
+    without proof of one.
     """
-    said: dict[int, tuple[int, bool]] = {}
-    for mask, granted, at_us in records:
-        word = (at_us, not granted)
-        if mask not in said or word > said[mask]:
-            said[mask] = word
-    granted_mask = sum(mask for mask, (_, withdrawn) in said.items() if not withdrawn)
-    denied_mask = sum(mask for mask, (_, withdrawn) in said.items() if withdrawn)
-    return granted_mask, denied_mask
+
+    mask: int
+    granted: bool
+    at_us: int
+    by_user: bool = False
+    linked: bool = False
+
+
+def latest(words: Iterable[Word]) -> tuple[int, int]:
+    """Return (granted, denied) from the ledger's words in any order.
+
+    The latest word on a purpose wins, whichever identity said it; of equally late ones a
+    withdrawal. A linked grant counts only while the user's own last word is no withdrawal
+    (docs/decisions/0011-who-may-widen-consent.md).
+    """
+    said = list(words)
+    refused = _withdrawn(_last(word for word in said if word.by_user))
+    counting = (word for word in said if not (word.linked and word.granted and word.mask & refused))
+    last = _last(counting)
+    granted = sum(mask for mask, (_, withdrawn) in last.items() if not withdrawn)
+    return granted, _withdrawn(last)
+
+
+def _last(words: Iterable[Word]) -> dict[int, tuple[int, bool]]:
+    """Return mask -> (when, whether withdrawn) of the last word on it."""
+    last: dict[int, tuple[int, bool]] = {}
+    for word in words:
+        rank = (word.at_us, not word.granted)
+        if word.mask not in last or rank > last[word.mask]:
+            last[word.mask] = rank
+    return last
+
+
+def _withdrawn(last: Mapping[int, tuple[int, bool]]) -> int:
+    return sum(mask for mask, (_, withdrawn) in last.items() if withdrawn)
 
 
 def _bit(value: Any) -> int:

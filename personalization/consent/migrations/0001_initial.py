@@ -51,6 +51,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('granted', models.BooleanField()),
+                ('linked', models.BooleanField(default=False)),
                 ('source', models.CharField(max_length=40)),
                 ('policy_version', models.CharField(blank=True, default='', max_length=40)),
                 ('at', models.DateTimeField()),
