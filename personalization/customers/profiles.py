@@ -3,10 +3,9 @@
 The processor's own door: it folds, this reads and writes. Always inside the caller's transaction.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from io import StringIO
 from typing import Any
 
 import orjson
@@ -19,9 +18,28 @@ TABLE = "customers_profile"
 # A generation that a replay builds beside the one in use.
 NEXT_TABLE = "customers_profile_next"
 
+# What a batch carries, as JSON: times are whole microseconds (printing dates costs more than
+# folding).
+_BATCH: Mapping[str, str] = {
+    "customer_id": "bigint",
+    "first_seen_us": "bigint",
+    "last_seen_us": "bigint",
+    "events": "bigint",
+    "sessions": "int",
+    "orders": "int",
+    "revenue_minor": "bigint",
+    "last_order_us": "bigint",
+    "country": "text",
+    "region": "text",
+    "locale": "text",
+    "timezone": "text",
+    "device_type": "text",
+    "traits": "jsonb",
+    "state": "json",
+    "rebuilt": "boolean",
+}
 _MICROSECOND = "INTERVAL '1 microsecond'"
-# Column -> its value in terms of the batch. Times travel as whole microseconds: printing dates
-# costs more than folding.
+# Column -> its value in terms of the batch.
 _VALUES: Mapping[str, str] = {
     "first_seen_at": f"TIMESTAMPTZ 'epoch' + b.first_seen_us * {_MICROSECOND}",
     "last_seen_at": f"TIMESTAMPTZ 'epoch' + b.last_seen_us * {_MICROSECOND}",
@@ -30,13 +48,13 @@ _VALUES: Mapping[str, str] = {
     "orders": "b.orders",
     "revenue_minor": "b.revenue_minor",
     "last_order_at": f"TIMESTAMPTZ 'epoch' + b.last_order_us * {_MICROSECOND}",
-    "country": "b.country",
-    "region": "b.region",
-    "locale": "b.locale",
-    "timezone": "b.timezone",
-    "device_type": "b.device_type",
+    "country": "COALESCE(b.country, '')",
+    "region": "COALESCE(b.region, '')",
+    "locale": "COALESCE(b.locale, '')",
+    "timezone": "COALESCE(b.timezone, '')",
+    "device_type": "COALESCE(b.device_type, '')",
     "traits": "b.traits",
-    "state": "b.state",
+    "state": "b.state::text",
     "updated_at": "%(now)s",
 }
 # Locks before it raises, in the order of ids: an UPDATE alone would lock in the order of its plan.
@@ -51,21 +69,14 @@ WITH locked AS MATERIALIZED (
     SELECT id, version, %(now)s FROM bumped ORDER BY id
     ON CONFLICT (customer_id) DO UPDATE SET version = excluded.version, at = excluded.at
 )
-SELECT id FROM bumped
+SELECT id, version FROM bumped
 """
-_BATCH = """
-CREATE TEMPORARY TABLE IF NOT EXISTS customers_profile_batch (
-    customer_id bigint, first_seen_us bigint, last_seen_us bigint, events bigint, sessions int,
-    orders int, revenue_minor bigint, last_order_us bigint, country text, region text, locale text,
-    timezone text, device_type text, traits jsonb, state text, rebuilt boolean
-) ON COMMIT DELETE ROWS
+# A batch travels as one JSON text that PostgreSQL unpacks, as in the log.
+_ROWS = f"""
+json_to_recordset(%(rows)s::json) AS b ({", ".join(f"{n} {t}" for n, t in _BATCH.items())})
 """
-_COPY = "COPY customers_profile_batch FROM STDIN"
-# Text of COPY's own format; the backslash first.
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
-_EMPTY_PLACE = dict.fromkeys(("country", "region", "locale", "timezone", "device_type"), "")
-_ABSENT = "NOT EXISTS (SELECT FROM {table} p WHERE p.customer_id = b.customer_id)"
-_UNKNOWN = "NOT b.customer_id = ANY(%(known)s)"
+_REBUILT_AT = "rebuilt_at = CASE WHEN b.rebuilt THEN %(now)s ELSE p.rebuilt_at END"
+_WIDTHS = {"country": 2, "region": 8, "locale": 20, "timezone": 64, "device_type": 10}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +88,15 @@ class Folded:
     rebuilt: bool = False
 
 
-def lock(customer_ids: Collection[int], *, now: datetime) -> set[int]:
+def lock(customer_ids: Collection[int], *, now: datetime) -> dict[int, int]:
     """Lock the customers in the order of ids, raise their versions and mark their documents.
 
-    Return who exists.
+    Return the new version of each who exists. Whoever was read at the version before has not
+    changed since: every change of identities, consent or profile raises it.
     """
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, {"ids": sorted(customer_ids), "now": now})
-        return {row[0] for row in cursor.fetchall()}
+        return dict(cursor.fetchall())
 
 
 def states(customer_ids: Collection[int]) -> dict[int, State]:
@@ -102,62 +114,65 @@ def write(
 ) -> None:
     """Write the states and the columns told by them.
 
-    `known` are the customers that have a row (None: ask).
+    `known` are the customers that have a row (None: whoever has one).
     """
-    text = StringIO("".join(map(_line, rows)))
-    update, insert = _statements(table)
-    params: dict[str, Any] = {"now": now, "known": list(known or ())}
+    batch = list(rows)
+    if known is None:
+        _send(_insert(table) + _on_conflict(), batch, now)
+        return
+    _send(_update(table), [row for row in batch if row.customer_id in known], now)
+    _send(_insert(table), [row for row in batch if row.customer_id not in known], now)
+
+
+def _send(statement: str, rows: Sequence[Folded], now: datetime) -> None:
+    if not rows:
+        return
     with connection.cursor() as cursor:
-        cursor.execute(_BATCH)
-        cursor.copy_expert(_COPY, text)
-        if known is None or known:
-            cursor.execute(update, params)
-        cursor.execute(
-            insert + (_ABSENT.format(table=table) if known is None else _UNKNOWN), params
-        )
-        cursor.execute("TRUNCATE customers_profile_batch")
+        text = orjson.dumps([_record(row) for row in rows]).decode()
+        cursor.execute(statement, {"now": now, "rows": text})
 
 
-def _statements(table: str) -> tuple[str, str]:
-    """UPDATE and the beginning of INSERT; names of our own, no input."""
+def _update(table: str) -> str:
+    """UPDATE from a batch; names of our own, no input."""
     assignments = ", ".join(f"{name} = {value}" for name, value in _VALUES.items())
-    rebuilt = "CASE WHEN b.rebuilt THEN %(now)s ELSE {} END"
-    update = (
-        f"UPDATE {table} p SET {assignments}, rebuilt_at = {rebuilt.format('p.rebuilt_at')} "  # noqa: S608
-        "FROM customers_profile_batch b WHERE b.customer_id = p.customer_id"
+    return (
+        f"UPDATE {table} p SET {assignments}, {_REBUILT_AT} "  # noqa: S608
+        f"FROM {_ROWS} WHERE b.customer_id = p.customer_id"
     )
-    insert = (
-        f"INSERT INTO {table} (customer_id, {', '.join(_VALUES)}, rebuilt_at) "  # noqa: S608
-        f"SELECT b.customer_id, {', '.join(_VALUES.values())}, {rebuilt.format('NULL')} "
-        "FROM customers_profile_batch b WHERE "
-    )
-    return update, insert
 
 
-def _line(row: Folded) -> str:
+def _insert(table: str) -> str:
+    return (
+        f"INSERT INTO {table} AS p (customer_id, {', '.join(_VALUES)}, rebuilt_at) "  # noqa: S608
+        f"SELECT b.customer_id, {', '.join(_VALUES.values())}, "
+        f"CASE WHEN b.rebuilt THEN %(now)s END FROM {_ROWS}"
+    )
+
+
+def _on_conflict() -> str:
+    taken = ", ".join(f"{name} = excluded.{name}" for name in _VALUES)
+    kept = "rebuilt_at = COALESCE(excluded.rebuilt_at, p.rebuilt_at)"
+    return f" ON CONFLICT (customer_id) DO UPDATE SET {taken}, {kept}"
+
+
+def _record(row: Folded) -> dict[str, Any]:
+    """Return what travels of a state; texts as long as their columns."""
     state = row.state
     count, revenue, last_order = profile.orders(state)
-    place: Mapping[str, str] = profile.place(state) if "x" in state else _EMPTY_PLACE
-    traits = orjson.dumps(profile.traits(state)).decode() if "t" in state else "{}"
-    body = orjson.dumps(state).decode()
-    return (
-        f"{row.customer_id}\t{_number(state.get('f'))}\t{_number(state.get('l'))}\t"
-        f"{state.get('n', 0)}\t"
-        f"{profile.sessions(state)}\t{count}\t{revenue}\t{_number(last_order)}\t"
-        f"{_text(place['country'], 2)}\t{_text(place['region'], 8)}\t{_text(place['locale'], 20)}\t"
-        f"{_text(place['timezone'], 64)}\t{_text(place['device_type'], 10)}\t"
-        f"{_escaped(traits)}\t{_escaped(body)}\t{'t' if row.rebuilt else 'f'}\n"
-    )
-
-
-def _escaped(text: str) -> str:
-    # JSON escapes every control character itself, so the backslash alone is left
-    return text.replace("\\", "\\\\") if "\\" in text else text
-
-
-def _text(value: str, width: int) -> str:
-    return value[:width].translate(_ESCAPES) if value else ""
-
-
-def _number(value: int | None) -> str:
-    return "\\N" if value is None else str(value)
+    record: dict[str, Any] = {
+        "customer_id": row.customer_id,
+        "first_seen_us": state.get("f"),
+        "last_seen_us": state.get("l"),
+        "events": state.get("n", 0),
+        "sessions": profile.sessions(state),
+        "orders": count,
+        "revenue_minor": revenue,
+        "last_order_us": last_order,
+        "traits": profile.traits(state) if "t" in state else {},
+        "state": state,
+        "rebuilt": row.rebuilt,
+    }
+    known = state.get("x")
+    if known:
+        record.update((key, known[key][1][: _WIDTHS[key]]) for key in known)
+    return record

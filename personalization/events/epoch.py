@@ -17,7 +17,7 @@ ON CONFLICT (id) DO UPDATE
     SET epoch = held.epoch + 1, system_identifier = excluded.system_identifier
 WHERE held.system_identifier <> excluded.system_identifier
 """
-_HORIZON = """
+HORIZON = """
 SELECT epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 FROM events_logepoch
 WHERE system_identifier = (SELECT system_identifier::text FROM pg_control_system())
@@ -43,10 +43,10 @@ def ensure() -> None:
 def horizon() -> Horizon:
     """Return the place below which the log is complete: older than every open transaction."""
     with connection.cursor() as cursor:
-        cursor.execute(_HORIZON)
+        cursor.execute(HORIZON)
         row = cursor.fetchone()
         if row is None:  # restored from a dump, or the first event ever
             cursor.execute(_ENSURE)
-            cursor.execute(_HORIZON)
+            cursor.execute(HORIZON)
             row = cursor.fetchone()
     return Horizon(*row)

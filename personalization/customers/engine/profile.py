@@ -11,7 +11,8 @@ sc closed sessions [count, until], o orders, oc closed orders [count, revenue, l
 microseconds since the epoch.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from personalization.customers.engine.facts import Fact
@@ -30,6 +31,8 @@ SESSION_GAP_US = 30 * 60 * 1_000_000
 NAMED_GAP_US = 24 * 3600 * 1_000_000
 _ITEM_KINDS = frozenset({"view", "add", "remove", "order", "wishlist", "review", "dwell"})
 _PLACE = ("device_type", "country", "region", "locale", "timezone")
+_PLACE_FIELDS = tuple((key, Fact._fields.index(key)) for key in _PLACE)
+_time = attrgetter("occurred_us")
 # A part is cut when it is a quarter over its bound, and again when it is read: sorting at each fact
 # would cost more than the fold itself.
 _SLACK = 1.25
@@ -44,28 +47,16 @@ def fold(state: State, facts: Iterable[Fact], *, currency: str) -> bool:
 
     Each fact must be folded once. `currency` is the shop's: worth in another is not added.
     """
-    inexact = False
-    counts = state.setdefault("k", {})
-    recent = state.setdefault("r", {})
-    for fact in facts:
-        at, kind = fact.occurred_us, fact.kind
-        state["n"] = state.get("n", 0) + 1
-        state["f"] = min(at, state.get("f", at))
-        state["l"] = max(at, state.get("l", at))
-        inexact |= _session(state, fact.session, at)
-        _place(state, fact, at)
-        if kind:
-            counts[kind] = counts.get(kind, 0) + 1
-            if kind in _ITEM_KINDS:
-                for item, _, _ in fact.items:
-                    key = f"{kind}:{item}"
-                    if recent.get(key, at) <= at:
-                        recent[key] = at
-            step = _STEPS.get(kind)
-            if step is not None:
-                inexact |= step(state, fact, currency)
-        if fact.traits:
-            _traits(state, fact)
+    ordered = sorted(facts, key=_time)
+    if not ordered:
+        return False
+    first, last = ordered[0].occurred_us, ordered[-1].occurred_us
+    state["n"] = state.get("n", 0) + len(ordered)
+    state["f"] = min(first, state.get("f", first))
+    state["l"] = max(last, state.get("l", last))
+    _place(state, ordered)
+    inexact = _sessions(state, ordered)
+    inexact |= _kinds(state, ordered, currency)
     _bound(state)
     return inexact
 
@@ -148,19 +139,42 @@ def _net(worth: int | None, refunded: int, flags: int) -> int:
     return worth - refunded
 
 
-def _place(state: State, fact: Fact, at: int) -> None:
+def _kinds(state: State, facts: Sequence[Fact], currency: str) -> bool:
+    """Let counts, recent items and what each kind of fact means take in the facts."""
+    inexact = False
+    counts = state.setdefault("k", {})
+    recent = state.setdefault("r", {})
+    for fact in facts:
+        kind = fact.kind
+        if kind:
+            counts[kind] = counts.get(kind, 0) + 1
+            if kind in _ITEM_KINDS:
+                at = fact.occurred_us
+                for item, _, _ in fact.items:
+                    key = f"{kind}:{item}"
+                    if recent.get(key, at) <= at:
+                        recent[key] = at
+            step = _STEPS.get(kind)
+            if step is not None:
+                inexact |= step(state, fact, currency)
+        if fact.traits:
+            _traits(state, fact)
+    return inexact
+
+
+def _place(state: State, facts: Sequence[Fact]) -> None:
+    """Keep the latest word on each key; of two at one moment the greater."""
     known = state.setdefault("x", {})
-    for key, value in (
-        ("device_type", fact.device_type),
-        ("country", fact.country),
-        ("region", fact.region),
-        ("locale", fact.locale),
-        ("timezone", fact.timezone),
-    ):
-        if value:
-            held = known.get(key)
-            if held is None or held[0] < at or (held[0] == at and held[1] < value):
-                known[key] = [at, value]
+    for key, field in _PLACE_FIELDS:
+        found: tuple[int, str] | None = None
+        for fact in reversed(facts):
+            if found is not None and fact.occurred_us < found[0]:
+                break
+            value: str = fact[field]
+            if value and (found is None or found[1] < value):
+                found = fact.occurred_us, value
+        if found is not None and (key not in known or tuple(known[key]) < found):
+            known[key] = list(found)
 
 
 def _traits(state: State, fact: Fact) -> None:
@@ -171,24 +185,32 @@ def _traits(state: State, fact: Fact) -> None:
             held[key] = [*stamp, value]
 
 
-def _session(state: State, name: str, at: int) -> bool:
-    """Let the session intervals take in one moment; they merge as if all had come in order."""
-    gap = NAMED_GAP_US if name else SESSION_GAP_US
+def _sessions(state: State, facts: Sequence[Fact]) -> bool:
+    """Let the session intervals take in the moments of the facts."""
+    inexact = False
     spans = state.setdefault("s", [])
-    low = high = at
-    hit = None
-    if spans and spans[-1][0] == name and spans[-1][1] - gap <= at <= spans[-1][2] + gap:
+    last = spans[-1] if spans else None
+    for fact in facts:
+        at, name = fact.occurred_us, fact.session
+        gap = NAMED_GAP_US if name else SESSION_GAP_US
+        if last is not None and last[0] == name and last[1] <= at <= last[2] + gap:
+            last[2] = max(last[2], at)  # the common case: the latest session goes on
+            continue
+        inexact |= _session(state, name, at, gap)
         last = spans[-1]
-        if at >= last[1]:  # the common case: the latest session goes on
-            last[2] = max(last[2], at)
-            return False
+    return inexact
+
+
+def _session(state: State, name: str, at: int, gap: int) -> bool:
+    """Let the session intervals take in one moment; they merge as if all had come in order."""
+    spans = state["s"]
+    low = high = at
     for index in range(len(spans) - 1, -1, -1):
         span = spans[index]
         if span[2] + NAMED_GAP_US < at:
             break
         if span[0] == name and span[1] - gap <= at <= span[2] + gap:
             low, high = min(low, span[1]), max(high, span[2])
-            hit = index if hit is None else hit
             del spans[index]
     spans.append([name, low, high])
     spans.sort(key=_by_end)

@@ -67,7 +67,10 @@ def parse(
     """Return (kind, items, value_minor, currency, order_id) of an event's properties."""
     if not kind:
         return kind, _NO_ITEMS, None, "", ""
-    currency = str(properties.get("currency") or shop_currency)[:3].upper()
+    named = properties.get("currency")
+    currency = (
+        shop_currency if named is None or named == shop_currency else _code(named, shop_currency)
+    )
     if kind not in ("order", "refund"):
         item = _item(properties, currency)
         return kind, (item,) if item is not None else _NO_ITEMS, None, currency, ""

@@ -119,12 +119,13 @@ def _locked_owners(rows: Sequence[Row], now: datetime) -> tuple[Mapping[int, Own
     if not wanted:
         return {}, set()
     locked = profiles.lock(wanted, now=now)
-    owners = reading.owners(
-        [identity for identity, owner in before.items() if owner.customer_id in wanted]
-    )
-    if any(owner.customer_id not in locked for owner in owners.values()):
-        raise _Moved
-    return owners, locked
+    owners = {i: owner for i, owner in before.items() if owner.customer_id in wanted}
+    changed = {i for i, o in owners.items() if locked.get(o.customer_id) != o.version + 1}
+    if changed:
+        owners |= reading.owners(changed)
+        if any(owners[identity].customer_id not in locked for identity in changed):
+            raise _Moved
+    return owners, set(locked)
 
 
 def _fold_facts(

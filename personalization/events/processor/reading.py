@@ -4,7 +4,7 @@ A sequence alone would skip rows: a slow transaction commits a number lower than
 Rows are read by (epoch, xid, seq) and only below the oldest open transaction (`epoch.horizon`).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -20,8 +20,8 @@ from personalization.events.epoch import Horizon
 _FIELDS = """
     e.shard, e.epoch, e.xid::text::bigint, e.seq, e.identity_id, e.message_id,
     (extract(epoch FROM e.occurred_at) * 1000000)::bigint, e.name, e.purposes, e.flags,
-    e.properties::text, e.traits::text, e.context->'device'->>'type', e.context->>'country',
-    e.context->>'region',
+    e.properties::text, e.traits::text,
+    e.context->'device'->>'type', e.context->>'country', e.context->>'region',
     e.context->>'locale', e.context->>'timezone', e.context->'session'->>'id'
 """
 # One descent of the tail index a shard and partition. PostgreSQL has no estimate for positions in
@@ -30,6 +30,7 @@ _FIELDS = """
 _IN_ORDER = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
 _AS_BEFORE = "SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on"
 _AFTER = f"""
+{_IN_ORDER};
 SELECT e.*
 FROM unnest(%(shards)s::smallint[], %(epochs)s::int[], %(xids)s::bigint[], %(seqs)s::bigint[])
     AS w (shard, epoch, xid, seq)
@@ -47,9 +48,23 @@ WHERE e.identity_id = ANY(%(identities)s) AND (e.epoch, e.xid) < (%(epoch)s, %(x
 ORDER BY e.occurred_at
 """  # noqa: S608 -- a constant
 _OWNERS = """
-SELECT i.id, i.customer_id, COALESCE(s.granted, 0), COALESCE(s.denied, 0)
-FROM customers_identity i LEFT JOIN consent_consentstate s ON s.customer_id = i.customer_id
+SELECT i.id, i.customer_id, c.version, COALESCE(s.granted, 0), COALESCE(s.denied, 0)
+FROM customers_identity i JOIN customers_customer c ON c.id = i.customer_id
+LEFT JOIN consent_consentstate s ON s.customer_id = i.customer_id
 """
+# Every row of the customers' identities, customer by customer. No condition on places in the log:
+# PostgreSQL would take it for one that next to nothing meets, and plan for a single row.
+_STREAM = f"""
+SELECT i.customer_id, c.version, {_FIELDS}
+FROM unnest(%(customers)s::bigint[]) AS w (id)
+JOIN customers_customer c ON c.id = w.id
+JOIN customers_identity i ON i.customer_id = w.id
+JOIN events_event e ON e.identity_id = i.id
+ORDER BY i.customer_id
+"""  # noqa: S608 -- a constant
+# What the properties of an event say that folds know by its name alone.
+_PLAIN = parse("", "", {}, "")
+_places: dict[str, tuple[str, ...]] = {}
 
 
 class Position(NamedTuple):
@@ -84,9 +99,10 @@ class Row(NamedTuple):
 
 
 class Owner(NamedTuple):
-    """Whose identity it is, and the purposes in force for that customer now."""
+    """Whose identity it is, at which version, and the purposes in force for that customer."""
 
     customer_id: int
+    version: int
     in_force: int
 
 
@@ -107,7 +123,6 @@ def after(positions: Mapping[int, Position], *, horizon: Horizon, limit: int) ->
         "limit": limit,
     }
     with connection.cursor() as cursor:
-        cursor.execute(_IN_ORDER)
         cursor.execute(_AFTER, params)
         rows = list(map(Row._make, cursor.fetchall()))
         cursor.execute(_AS_BEFORE)
@@ -126,6 +141,11 @@ def all_of(identity_ids: Sequence[int], *, horizon: Horizon) -> list[Row]:
         return list(map(Row._make, cursor.fetchall()))
 
 
+def stream(cursor: Any, customer_ids: Collection[int]) -> None:
+    """Open a server-side cursor on (customer, its version, fields of a row), by customer."""
+    cursor.execute(_STREAM, {"customers": list(customer_ids)})
+
+
 def owners(identity_ids: Collection[int]) -> dict[int, Owner]:
     """Return the owner of each identity as of now."""
     return _owners("WHERE i.id = ANY(%s)", identity_ids)
@@ -141,32 +161,42 @@ def facts(rows: Iterable[Row], owner_of: Mapping[int, Owner]) -> Iterator[tuple[
 
     Purposes are those that hold then and now.
     """
-    fact_of, currency = serve.schema().fact, settings.SHOP_CURRENCY
+    kinds, currency, bot = _Kinds(serve.schema().fact), settings.SHOP_CURRENCY, flags.BOT
     for row in rows:
-        owner = owner_of.get(row.identity_id) if row.identity_id is not None else None
-        if owner is None or row.flags & flags.BOT:
+        owner = owner_of.get(row[4]) if row[4] is not None else None
+        if owner is None or row[9] & bot:
             continue
-        kind = fact_of(row.name)
+        _, _, _, _, identity, message, at, name, then, bits, text, traits, *place = row
+        kind = kinds[name]
         yield (
             row,
-            Fact(
-                row.identity_id or 0,
-                owner.customer_id,
-                row.message_id,
-                row.occurred_us,
-                row.name,
-                *parse(kind, row.name, _object(row.properties) if kind else {}, currency),
-                _object(row.traits) if row.traits else None,
-                row.device_type or "",
-                row.country or "",
-                row.region or "",
-                row.locale or "",
-                row.timezone or "",
-                row.session or "",
-                row.purposes & owner.in_force,
-                row.flags,
+            Fact._make(
+                (
+                    identity,
+                    owner[0],
+                    message,
+                    at,
+                    name,
+                    *(parse(kind, name, _object(text), currency) if kind else _PLAIN),
+                    _object(traits) if traits else None,
+                    *[word or "" for word in place],
+                    then & owner[2],
+                    bits,
+                )
             ),
         )
+
+
+class _Kinds(dict[str, str]):
+    """Kinds of fact by name, each asked for once."""
+
+    def __init__(self, fact_of: Callable[[str], str]) -> None:
+        super().__init__()
+        self._fact_of = fact_of
+
+    def __missing__(self, name: str) -> str:
+        kind = self[name] = self._fact_of(name)
+        return kind
 
 
 def _owners(condition: str, ids: Collection[int]) -> dict[int, Owner]:
@@ -175,11 +205,11 @@ def _owners(condition: str, ids: Collection[int]) -> dict[int, Owner]:
     found: dict[int, Owner] = {}
     with connection.cursor() as cursor:
         cursor.execute(_OWNERS + condition, [list(ids)])
-        for identity_id, customer_id, granted, denied in cursor.fetchall():
+        for identity_id, customer_id, version, granted, denied in cursor.fetchall():
             said = granted, denied
             if said not in masks:
                 masks[said] = in_force(granted, denied, gpc=False)
-            found[identity_id] = Owner(customer_id, masks[said])
+            found[identity_id] = Owner(customer_id, version, masks[said])
     return found
 
 

@@ -8,8 +8,9 @@ anywhere and be done twice.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -21,6 +22,7 @@ from personalization.events import epoch
 from personalization.events.engine.facts import Fact
 from personalization.events.processor import reading
 from personalization.events.processor.folding import FLOOR
+from personalization.events.processor.reading import Row
 
 _DUE = "SELECT customer_id FROM customers_rebuild_due ORDER BY at LIMIT %s"
 _CLEAR = "DELETE FROM customers_rebuild_due WHERE customer_id = ANY(%s) RETURNING customer_id"
@@ -58,21 +60,45 @@ def rebuild_beside(customer_ids: Collection[int], *, now: datetime) -> int:
         return _rebuild(sorted(customer_ids), now, table=profiles.NEXT_TABLE)
 
 
+def fold_locked(customer_ids: Sequence[int], *, now: datetime) -> int:
+    """Read and fold customers whom the caller has locked; return how many events that took."""
+    return _rebuild(customer_ids, now)
+
+
+def fold(rows_of: Mapping[int, Sequence[Row]], *, horizon: epoch.Horizon, now: datetime) -> None:
+    """Fold the customers' whole logs below the horizon, which the caller has read.
+
+    The caller has locked the customers and knows that they have not changed since.
+    """
+    _fold(rows_of, reading.owners_of_customers(rows_of), horizon, now, profiles.TABLE)
+
+
 def _rebuild(customer_ids: Sequence[int], now: datetime, *, table: str = profiles.TABLE) -> int:
     if not customer_ids:
         return 0
     horizon = epoch.horizon()
     owners = reading.owners_of_customers(customer_ids)
+    rows_of: dict[int, list[Row]] = {customer_id: [] for customer_id in customer_ids}
     rows = reading.all_of(list(owners), horizon=horizon)
+    for row in rows:
+        rows_of[owners[row.identity_id or 0].customer_id].append(row)
+    _fold(rows_of, owners, horizon, now, table)
+    return len(rows)
+
+
+def _fold(
+    rows_of: Mapping[int, Sequence[Row]],
+    owners: Mapping[int, reading.Owner],
+    horizon: epoch.Horizon,
+    now: datetime,
+    table: str,
+) -> None:
     by_customer: dict[int, list[Fact]] = defaultdict(list)
-    for _, fact in reading.facts(rows, owners):
+    for _, fact in reading.facts(chain.from_iterable(rows_of.values()), owners):
         if fact.purposes & PERSONALIZATION:
             by_customer[fact.customer_id].append(fact)
-    currency = settings.SHOP_CURRENCY
-    profiles.write(
-        _folded(customer_ids, by_customer, currency, horizon), known=None, now=now, table=table
-    )
-    return len(rows)
+    folded = _folded(rows_of, by_customer, settings.SHOP_CURRENCY, horizon)
+    profiles.write(folded, known=None, now=now, table=table)
 
 
 def _folded(
