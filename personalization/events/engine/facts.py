@@ -68,9 +68,10 @@ def parse(
     if not kind:
         return kind, _NO_ITEMS, None, "", ""
     named = properties.get("currency")
-    currency = (
-        shop_currency if named is None or named == shop_currency else _code(named, shop_currency)
-    )
+    if named is None or named == shop_currency:  # as nearly all do
+        currency = shop_currency
+    else:
+        currency = str(named or shop_currency)[:3].upper()
     if kind not in ("order", "refund"):
         item = _item(properties, currency)
         return kind, (item,) if item is not None else _NO_ITEMS, None, currency, ""
