@@ -8,3 +8,4 @@ class ExperimentsConfig(AppConfig):
 
     name = "experiments"
     label = "experiments"
+    verbose_name = "Experiments"

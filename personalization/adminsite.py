@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.db import DatabaseError
@@ -74,9 +75,9 @@ class PersonalizationAdminSite(admin.AdminSite):
         self, request: HttpRequest, app_label: str | None = None
     ) -> list[dict[str, Any]]:
         """Return the apps in the order of APP_ORDER."""
-        apps = super().get_app_list(request, app_label)
+        found = super().get_app_list(request, app_label)
         place = {label: index for index, label in enumerate(APP_ORDER)}
-        return sorted(apps, key=lambda app: place.get(app["app_label"], len(place)))
+        return sorted(found, key=lambda app: place.get(app["app_label"], len(place)))
 
 
 def _panels() -> list[dict[str, Any]]:
@@ -98,3 +99,8 @@ class AdminConfig(DjangoAdminConfig):
     """Make `admin.site` ours everywhere."""
 
     default_site = "personalization.adminsite.PersonalizationAdminSite"
+
+    def ready(self) -> None:
+        """Find every app's admin, and give Django's own app a name that people understand."""
+        apps.get_app_config("auth").verbose_name = "Staff accounts"
+        super().ready()

@@ -10,6 +10,7 @@ class RecommenderConfig(AppConfig):
 
     name = "recommender"
     label = "recommender"
+    verbose_name = "Recommendations"
 
     def ready(self) -> None:
         """Publish the strategies, and have web workers follow the live models."""

@@ -8,3 +8,4 @@ class SegmentsConfig(AppConfig):
 
     name = "segments"
     label = "segments"
+    verbose_name = "Segments"

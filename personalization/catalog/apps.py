@@ -10,6 +10,7 @@ class CatalogConfig(AppConfig):
 
     name = "personalization.catalog"
     label = "catalog"
+    verbose_name = "Catalog"
 
     def ready(self) -> None:
         """Have long-lived processes follow the catalogue."""

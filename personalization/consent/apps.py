@@ -8,6 +8,7 @@ class ConsentConfig(AppConfig):
 
     name = "personalization.consent"
     label = "consent"
+    verbose_name = "Consent"
 
     def ready(self) -> None:
         """Hand purposes to the configuration, and consent to documents and merges."""

@@ -8,6 +8,7 @@ class ContentConfig(AppConfig):
 
     name = "personalization.content"
     label = "content"
+    verbose_name = "Content"
 
     def ready(self) -> None:
         """Hand content to the published configuration."""

@@ -8,6 +8,7 @@ class CustomersConfig(AppConfig):
 
     name = "personalization.customers"
     label = "customers"
+    verbose_name = "Customers"
 
     def ready(self) -> None:
         """Hand traits to the configuration.

@@ -13,6 +13,7 @@ class DecisionsConfig(AppConfig):
 
     name = "personalization.decisions"
     label = "decisions"
+    verbose_name = "Decisions"
 
     def ready(self) -> None:
         """Write the decision log in the background of web workers, and what waits at exit."""

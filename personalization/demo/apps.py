@@ -8,3 +8,4 @@ class DemoConfig(AppConfig):
 
     name = "personalization.demo"
     label = "demo"
+    verbose_name = "Demo shop"

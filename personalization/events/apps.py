@@ -11,6 +11,7 @@ class EventsConfig(AppConfig):
 
     name = "personalization.events"
     label = "events"
+    verbose_name = "Events"
 
     def ready(self) -> None:
         """Register the schema's share of the configuration and the jobs of web workers."""

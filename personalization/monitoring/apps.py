@@ -11,6 +11,7 @@ class MonitoringConfig(AppConfig):
 
     name = "personalization.monitoring"
     label = "monitoring"
+    verbose_name = "Monitoring"
 
     def ready(self) -> None:
         """Have long-lived processes write their counts, and the overview show them."""

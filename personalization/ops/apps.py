@@ -10,6 +10,7 @@ class OpsConfig(AppConfig):
 
     name = "personalization.ops"
     label = "ops"
+    verbose_name = "Jobs and configuration"
 
     def ready(self) -> None:
         """Watch for newer configuration, and give signs of life, in long-lived processes."""
