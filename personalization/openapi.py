@@ -1,22 +1,81 @@
-"""Puts the plain `/v1` views into the generated OpenAPI schema."""
+"""What the generated schema cannot know by itself: plain `/v1` views, and how calls are refused."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
 from django.apps import apps
 
+ERROR: dict[str, Any] = {
+    "type": "object",
+    "description": "The one shape of every refusal.",
+    "required": ["error"],
+    "additionalProperties": False,
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "details"],
+            "additionalProperties": False,
+            "properties": {
+                "code": {"type": "string", "description": "For machines; it does not change."},
+                "message": {"type": "string", "description": "For people."},
+                "details": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "required": ["path", "problem"],
+                        "additionalProperties": False,
+                        "properties": {
+                            "path": {"type": "string", "description": "Such as batch[3].event."},
+                            "problem": {"type": "string"},
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+KEY_SCHEMES: dict[str, dict[str, str]] = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "The key as user name, an empty password.",
+    },
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_METHODS = frozenset({"get", "post", "put", "patch", "delete"})
+# status -> (description, the methods that may answer it)
+_REFUSALS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "400": ("Cannot be read, or asks by a parameter that does not exist.", _METHODS),
+    "401": ("No key and no session, or none that is known.", _METHODS),
+    "403": ("The caller may not do this.", _METHODS),
+    "404": ("There is no such row.", _METHODS),
+    "409": ("The state of the row does not allow it.", _METHODS - {"get"}),
+    "413": ("The body is too large.", _METHODS - {"get", "delete"}),
+    "422": ("Makes no sense; every fault is named with its path.", _METHODS - {"get"}),
+    "429": ("Too many requests; see Retry-After.", _METHODS),
+    "503": ("The store is away; see Retry-After.", _METHODS),
+}
 
-def add_wire_paths(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
-    """Return the schema with each app's wire endpoints (`<app>/openapi.py`, PATHS) added."""
-    for path, item in wire_paths().items():
-        result["paths"][path] = item
-    result["paths"] = dict(sorted(result["paths"].items()))
+
+def complete(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+    """Return the schema with `/v1`, the error shape and every way in which `/api` refuses.
+
+    drf-spectacular calls it last (POSTPROCESSING_HOOKS).
+    """
+    for path, operation in _operations(result["paths"]):
+        for status, told in _refusals(path, operation):
+            result["paths"][path][operation]["responses"].setdefault(status, told)
+    components = result.setdefault("components", {})
+    components["schemas"] = dict(sorted({**components.get("schemas", {}), "Error": ERROR}.items()))
+    components["securitySchemes"] = KEY_SCHEMES | components.get("securitySchemes", {})
+    result["paths"] = dict(sorted({**result["paths"], **wire_paths()}.items()))
     return result
 
 
 def wire_paths() -> dict[str, Mapping[str, Any]]:
-    """Return the OpenAPI path items that installed apps declare.
+    """Return the OpenAPI path items that installed apps declare (`<app>/openapi.py`, PATHS).
 
     Raises
     ------
@@ -31,6 +90,17 @@ def wire_paths() -> dict[str, Mapping[str, Any]]:
                 raise RuntimeError(msg)
             found[path] = item
     return found
+
+
+def _operations(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    return ((path, method) for path, item in paths.items() for method in _METHODS & item.keys())
+
+
+def _refusals(path: str, method: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    for status, (words, methods) in _REFUSALS.items():
+        if method in methods and (status != "404" or "{" in path):
+            yield status, {"description": words, "content": content}
 
 
 def _declared(app: str) -> Mapping[str, Mapping[str, Any]]:

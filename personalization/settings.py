@@ -281,7 +281,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "POSTPROCESSING_HOOKS": ["personalization.openapi.add_wire_paths"],
+    "POSTPROCESSING_HOOKS": ["personalization.openapi.complete"],
 }
 
 # --- Monitoring -----------------------------------------------------------------------------------

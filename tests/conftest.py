@@ -7,6 +7,7 @@ from django.db import connection
 
 from personalization.access import limits
 from personalization.catalog import serve as catalogue
+from personalization.decisions import record
 from personalization.lib import redisclient
 from personalization.ops import serve as config
 from recommender import live
@@ -38,6 +39,8 @@ def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
         except redisclient.Away:
             redisclient.reset()
     yield
+    # Else the end of the run would write them, to the database that is no test's.
+    record.forget()
     if marker is not None and marker.kwargs.get("transaction"):
         _empty_raw_tables(request)
 

@@ -55,6 +55,10 @@ class KeyOrStaffScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyp
     target_class = "personalization.access.authentication.KeyOrStaffAuthentication"
     name = ["bearer", "basic", "apiKey", "session"]
 
+    def get_security_requirement(self, _auto_schema: Any) -> list[dict[str, list[str]]]:
+        """Any one of them is enough."""
+        return [{name: []} for name in self.name]
+
     def get_security_definition(self, _auto_schema: Any) -> list[dict[str, str]]:
         """Return one scheme for each name."""
         return [

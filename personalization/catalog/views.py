@@ -44,7 +44,7 @@ class ProductViewSet(ListModelMixin, RetrieveModelMixin, ApiViewSet):
         """List products, oldest first."""
         return super().list(request, *args, **kwargs)
 
-    @extend_schema(request=ProductInputSerializer(many=True), responses=UpsertedSerializer)
+    @extend_schema(request=ProductInputSerializer(many=True), responses={200: UpsertedSerializer})
     def create(self, request: Request) -> Response:
         """Create or change up to 1,000 products, or one; what is well-formed is kept."""
         items = request.data if isinstance(request.data, list) else [request.data]

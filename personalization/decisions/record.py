@@ -131,7 +131,8 @@ def _row(decision: Decision) -> Row:
 
 
 def _insert(rows: list[Row]) -> None:
-    with connection.cursor() as cursor:
+    # psycopg2's own function: without the wrapper its errors would not be Django's.
+    with connection.cursor() as cursor, connection.wrap_database_errors:
         execute_values(cursor.cursor, _INSERT, rows, page_size=_BATCH)
 
 

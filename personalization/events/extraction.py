@@ -108,7 +108,7 @@ def touches(
     sink = _Sink(progress)
     with transaction.atomic(), connection.cursor() as cursor:
         statement = cursor.cursor.mogrify(_ROWS, _params(kinds, since, until)).decode()
-        cursor.cursor.copy_expert(statement, sink, size=1 << 20)
+        cursor.copy_expert(statement, sink, size=1 << 20)
     sink.close()
     return Touches(*(np.concatenate(parts) for parts in zip(*sink.blocks, strict=True)))
 

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import RFC_4122
 
 import pytest
-from django.db import OperationalError, connection
+from django.db import DatabaseError, OperationalError, connection, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,6 +115,36 @@ def test_flush__store_away__rows_wait_on(decide: Decide, monkeypatch: pytest.Mon
     assert [str(one) for one in record.waiting()] == [answer["decisionId"]]
     record.flush()
     assert Decision.objects.count() == 1
+
+
+def test_flush__the_store_refuses__djangos_error_and_rows_wait_on(decide: Decide) -> None:
+    answer = decide({"placements": ["home.hero"]})
+
+    with transaction.atomic():
+        _take_the_table_away()
+        with pytest.raises(DatabaseError):
+            record.flush()
+        transaction.set_rollback(True)
+
+    assert [str(one) for one in record.waiting()] == [answer["decisionId"]]
+
+
+def test_flush_at_exit__the_store_refuses__lost_and_counted(decide: Decide) -> None:
+    decide({"placements": ["home.hero"]})
+    before = DECISION_LOG_LOST._value.get()
+
+    with transaction.atomic():
+        _take_the_table_away()
+        record.flush_at_exit()
+        transaction.set_rollback(True)
+
+    assert record.waiting() == []
+    assert DECISION_LOG_LOST._value.get() == before + 1
+
+
+def _take_the_table_away() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE decisions_decision RENAME TO decisions_elsewhere")
 
 
 def test_keep__buffer_full__lost_and_counted(

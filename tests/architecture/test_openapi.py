@@ -1,0 +1,80 @@
+"""The schema tells of every address that is served, and nothing in it points nowhere."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern
+from drf_spectacular.generators import SchemaGenerator
+
+from personalization.decisions.urls import ofrep
+from personalization.openapi import wire_paths
+from personalization.urls import wire
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The whole schema, as `/api/schema/` gives it."""
+    drawn: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # untyped
+    return drawn
+
+
+def _served() -> set[str]:
+    patterns = [("/v1/", one) for one in wire] + [("/ofrep/v1/", one) for one in ofrep]
+    assert all(isinstance(one, URLPattern) for _, one in patterns)
+    return {re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", f"{root}{one.pattern}") for root, one in patterns}
+
+
+def _references(node: object) -> Iterator[str]:
+    if isinstance(node, dict):
+        for name, value in node.items():
+            if name == "$ref":
+                yield value
+            else:
+                yield from _references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value)
+
+
+def test_wire_paths__all_apps__are_the_addresses_served() -> None:
+    assert set(wire_paths()) == _served()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", sorted(_served()))
+def test_wire_paths__methods__are_those_served(path: str, client: Client) -> None:
+    address = re.sub(r"{\w+}", "x", path)
+
+    allowed = {
+        method for method in ("get", "post") if getattr(client, method)(address).status_code != 405
+    }
+
+    assert allowed == set(wire_paths()[path])
+
+
+def test_schema__references__all_resolve(schema: dict[str, Any]) -> None:
+    for reference in _references(schema):
+        node = schema
+        for step in reference.removeprefix("#/").split("/"):
+            node = node[step]
+
+
+def test_schema__security__names_declared_schemes_one_at_a_time(schema: dict[str, Any]) -> None:
+    declared = schema["components"]["securitySchemes"]
+    for item in schema["paths"].values():
+        for operation in item.values():
+            for requirement in operation["security"]:
+                assert len(requirement) <= 1
+                assert requirement.keys() <= declared.keys()
+
+
+def test_schema__api__every_operation_tells_how_it_refuses(schema: dict[str, Any]) -> None:
+    error = {"$ref": "#/components/schemas/Error"}
+    for path, item in schema["paths"].items():
+        for operation in item.values():
+            told = operation["responses"]
+            assert {"400", "401", "403", "429", "503"} <= told.keys(), path
+            assert told["401"]["content"]["application/json"]["schema"] == error
