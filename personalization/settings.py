@@ -202,6 +202,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = LOCAL_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 MODEL_DIR = Path(env.str("MODEL_DIR", default=str(LOCAL_DIR / "models")))
+LAST_GOOD_DIR = Path(env.str("LAST_GOOD_DIR", default=str(LOCAL_DIR / "last-good")))
 MODEL_CACHE_DIR = Path(env.str("MODEL_CACHE_DIR", default=str(LOCAL_DIR / "model-cache")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -25,6 +25,14 @@ class StrategiesPart:
             msg = "these strategies cannot serve"
             raise Unprocessable(msg, details=found)
 
+    def restore(self, data: Sequence[Mapping[str, Any]]) -> None:
+        """Make the strategies what they were; those made since are deleted."""
+        for row in data:
+            values = {name: row[name] for name in _FIELDS if name != "key"}
+            made = {**values, "title": row["key"]}
+            Strategy.objects.update_or_create(key=row["key"], defaults=values, create_defaults=made)
+        Strategy.objects.exclude(key__in=[row["key"] for row in data]).delete()
+
     def load(self, data: Sequence[Mapping[str, Any]]) -> Mapping[str, StrategySpec]:
         """Return the strategies by key, read-only."""
         return MappingProxyType({row["key"]: spec_of(row) for row in data})

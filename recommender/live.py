@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import orjson
 import structlog
-from django.db import DatabaseError
+from django.db import Error
 from numpy.typing import NDArray
 
 from personalization.catalog.serve import CatalogView
-from personalization.lib import artifacts
+from personalization.lib import artifacts, lastgood
 from personalization.lib.artifacts import ArtifactError
 from recommender.engine import keys
 from recommender.engine.algorithms import RECIPES
@@ -29,6 +30,8 @@ log = structlog.get_logger("recommender")
 _RETRY_S = 30.0
 # How stale a process without the background watcher may be (commands, tests).
 _UNWATCHED_S = 1.0
+# Name of the file on the node's disk that says which versions it last served.
+_KEPT = "models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ class _Held:
         self.refused: dict[str, float] = {}
         self.checked_at = -_UNWATCHED_S
         self.watched = False
+        self.kept: Mapping[str, Live] = self.models
 
 
 _held = _Held()
@@ -69,29 +73,62 @@ def models() -> Mapping[str, Live]:
     if not _held.watched and time.monotonic() - _held.checked_at >= _UNWATCHED_S:
         try:
             refresh()
-        except DatabaseError:
+        except Error:
             log.warning("model.look_failed", exc_info=True)
     return _held.models
 
 
 def watch() -> None:
     """Look for newer versions, and have `models` rely on being called again (web's watcher)."""
-    refresh()
     _held.watched = True
+    refresh()
+    _keep()
 
 
 def refresh() -> Mapping[str, Live]:
     """Look which versions are live, load what is new, and swap the reference."""
     with _held.lock:
         _held.checked_at = time.monotonic()
-        pointers = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).values_list(
-            "algorithm", "number", "manifest_sha256"
-        )
-        wanted = {name: (number, sha256) for name, number, sha256 in pointers if name in RECIPES}
+        try:
+            wanted = _pointers()
+        except Error:
+            if not _held.models:
+                _swap(_recalled())
+            raise
         held = {name: (one.number, one.sha256) for name, one in _held.models.items()}
         if wanted != held:
             _swap(wanted)
         return _held.models
+
+
+def _pointers() -> dict[str, tuple[int, str]]:
+    rows = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).values_list(
+        "algorithm", "number", "manifest_sha256"
+    )
+    return {name: (number, sha256) for name, number, sha256 in rows if name in RECIPES}
+
+
+def _keep() -> None:
+    """Write which versions serve to this node's disk; their files are there already."""
+    if _held.models is _held.kept:
+        return
+    told = {name: (one.number, one.sha256) for name, one in sorted(_held.models.items())}
+    lastgood.keep(_KEPT, "-".join(sha256[:12] for _, sha256 in told.values()), orjson.dumps(told))
+    _held.kept = _held.models
+
+
+def _recalled() -> dict[str, tuple[int, str]]:
+    """Return the versions that this node last served; none where that cannot be read."""
+    kept = lastgood.recall(_KEPT)
+    if kept is None:
+        return {}
+    try:
+        told = orjson.loads(kept[1])
+        return {name: (number, sha) for name, (number, sha) in told.items() if name in RECIPES}
+    except (AttributeError, TypeError, ValueError):
+        # other code wrote it
+        log.exception("model.recall_failed")
+        return {}
 
 
 def forget() -> None:

@@ -1,8 +1,10 @@
 """Each test starts with a process that knows nothing yet, and leaves none of its rows behind."""
 
+import shutil
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from personalization.access import limits
@@ -31,6 +33,7 @@ def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     for module in (config, catalogue, live):
         module.forget()
     limits.reset()
+    shutil.rmtree(settings.LAST_GOOD_DIR, ignore_errors=True)
     redisclient.reset()
     marker = request.node.get_closest_marker("django_db")
     if marker is not None or "db" in request.fixturenames:

@@ -10,16 +10,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import orjson
 import structlog
-from django.db import DatabaseError
+from django.db import Error
 from numpy.typing import NDArray
 
 from personalization.catalog import selectors
+from personalization.lib import lastgood
 
 log = structlog.get_logger("catalog")
 
 # How stale a process without the background watcher may be (commands, tests).
 _UNWATCHED_S = 1.0
+# A changing catalogue is written to the node's disk no more often than this; in a process that
+# starts while PostgreSQL is away stock may be as old.
+_KEEP_EVERY_S = 60.0
+_KEPT = "catalogue"
+
+
+_COLUMNS = ("keys", "titles", "categories", "available", "price_minor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +62,33 @@ class _Held:
         self.lock = threading.Lock()
         self.checked_at = -_UNWATCHED_S
         self.watched = False
+        self.read = False  # from PostgreSQL
+        self.kept_change = 0
+        self.kept_at = -_KEEP_EVERY_S
 
 
 _held = _Held()
 
 
 def view() -> CatalogView:
-    """Return the newest view in memory; never raises, empty while PostgreSQL was never reached.
+    """Return the newest view in memory; never raises.
 
+    While PostgreSQL was never reached it is what this node last served, or empty.
     Costs one attribute read where the watcher runs; elsewhere it looks at most once a second.
     """
     if not _held.watched and time.monotonic() - _held.checked_at >= _UNWATCHED_S:
         try:
             refresh()
-        except DatabaseError:
+        except Error:
             log.warning("catalog.refresh_failed", exc_info=True)
     return _held.view
 
 
 def watch() -> None:
     """Refresh, and have `view` rely on being called again (the background job of web)."""
-    refresh()
     _held.watched = True
+    refresh()
+    _keep()
 
 
 def refresh() -> CatalogView:
@@ -82,9 +96,17 @@ def refresh() -> CatalogView:
     with _held.lock:
         # stamped first: a database that is away is asked once a second, not once a request
         _held.checked_at = time.monotonic()
-        rows = selectors.changes_after(_held.view.change)
-        if rows:
-            _held.view = _applied(_held.view, rows)
+        # what came from disk is replaced as a whole: it may be of another database
+        old = _held.view if _held.read else CatalogView()
+        try:
+            rows = selectors.changes_after(old.change)
+        except Error:
+            if not _held.read and not _held.view.keys:
+                _held.view = _recalled()
+            raise
+        if rows or not _held.read:
+            _held.view = _applied(old, rows) if rows else old
+        _held.read = True
         return _held.view
 
 
@@ -93,7 +115,42 @@ def forget() -> None:
     with _held.lock:
         _held.view = CatalogView()
         _held.checked_at = -_UNWATCHED_S
-        _held.watched = False
+        _held.watched = _held.read = False
+        _held.kept_change, _held.kept_at = 0, -_KEEP_EVERY_S
+
+
+def _keep() -> None:
+    """Write the view to this node's disk when it has changed, now and then."""
+    now, kept = time.monotonic(), _held.view
+    if kept.change == _held.kept_change or now - _held.kept_at < _KEEP_EVERY_S:
+        return
+    told = {name: getattr(kept, name) for name in _COLUMNS} | {"change": kept.change}
+    lastgood.keep(_KEPT, str(kept.change), orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))
+    _held.kept_change, _held.kept_at = kept.change, now
+
+
+def _recalled() -> CatalogView:
+    """Return what this node last served; empty where there is nothing that can be read."""
+    kept = lastgood.recall(_KEPT)
+    if kept is None:
+        return CatalogView()
+    try:
+        told = orjson.loads(kept[1])
+        found = CatalogView(
+            change=told["change"],
+            keys=told["keys"],
+            index={key: row for row, key in enumerate(told["keys"])},
+            titles=told["titles"],
+            categories=told["categories"],
+            available=np.array(told["available"], np.bool_),
+            price_minor=np.array(told["price_minor"], np.int64),
+        )
+    except (KeyError, TypeError, ValueError):
+        # other code wrote it
+        log.exception("catalog.recall_failed")
+        return CatalogView()
+    log.warning("catalog.recalled", products=len(found.keys))
+    return found
 
 
 def _applied(old: CatalogView, rows: list[tuple[Any, ...]]) -> CatalogView:

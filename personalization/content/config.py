@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from personalization.content import restoring
 from personalization.content.engine import choice, faults
 from personalization.content.models import Campaign, Placement
 from personalization.lib.errors import Unprocessable
@@ -40,6 +41,18 @@ class ContentPart:
             msg = "the content could not be served"
             raise Unprocessable(msg, details=problems)
         self.load(data)
+
+    def check(self, data: Any, whole: Mapping[str, Any]) -> None:
+        """Raise Unprocessable naming every active placement whose strategy does not exist."""
+        known = {row["key"] for row in whole.get("strategies", ())}
+        problems = list(faults.strategy_faults(data, known))
+        if problems:
+            msg = "placements name strategies that do not exist"
+            raise Unprocessable(msg, details=problems)
+
+    def restore(self, data: Any) -> None:
+        """Make placements and published campaigns what they were."""
+        restoring.restore(data)
 
     def load(self, data: Any) -> Mapping[str, choice.LivePlacement]:
         """Return {key: LivePlacement}, read-only."""

@@ -13,6 +13,7 @@ from personalization.content.models import Block, Campaign, Placement
 from personalization.lib import clock
 from personalization.lib.errors import Problem
 from personalization.ops.services import publish
+from recommender.selectors import strategy_keys
 
 _Status = Campaign.Status
 _PLACEMENT_FIELDS = frozenset({"title", "kind", "strategy", "count", "default_content", "active"})
@@ -44,6 +45,7 @@ def upsert_placement(*, key: str, values: Mapping[str, Any], actor: str) -> Plac
         _unknown(values, _PLACEMENT_FIELDS),
         faults.key_faults(key),
         faults.placement_faults(merged),
+        _strategy_faults(merged),
     )
     _save(row, values, actor=actor, before=before)
     return row
@@ -207,6 +209,14 @@ def _campaign_faults(values: Mapping[str, Any], merged: Mapping[str, Any]) -> It
     yield from faults.campaign_faults({**values, **merged})
     if "placement" in values and not _placements(values["placement"]).exists():
         yield Problem("placement", "there is no content placement with this key")
+
+
+def _strategy_faults(merged: Mapping[str, Any]) -> Iterable[Problem]:
+    known = strategy_keys()
+    strategy = merged["strategy"]
+    if merged.get("kind") == Placement.Kind.RECOMMENDATIONS and strategy and strategy not in known:
+        names = ", ".join(sorted(known))
+        yield Problem("strategy", f"is none of the strategies: {names}"[:300])
 
 
 def _placements(key: Any) -> Any:

@@ -30,6 +30,9 @@ def declared() -> Mapping[str, Trait]:
 class TraitsPart:
     """All declared traits."""
 
+    # What is personal, and what a browser may not set, does not go back with yesterday's campaigns.
+    never_rolls_back = True
+
     def export(self) -> list[dict[str, Any]]:
         """Return the traits by key."""
         fields = ("key", "title", "type", "personal", "server_only")

@@ -143,6 +143,8 @@ def _opened(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Dec
         snapshot=snapshot,
         started_s=started_s,
     )
+    if snapshot.remembered:
+        decision.degraded["config:remembered"] = None
     if who.source == "unavailable":
         decision.degraded["profile:unavailable"] = None
     if who.personal:

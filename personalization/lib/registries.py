@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -46,6 +46,31 @@ class ConfigPart(Protocol):
         """Return the immutable object that serving reads."""
 
 
+@runtime_checkable
+class RestorablePart(Protocol):
+    """A config part whose tables can be made what an old snapshot says."""
+
+    def restore(self, data: Any) -> None:
+        """Write `data` back into the tables, in the caller's transaction; `data` is valid."""
+
+
+@runtime_checkable
+class FittedPart(Protocol):
+    """A config part that names things of other parts."""
+
+    def check(self, data: Any, whole: Mapping[str, Any]) -> None:
+        """Raise AppError when `data` names what is not in `whole`, the data of all parts."""
+
+
+class TrailWriter(Protocol):
+    """Keeps the audit trail."""
+
+    def __call__(
+        self, *, actor: str, action: str, obj: Any, before: Any = None, after: Any = None
+    ) -> object:
+        """Write one row, in the caller's transaction."""
+
+
 class PersonalData(Protocol):
     """What one app knows of a customer, for access and erasure."""
 
@@ -72,6 +97,8 @@ class Panel:
 # name -> one share of the profile document: customer ids -> {customer id: plain JSON}
 DocumentPart = Callable[[Sequence[int]], Mapping[int, Any]]
 
+# who did what, for floors below the trail
+trails: Registry[TrailWriter] = Registry("audit trail")
 config_parts: Registry[ConfigPart] = Registry("config part")
 personal_data: Registry[PersonalData] = Registry("personal data")
 customer_panels: Registry[Panel] = Registry("customer panel")

@@ -40,7 +40,8 @@ class JobRunAdmin(ReadOnlyModelAdmin):
     @admin.action(description="Cancel the selected runs", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[JobRun]) -> None:
         """Ask runs to stop at their next step."""
-        stopped = sum(services.request_cancel(run.pk) for run in queryset)
+        actor = request.user.get_username()
+        stopped = sum(services.request_cancel(run.pk, actor=actor) for run in queryset)
         self.message_user(request, f"{stopped} asked to stop.", messages.SUCCESS)
 
     @admin.action(description="Resume the selected runs", permissions=["operate"])
@@ -48,7 +49,7 @@ class JobRunAdmin(ReadOnlyModelAdmin):
         """Let failed, cancelled or silent runs go on from their checkpoints."""
         for run in queryset:
             try:
-                services.resume(run.pk)
+                services.resume(run.pk, actor=request.user.get_username())
             except AppError as error:
                 self.message_user(request, f"{run}: {error.message}", messages.ERROR)
             else:
@@ -85,10 +86,10 @@ class ConfigVersionAdmin(ReadOnlyModelAdmin):
             self.message_user(request, error.message, messages.ERROR)
             return
         words = (
-            f"Version {rows[0].version} serves again, as version {row.version}. The edited rows "
-            "are as they were: the next publication publishes them."
+            f"Version {rows[0].version} serves again, as version {row.version}. API keys, purposes "
+            "and traits are as they were."
         )
-        self.message_user(request, words, messages.WARNING)
+        self.message_user(request, words, messages.SUCCESS)
 
     def has_publish_permission(self, request: HttpRequest) -> bool:
         """Ask for the right to change versions; the rows themselves stay read-only."""

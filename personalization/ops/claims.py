@@ -51,7 +51,7 @@ def _run(kind: str, slot: str, params: Mapping[str, Any]) -> JobRun | None:
     if old is not None and old.status == JobRun.Status.RUNNING:
         services.fail(old.pk, error="the process ended without a word")
     if old is not None and old.status != JobRun.Status.PENDING:
-        services.resume(old.pk)
+        services.resume(old.pk, actor="system")
     return services.start_run(kind=kind, slot=slot, params=params)
 
 

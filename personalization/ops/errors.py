@@ -15,6 +15,12 @@ class VersionUnknown(errors.NotFound):
     code = "config_version_unknown"
 
 
+class RollbackRefused(errors.Conflict):
+    """A part of the configuration cannot be brought back."""
+
+    code = "rollback_refused"
+
+
 class JobStateWrong(errors.Conflict):
     """The run is not in a state that allows this."""
 

@@ -16,6 +16,7 @@ import orjson
 import structlog
 from django.db import InterfaceError, OperationalError
 
+from personalization.lib import lastgood
 from personalization.lib.errors import Unavailable
 from personalization.lib.metrics import CONFIG_VERSION
 from personalization.lib.registries import config_parts
@@ -27,6 +28,8 @@ log = structlog.get_logger("ops")
 _CHECK_EVERY_S = 1.0
 # A process that starts after a version that does not build looks this far back for one that does.
 _LOOK_BACK = 10
+# Name of the file on the node's disk.
+_KEPT = "config"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,8 @@ class Snapshot:
     version: int
     sha256: str
     parts: Mapping[str, Any]
+    # Read from this node's disk, since PostgreSQL was away when the process started.
+    remembered: bool = False
 
 
 class _State:
@@ -43,6 +48,8 @@ class _State:
 
     def __init__(self) -> None:
         self.snapshot: Snapshot | None = None
+        # canonical JSON of the snapshot, until it is on the node's disk
+        self.unkept = b""
         self.failed_version = -1
         self.watched = False
         self.look_at = 0.0
@@ -58,7 +65,7 @@ def current() -> Snapshot:
     Raises
     ------
     Unavailable
-        This process has none yet and the store is away.
+        This process has none yet, the store is away, and nothing is on this node's disk.
     """
     snapshot = _state.snapshot
     if snapshot is not None and (_state.watched or monotonic() < _state.look_at):
@@ -85,15 +92,19 @@ def reload() -> Snapshot:
         _state.failed_version = -1
         _state.look_at = monotonic() + _CHECK_EVERY_S
         newest = _newest()
-        _take(build(newest)) if newest is not None else _take(_from_tables())
+        _take(*_built(newest)) if newest is not None else _take(*_from_tables())
         return current()
 
 
 def watch() -> None:
-    """Swap in a newer version, if any. Once it runs, `current` asks the store no more."""
+    """Swap in a newer version, if any, and keep it on this node's disk.
+
+    Once it runs, `current` asks the store no more.
+    """
     _state.watched = True
     with _lock:
         _look() if _state.snapshot is not None else _first()
+        _keep()
 
 
 def look_again() -> None:
@@ -113,27 +124,34 @@ def build(row: ConfigVersion) -> Snapshot:
     A part that is younger than the row (an app added since) is built from its tables. Whatever
     a part raises on bytes that it cannot serve goes through.
     """
-    data = orjson.loads(row.body)
-    parts = {
-        name: entry.load(data[name] if name in data else entry.export())
-        for name, entry in config_parts.items()
+    return _built(row)[0]
+
+
+def _built(row: ConfigVersion) -> tuple[Snapshot, bytes]:
+    """Return the snapshot and its whole data as canonical JSON."""
+    told = orjson.loads(row.body)
+    data = {
+        name: told[name] if name in told else entry.export() for name, entry in config_parts.items()
     }
-    return Snapshot(row.version, row.sha256, MappingProxyType(parts))
+    return Snapshot(row.version, row.sha256, _loaded(data)), _canonical(data)
 
 
 def _first() -> Snapshot:
-    """Load the newest version that builds; the store must answer."""
+    """Load the newest version that builds; where the store is away, what this node last served."""
     try:
         rows = list(ConfigVersion.objects.order_by("-version")[:_LOOK_BACK])
         if not rows:
-            return _take(_from_tables())
+            return _take(*_from_tables())
     except (OperationalError, InterfaceError) as error:
+        remembered = _recalled()
+        if remembered is not None:
+            return _take(remembered)
         msg = "the configuration cannot be read yet; send it again"
         raise Unavailable(msg) from error
     for row in rows:
-        snapshot = _try(row)
-        if snapshot is not None:
-            return _take(snapshot)
+        built = _try(row)
+        if built is not None:
+            return _take(*built)
     msg = "no published configuration can be built; publish one"
     raise Unavailable(msg)
 
@@ -143,24 +161,26 @@ def _look() -> None:
     _state.look_at = monotonic() + _CHECK_EVERY_S
     try:
         newest = _newest_version()
-        known = _state.snapshot.version if _state.snapshot else -1
+        # what came from disk may be of another database with the same numbers
+        held = _state.snapshot
+        known = -1 if held is None or held.remembered else held.version
         if newest in {known, _state.failed_version}:
             return
         row = _newest()
+        if row is None:
+            _take(*_from_tables())
+            return
     except (OperationalError, InterfaceError) as error:
         log.warning("config.look_failed", error=type(error).__name__)
         return
-    if row is None:
-        _take(_from_tables())
-        return
-    snapshot = _try(row)
-    if snapshot is not None:
-        _take(snapshot)
+    built = _try(row)
+    if built is not None:
+        _take(*built)
 
 
-def _try(row: ConfigVersion) -> Snapshot | None:
+def _try(row: ConfigVersion) -> tuple[Snapshot, bytes] | None:
     try:
-        return build(row)
+        return _built(row)
     except Exception:
         # fallback edge: a bad version must not take the server down
         _state.failed_version = row.version
@@ -168,20 +188,53 @@ def _try(row: ConfigVersion) -> Snapshot | None:
         return None
 
 
-def _take(snapshot: Snapshot) -> Snapshot:
-    _state.snapshot = snapshot
+def _take(snapshot: Snapshot, unkept: bytes = b"") -> Snapshot:
+    _state.snapshot, _state.unkept = snapshot, unkept
     _state.look_at = monotonic() + _CHECK_EVERY_S
     CONFIG_VERSION.set(snapshot.version)
     log.info("config.loaded", version=snapshot.version)
     return snapshot
 
 
-def _from_tables() -> Snapshot:
+def _from_tables() -> tuple[Snapshot, bytes]:
     """Version 0: nothing was published, so what the tables say counts."""
     data = {name: entry.export() for name, entry in config_parts.items()}
-    body = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
-    parts = {name: entry.load(data[name]) for name, entry in config_parts.items()}
-    return Snapshot(0, sha256(body).hexdigest(), MappingProxyType(parts))
+    body = _canonical(data)
+    return Snapshot(0, sha256(body).hexdigest(), _loaded(data)), body
+
+
+def _keep() -> None:
+    """Write what is served to this node's disk, once for each swap."""
+    snapshot, body = _state.snapshot, _state.unkept
+    if snapshot is not None and body:
+        lastgood.keep(_KEPT, f"{snapshot.version} {snapshot.sha256}", body)
+        _state.unkept = b""
+
+
+def _recalled() -> Snapshot | None:
+    """Return what this node last served, if it is there, verifies and builds."""
+    kept = lastgood.recall(_KEPT)
+    if kept is None:
+        return None
+    label, body = kept
+    version, _, hashed = label.partition(" ")
+    try:
+        # a part that is younger than the file would need its tables: then there is no start
+        parts = _loaded(orjson.loads(body))
+    except Exception:
+        # fallback edge: other code wrote it
+        log.exception("config.recall_failed", version=version)
+        return None
+    log.warning("config.recalled", version=version)
+    return Snapshot(int(version), hashed, parts, remembered=True)
+
+
+def _loaded(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType({name: entry.load(data[name]) for name, entry in config_parts.items()})
+
+
+def _canonical(data: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
 
 
 def _newest_version() -> int:

@@ -7,11 +7,17 @@ from typing import Any
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from personalization.lib import clock
 from personalization.lib.errors import AppError, Problem
-from personalization.lib.registries import config_parts, job_tasks
+from personalization.lib.registries import (
+    FittedPart,
+    RestorablePart,
+    config_parts,
+    job_tasks,
+    trails,
+)
 from personalization.lib.tasks import enqueue
 from personalization.ops import errors, serve
 from personalization.ops.models import ConfigVersion, JobRun
@@ -42,7 +48,7 @@ def publish(*, actor: str, note: str = "") -> ConfigVersion:
 def rollback(*, version: int, actor: str) -> ConfigVersion:
     """Publish the content of an old version as a new one; return it.
 
-    The tables stay as they are: the next `publish` publishes them again. A part that says
+    The tables follow, so that the next `publish` does not undo it. A part that says
     `never_rolls_back` (API keys: a revoked key must stay revoked) keeps its present state.
 
     Raises
@@ -51,18 +57,60 @@ def rollback(*, version: int, actor: str) -> ConfigVersion:
         There is no such version.
     ConfigInvalid
         Today's code cannot serve that version.
+    RollbackRefused
+        A part differs whose tables cannot follow; nothing was changed.
     """
     _lock()
     old = ConfigVersion.objects.filter(version=version).first()
     if old is None:
         msg = f"there is no configuration version {version}"
         raise errors.VersionUnknown(msg)
-    data = orjson.loads(old.body)
-    for name, entry in config_parts.items():
-        if name not in data or getattr(entry, "never_rolls_back", False):
-            data[name] = entry.export()
+    newest = ConfigVersion.objects.order_by("-version").values_list("version", flat=True)[0]
+    told = orjson.loads(old.body)
+    _restore(told)
+    data = {name: entry.export() for name, entry in config_parts.items()}
     _validate(data)
-    return _append(data, actor=actor, note=f"rollback to {version}")
+    row = _append(data, actor=actor, note=f"rollback to {version}")
+    if row.version != newest:
+        _note(
+            actor=actor,
+            action="rollback",
+            obj=row,
+            before={"version": newest},
+            after={"version": row.version, "restored": version},
+        )
+    return row
+
+
+def _restore(told: dict[str, Any]) -> None:
+    """Bring the tables of every part that differs to what `told` says, or refuse as a whole."""
+    present = _plain({name: entry.export() for name, entry in config_parts.items()})
+    due = {
+        name: entry
+        for name, entry in config_parts.items()
+        if name in told
+        and told[name] != present[name]
+        and not getattr(entry, "never_rolls_back", False)
+    }
+    stuck = sorted(name for name, entry in due.items() if not isinstance(entry, RestorablePart))
+    if stuck:
+        msg = f"the tables of {', '.join(stuck)} cannot be brought back; change them by hand"
+        raise errors.RollbackRefused(msg)
+    _validate(present | {name: told[name] for name in due})
+    for name, entry in due.items():
+        if isinstance(entry, RestorablePart):
+            entry.restore(told[name])
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(data))
+    return plain
+
+
+def _note(*, actor: str, action: str, obj: Model, before: Any = None, after: Any = None) -> None:
+    """Write one row of the audit trail, which a floor above keeps."""
+    for _, write in trails.items():  # noqa: PERF102 -- a Registry, not a dict
+        write(actor=actor, action=action, obj=obj, before=before, after=after)
 
 
 def _append(data: dict[str, Any], *, actor: str, note: str) -> ConfigVersion:
@@ -90,6 +138,8 @@ def _validate(data: dict[str, Any]) -> None:
     for name, entry in config_parts.items():
         try:
             entry.validate(data[name])
+            if isinstance(entry, FittedPart):
+                entry.check(data[name], data)
         except AppError as error:
             faults = error.details or (Problem("", error.message),)
             problems += [Problem(_path(name, fault.path), fault.problem) for fault in faults]
@@ -176,21 +226,24 @@ def fail(run_id: int, *, error: str) -> None:
     )
 
 
-def request_cancel(run_id: int) -> bool:
+@transaction.atomic
+def request_cancel(run_id: int, *, actor: str) -> bool:
     """Ask a run to stop at its next `advance`; one that did not begin is cancelled at once.
 
     Return whether there was something to stop.
     """
-    if JobRun.objects.filter(pk=run_id, status=_Status.PENDING).update(
-        status=_Status.CANCELLED, finished_at=clock.now()
-    ):
-        return True
-    running = JobRun.objects.filter(pk=run_id, status=_Status.RUNNING)
-    return bool(running.update(cancel_requested=True))
+    pending = JobRun.objects.filter(pk=run_id, status=_Status.PENDING)
+    running = JobRun.objects.filter(pk=run_id, status=_Status.RUNNING, cancel_requested=False)
+    stopped = pending.update(status=_Status.CANCELLED, finished_at=clock.now())
+    if not stopped and not running.update(cancel_requested=True):
+        return JobRun.objects.filter(pk=run_id, status=_Status.RUNNING).exists()
+    run = JobRun.objects.get(pk=run_id)
+    _note(actor=actor, action="cancel", obj=run, after={"status": run.status, "done": run.done})
+    return True
 
 
 @transaction.atomic
-def resume(run_id: int) -> JobRun:
+def resume(run_id: int, *, actor: str) -> JobRun:
     """Let a failed, cancelled or silent run go on from its checkpoint; wake its task, if any.
 
     Raises
@@ -206,6 +259,7 @@ def resume(run_id: int) -> JobRun:
         msg = f"run {run_id} is not failed, cancelled or silent for {STALE_AFTER}"
         raise errors.JobStateWrong(msg)
     run = JobRun.objects.get(pk=run_id)
+    _note(actor=actor, action="resume", obj=run, after={"done": run.done})
     if run.kind in job_tasks:
         enqueue(job_tasks[run.kind], run.slot)
     return run

@@ -44,16 +44,22 @@ class JobRunViewSet(
         refuse_unknown(request.query_params, _QUERY)
 
     @action(detail=True, methods=["post"])
-    def cancel(self, _request: Request, pk: str) -> Response:
+    def cancel(self, request: Request, pk: str) -> Response:
         """Ask a run to stop at its next step."""
         run = self.get_object()
-        if not services.request_cancel(run.pk):
+        if not services.request_cancel(run.pk, actor=_actor(request)):
             msg = f"run {pk} is {run.status}; there is nothing to stop"
             raise errors.JobStateWrong(msg)
         run.refresh_from_db()
         return Response(self.get_serializer(run).data)
 
     @action(detail=True, methods=["post"])
-    def resume(self, _request: Request, pk: str) -> Response:
+    def resume(self, request: Request, pk: str) -> Response:
         """Let a failed, cancelled or silent run go on."""
-        return Response(self.get_serializer(services.resume(self.get_object().pk)).data)
+        run = services.resume(self.get_object().pk, actor=_actor(request))
+        return Response(self.get_serializer(run).data)
+
+
+def _actor(request: Request) -> str:
+    """Return the name of a key, or of staff, for the audit trail."""
+    return str(getattr(request.auth, "actor", "") or request.user.get_username())

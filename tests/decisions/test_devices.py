@@ -115,8 +115,8 @@ def test_read__user_and_device__one_call_of_redis(
     create_identities([USER, DEVICE], now=NOW)
     assert documents.warm()
     calls: list[Any] = []
-    ask = serve._ask
-    monkeypatch.setattr(serve, "_ask", lambda *given: calls.append(given) or ask(*given))
+    run = redisclient.run
+    monkeypatch.setattr(redisclient, "run", lambda *given: calls.append(given) or run(*given))
 
     with django_assert_num_queries(0):
         found = serve.read(user_id=USER[1], anonymous_id=DEVICE[1])

@@ -7,13 +7,13 @@ import pytest
 from django.db import OperationalError
 
 from personalization.lib.errors import Problem, Unavailable, Unprocessable
-from personalization.lib.registries import Registry, config_parts
+from personalization.lib.registries import Registry
 from personalization.ops import errors, serve, services
 from personalization.ops.models import ConfigVersion
 
 
-class Part:
-    """A config part whose table is a variable."""
+class FixedPart:
+    """A config part whose table is a variable that no rollback can write."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -30,6 +30,13 @@ class Part:
         if self.broken:
             raise RuntimeError("cannot build")
         return ("loaded", data)
+
+
+class Part(FixedPart):
+    """A config part whose table is a variable."""
+
+    def restore(self, data: Any) -> None:
+        self.value = data
 
 
 @pytest.fixture
@@ -105,6 +112,21 @@ def test_rollback__part_that_never_rolls_back__keeps_present_state(
 
 
 @pytest.mark.django_db
+def test_rollback__table_cannot_follow__refused_unless_it_is_the_same(
+    parts: dict[str, Part],
+) -> None:
+    services.config_parts.register("fixed", FixedPart(1))  # type: ignore[attr-defined]
+    services.publish(actor="t")
+    parts["one"].value = [2]
+    services.publish(actor="t")
+    assert services.rollback(version=1, actor="t").version == 3
+    services.config_parts["fixed"].value = 2  # type: ignore[attr-defined]
+    services.publish(actor="t")
+    with pytest.raises(errors.RollbackRefused, match="fixed"):
+        services.rollback(version=1, actor="t")
+
+
+@pytest.mark.django_db
 def test_rollback__unknown_version__refused(parts: dict[str, Part]) -> None:
     with pytest.raises(errors.VersionUnknown):
         services.rollback(version=7, actor="t")
@@ -157,7 +179,7 @@ def test_current__part_younger_than_the_version__built_from_tables(
     parts: dict[str, Part],
 ) -> None:
     services.publish(actor="t")
-    config_parts.register("three", Part("new"))
+    serve.config_parts.register("three", Part("new"))  # type: ignore[attr-defined]
     assert serve.reload().parts["three"] == ("loaded", "new")
 
 
@@ -174,6 +196,6 @@ def test_current__store_away__unavailable_first_then_the_old_snapshot(
     monkeypatch.setattr(serve, "ConfigVersion", Rows)
     with pytest.raises(Unavailable):
         serve.current()
-    kept = serve._take(serve._from_tables())
+    kept = serve._take(*serve._from_tables())
     serve.look_again()
     assert serve.current() is kept

@@ -37,12 +37,12 @@ def test_advance__running__keeps_progress_and_checkpoint() -> None:
 @pytest.mark.django_db
 def test_advance__cancel_requested__stops_and_is_marked() -> None:
     run = _started()
-    assert services.request_cancel(run.pk)
+    assert services.request_cancel(run.pk, actor="t")
     with pytest.raises(errors.Cancelled):
         services.advance(run.pk, done=7, checkpoint={"line": 7})
     run.refresh_from_db()
     assert (run.status, run.checkpoint) == ("cancelled", {"line": 7})
-    assert not services.request_cancel(run.pk)
+    assert not services.request_cancel(run.pk, actor="t")
 
 
 @pytest.mark.django_db
@@ -50,7 +50,7 @@ def test_resume__cancelled_run__starts_again_from_its_checkpoint() -> None:
     run = _started()
     services.advance(run.pk, done=7, checkpoint={"line": 7})
     services.fail(run.pk, error="disk full")
-    services.resume(run.pk)
+    services.resume(run.pk, actor="t")
     again = services.start_run(kind="import", slot="a", params={})
     assert again is not None
     assert (again.pk, again.status, again.checkpoint, again.error) == (
@@ -62,10 +62,10 @@ def test_resume__cancelled_run__starts_again_from_its_checkpoint() -> None:
 def test_resume__alive_or_done__refused() -> None:
     run = _started()
     with pytest.raises(errors.JobStateWrong):
-        services.resume(run.pk)
+        services.resume(run.pk, actor="t")
     services.succeed(run.pk, result={"rows": 1})
     with pytest.raises(errors.JobStateWrong):
-        services.resume(run.pk)
+        services.resume(run.pk, actor="t")
 
 
 @pytest.mark.django_db
@@ -73,11 +73,11 @@ def test_resume__silent_for_long__goes_on() -> None:
     with frozen(NOW):
         run = _started()
     with frozen(NOW + services.STALE_AFTER + timedelta(seconds=1)):
-        assert services.resume(run.pk).status == "pending"
+        assert services.resume(run.pk, actor="t").status == "pending"
 
 
 @pytest.mark.django_db
 def test_request_cancel__not_begun__cancelled_at_once() -> None:
     run = JobRun.objects.create(kind="k", slot="s", created_at=NOW)
-    assert services.request_cancel(run.pk)
+    assert services.request_cancel(run.pk, actor="t")
     assert services.start_run(kind="k", slot="s") is None

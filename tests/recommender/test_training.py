@@ -97,7 +97,7 @@ def test_train__cancelled__stops_and_resumes_where_it_was(shop: Path) -> None:
 
     def cancel_at_the_second(_stage: str, done: int, _total: int) -> None:
         if done == 2:
-            jobs.request_cancel(JobRun.objects.get().pk)
+            jobs.request_cancel(JobRun.objects.get().pk, actor="t")
 
     with pytest.raises(Cancelled):
         train("s1", models=["popularity", "item_knn"], report=cancel_at_the_second)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -84,6 +84,16 @@ def published_faults(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield from placement_faults(placement, path)
         for i, campaign in enumerate(placement["campaigns"]):
             yield from _published_campaign(placement, campaign, f"{path}campaigns[{i}].")
+
+
+def strategy_faults(data: Mapping[str, Any], known: Collection[str]) -> Iterator[Problem]:
+    """Yield each active placement of published content whose strategy is not `known`."""
+    for at, placement in enumerate(data["placements"]):
+        if placement["kind"] != RECOMMENDATIONS or not placement["active"]:
+            continue
+        if placement["strategy"] not in known:
+            words = f"no strategy is called {placement['strategy']!r}"
+            yield Problem(f"placements[{at}].strategy", words)
 
 
 def _published_campaign(
