@@ -61,7 +61,7 @@ def main() -> None:
 
     cache = redis.Redis.from_url(settings.CACHE_REDIS_URL)
     used = int(cache.info("memory")["used_memory_dataset"])
-    rates: dict[str, list[float]] = {"/v1/decide": [], "/bare/drf": [], "/bare/plain": []}
+    rates: dict[str, list[float]] = {"/v1/decide": [], "/v1/bare/drf": [], "/v1/bare/plain": []}
     with harness.granian() as port:
         warm = client.run(port, requests(key, "/v1/decide", 0), connections=CONNECTIONS, seconds=4)
         body = warm.sample.split(b"\r\n\r\n", 1)[1]
@@ -88,7 +88,7 @@ def main() -> None:
         )
         workers = _worker_mb(port)
     decide, drf, plain = (float(np.median(rates[path])) for path in rates)
-    ratio = float(np.median(np.asarray(rates["/v1/decide"]) / np.asarray(rates["/bare/drf"])))
+    ratio = float(np.median(np.asarray(rates["/v1/decide"]) / np.asarray(rates["/v1/bare/drf"])))
     p99 = steady.percentile_ms(0.99)
     harness.write(
         "decide",

@@ -105,7 +105,7 @@ def bare_requests(seed: int) -> Iterator[bytes]:
                     *shown,
                 ]
             )
-        yield client.request_bytes("POST", "/bare/insert", orjson.dumps(sorted(rows)))
+        yield client.request_bytes("POST", "/v1/bare/insert", orjson.dumps(sorted(rows)))
 
 
 def main() -> None:

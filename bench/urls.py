@@ -6,8 +6,8 @@ from bench import bare
 from personalization.urls import urlpatterns as project
 
 urlpatterns = [
-    path("bare/insert", bare.insert),
-    path("bare/drf", bare.RedisGet.as_view()),
-    path("bare/plain", bare.redis_get),
+    path("v1/bare/insert", bare.insert),
+    path("v1/bare/drf", bare.RedisGet.as_view()),
+    path("v1/bare/plain", bare.redis_get),
     *project,
 ]

@@ -83,19 +83,20 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
 ]
 
+# Calls of the wire without a session cookie pass by what is from lib.backoffice.
 MIDDLEWARE = [
     "personalization.lib.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "personalization.lib.backoffice.StaticFiles",
     "personalization.lib.middleware.RequestContextMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "personalization.lib.backoffice.Sessions",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "personalization.lib.backoffice.Csrf",
+    "personalization.lib.backoffice.Authentication",
+    "personalization.lib.backoffice.Messages",
+    "personalization.lib.backoffice.Frames",
+    "personalization.lib.backoffice.ContentPolicy",
 ]
 
 TEMPLATES = [

@@ -17,7 +17,7 @@ from recommender import urls as recommender
 
 Addresses = list[URLPattern | URLResolver]
 
-wire: Addresses = [*events.wire, *consent.wire, *decisions.wire]
+wire: Addresses = [*decisions.wire, *events.wire, *consent.wire]
 api: Addresses = [
     path(
         "schema/",
@@ -38,10 +38,11 @@ api: Addresses = [
 ]
 
 urlpatterns: Addresses = [
+    # first: addresses are tried in this order, and nearly all calls come here
+    path("v1/", include(wire)),
     *monitoring_root,
     *access_root,
     path("admin/", admin.site.urls),
-    path("v1/", include(wire)),
     path("api/", include(api)),
     path("ofrep/v1/", include(decisions.ofrep)),
     path("shop/", include(demo.shop)),

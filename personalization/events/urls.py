@@ -14,13 +14,14 @@ _SHORT = {
 }
 
 wire = [
+    # first: they are tried in this order
+    path("batch", views.batch, name="events-batch"),
+    path("b", views.batch, name="events-batch-short"),
     *(
         path(address, view, name=f"events-{kind}{suffix}")
         for kind, short in _SHORT.items()
         for view in [views.single(kind)]
         for address, suffix in ((kind, ""), (short, "-short"))
     ),
-    path("batch", views.batch, name="events-batch"),
-    path("b", views.batch, name="events-batch-short"),
     path("pixel.gif", views.pixel, name="events-pixel"),
 ]
