@@ -6,7 +6,6 @@ than a VALUES list of 320 parameters and 1.6 times faster than arrays, most of i
 
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakSet
 
 import orjson
 from django.db import DatabaseError, connection
@@ -20,6 +19,7 @@ from psycopg2.errorcodes import (
 from personalization.events import epoch
 from personalization.events.models import Event
 from personalization.events.sending import Sending
+from personalization.lib.prepared import Statement
 
 Row = dict[str, Any]
 
@@ -36,16 +36,7 @@ FROM json_to_recordset($1) AS x (d date, m text, s smallint, i bigint, v text, k
     o timestamptz, p smallint, f smallint, pr jsonb, tr jsonb, cx jsonb)
 ON CONFLICT DO NOTHING RETURNING message_id
 """  # noqa: S608 -- a constant of this module
-_NAME = "p13n_insert_events"
-_PREPARE = f"PREPARE {_NAME} (json, smallint, timestamptz) AS {_INSERT}"
-_EXECUTE = f"EXECUTE {_NAME} (%s, %s, %s)"
-_PLAIN = (
-    _INSERT.replace("$1", "%(rows)s::json")
-    .replace("$2", "%(trust)s::smallint")
-    .replace("$3", "%(at)s::timestamptz")
-)
-# Connections that know the statement. Parsing and planning it anew costs a fifth of the INSERT.
-_prepared: "WeakSet[Any]" = WeakSet()
+_STATEMENT = Statement("p13n_insert_events", _INSERT, ("json", "smallint", "timestamptz"))
 
 _REJECT = """
 INSERT INTO events_rejected
@@ -70,14 +61,7 @@ def insert(rows: Sequence[Row], sending: Sending) -> set[str]:
     """
     text, trust, received_at = orjson.dumps(rows).decode(), trust_of(sending), sending.received_at
     with connection.cursor() as cursor:
-        if _may_prepare():
-            raw = connection.connection
-            if raw not in _prepared:
-                cursor.execute(_PREPARE)
-                _prepared.add(raw)
-            cursor.execute(_EXECUTE, [text, trust, received_at])
-        else:
-            cursor.execute(_PLAIN, {"rows": text, "trust": trust, "at": received_at})
+        _STATEMENT.run(cursor, [text, trust, received_at])
         return {message_id for (message_id,) in cursor.fetchall()}
 
 
@@ -108,8 +92,3 @@ def repaired(error: DatabaseError) -> bool:
         epoch.ensure()
         return True
     return code in {DEADLOCK_DETECTED, SERIALIZATION_FAILURE, CHECK_VIOLATION}
-
-
-def _may_prepare() -> bool:
-    """Whether connections are ours: this setting announces a pooler that lends them."""
-    return not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
