@@ -5,14 +5,12 @@ trip. Redis away: each worker fills buckets of its own at the full rate, so that
 because a cache is down. A burst can pass the shared rate by one lease a worker.
 """
 
-import hashlib
 import ipaddress
 import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 
-import redis
 from django.conf import settings
 
 from personalization.access.engine.buckets import LEASE_TTL_S, Bucket, Rate, full
@@ -26,7 +24,8 @@ _REMEMBERED = 50_000
 # One trip: refill by Redis's own clock (workers' clocks differ), take up to ARGV[3] tokens.
 # Returns {taken, milliseconds until the next token}. The key dies when the bucket would be full
 # anyway.
-_TAKE = """
+_TAKE = redisclient.Script(
+    """
 local rate, capacity, wanted = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -39,7 +38,7 @@ redis.call('PEXPIRE', KEYS[1], math.ceil(capacity / rate * 1000) + 1000)
 if taken > 0 then return {taken, 0} end
 return {0, math.ceil((1 - tokens) * 1000 / rate)}
 """
-_TAKE_SHA = hashlib.sha1(_TAKE.encode(), usedforsecurity=False).hexdigest()
+)
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ class Limiter:
                 lease.tokens -= 1
                 return 0.0
         try:
-            taken, wait_ms = redisclient.call(lambda client: _take(client, name, rate))
+            taken, wait_ms = _take(name, rate)
         except redisclient.Away:
             return self._alone(lease, rate, now_s)
         with self._lock:
@@ -147,10 +146,8 @@ def _neighbourhood(address: str) -> str:
     return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
 
 
-def _take(client: redis.Redis, name: str, rate: Rate) -> tuple[int, int]:
-    arguments = (1, f"p13n:r:{name}", rate.per_s, rate.capacity, rate.lease)
-    try:
-        taken, wait_ms = client.evalsha(_TAKE_SHA, *arguments)
-    except redis.exceptions.NoScriptError:
-        taken, wait_ms = client.eval(_TAKE, *arguments)
+def _take(name: str, rate: Rate) -> tuple[int, int]:
+    taken, wait_ms = redisclient.run(
+        _TAKE, f"p13n:r:{name}", rate.per_s, rate.capacity, rate.lease, keys=1
+    )
     return int(taken), int(wait_ms)

@@ -3,7 +3,6 @@
 Alias to document in one Redis call, PostgreSQL behind it, never an error.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ _POSTGRES_PER_S = 200
 
 # Answers whether `complete` is set, then id and document of each alias; false for what is not
 # there, and for a document that has been answered before.
-_READ = """
+_READ = redisclient.Script(
+    """
 local head, before = ARGV[1], false
 local answer = {redis.call('EXISTS', head .. 'complete')}
 for i = 2, #ARGV do
@@ -40,6 +40,7 @@ for i = 2, #ARGV do
 end
 return answer
 """
+)
 _WHO = """
 SELECT i.kind, i.value, i.customer_id FROM unnest(%s::smallint[], %s::text[]) AS k (kind, value)
 JOIN customers_identity i ON i.value = k.value AND i.kind = k.kind AND i.ended_at IS NULL
@@ -104,7 +105,6 @@ class _Bucket:
 _bucket = _Bucket(_POSTGRES_PER_S)
 _STRANGER = Read(None, "stranger")
 _UNAVAILABLE = Read(None, "unavailable")
-_SHA = hashlib.sha1(_READ.encode(), usedforsecurity=False).hexdigest()
 
 
 def traits() -> Mapping[str, Trait]:
@@ -143,7 +143,7 @@ def _from_redis(aliases: list[str]) -> Read | None:
         head = documents.prefix()
         if head is None:
             return None
-        answer = redisclient.call(lambda client: _ask(client, [head, *aliases]))
+        answer = redisclient.run(_READ, head, *aliases)
         if documents.prefix() != head:  # it restarted under us: the answer may be from an old dump
             return None
     except (redisclient.Away, redis.ResponseError, UnicodeEncodeError):
@@ -212,10 +212,3 @@ def _from_postgres(aliases: list[str]) -> Read:
         for _, held, body in [built[owners[alias]]]
     ]
     return _judged(found, aliases, "postgres")
-
-
-def _ask(client: redis.Redis, arguments: list[str]) -> Any:
-    try:
-        return client.evalsha(_SHA, 0, *arguments)
-    except redis.exceptions.NoScriptError:
-        return client.eval(_READ, 0, *arguments)
