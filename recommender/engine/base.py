@@ -4,6 +4,7 @@ Rows of items are positions in the model's own item table; `lib.artifacts` and `
 table beside the arrays. -1 stands for an item that the model does not know and is normal input.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -15,6 +16,10 @@ from numpy.typing import NDArray
 Rows = NDArray[np.int32]
 Scores = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
+
+
+# Up to here plain Python folds faster than a dozen calls of NumPy; a visitor brings up to 100.
+_FEW = 128
 
 
 class Query(NamedTuple):
@@ -160,10 +165,24 @@ class Algorithm(ABC):
         """
         rows = np.asarray(rows, np.int64)
         weights = np.asarray(weights, np.float32)
+        if len(rows) <= _FEW:
+            return _folded(rows, weights, self.n_items)
         keep = (rows >= 0) & (rows < self.n_items) & np.isfinite(weights) & (weights > 0)
         unique, place = np.unique(rows[keep], return_inverse=True)
         summed = np.bincount(place, weights[keep], minlength=len(unique))
         return Query(unique.astype(np.int32), summed.astype(np.float32))
+
+
+def _folded(
+    rows: NDArray[np.integer[Any]], weights: NDArray[np.floating[Any]], n_items: int
+) -> Query:
+    """Return what `fold_in` promises, item by item; sums are double precision as `bincount`'s."""
+    summed: dict[int, float] = {}
+    for row, weight in zip(rows.tolist(), weights.tolist(), strict=True):
+        if 0 <= row < n_items and 0 < weight < math.inf:
+            summed[row] = summed.get(row, 0.0) + weight
+    known = sorted(summed)
+    return Query(np.array(known, np.int32), np.array([summed[row] for row in known], np.float32))
 
 
 EMPTY = Ranked(np.zeros(0, np.int32), np.zeros(0, np.float32))
