@@ -30,7 +30,7 @@ _LEAST, _MOST = 4, 256
 _IDLE_S = 0.05
 _LEASE_EVERY_S = 2.0
 # Documents of customers that change again at once are written together while there is a backlog.
-_DOCUMENTS_EVERY_S = 0.25
+_DOCUMENTS_EVERY_S = 0.5
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _REBUILDS = 50
 # A failing group of projections is left alone for a while; the others go on.
@@ -61,6 +61,9 @@ class Processor:
         self._limit = 16
         self._lease_at = 0.0
         self._documents_at = 0.0
+        # Whether more than one round's work waits. If not, a short rest lets the next batch grow:
+        # its fixed cost is that of a hundred events.
+        self.behind = False
         self._changed: set[int] = set()
         self._paused: dict[str, float] = {}
         self._quiet_at: int | None = None
@@ -91,11 +94,13 @@ class Processor:
             self._lease()
         rebuilt = rebuilding.rebuild_due(limit=_REBUILDS, now=clock.now())
         self._changed |= rebuilt
-        busy = bool(rebuilt) or self._profile()
+        self.behind = len(rebuilt) == _REBUILDS
+        busy = self._profile() or bool(rebuilt)
         for group in self.groups()[1:]:
-            busy |= self._insight(group)
-        backlog = self._monotonic() < self._documents_at + _DOCUMENTS_EVERY_S
-        if self._changed and not (busy and backlog):
+            if self._insight(group):
+                busy = self.behind = True
+        early = self._monotonic() < self._documents_at + _DOCUMENTS_EVERY_S
+        if self._changed and not (self.behind and early):
             self._write_documents()
         return busy
 
@@ -129,6 +134,7 @@ class Processor:
                 self._quiet_at = self._seen[0]
             return False
         self._changed |= batch.customers
+        self.behind |= batch.full
         PROCESSED_EVENTS.inc(batch.rows)
         self._pace(self._monotonic() - began, full=batch.full)
         return True
@@ -193,9 +199,9 @@ def run(stop: threading.Event) -> None:
             if not ready:
                 processor.start()
                 ready = True
-            busy = processor.turn()
+            processor.turn()
             failures = 0
-            if not busy:
+            if not processor.behind:
                 stop.wait(_IDLE_S)
         except (OperationalError, InterfaceError) as error:
             ready = False
