@@ -1,0 +1,119 @@
+"""Every admin page that writes leaves a trail and publishes; what is refused changes nothing."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.contrib.messages import get_messages
+from django.test import Client
+
+from personalization.access.models import AuditEvent
+from personalization.content.models import Placement
+from personalization.content.services import create_campaign, upsert_block, upsert_placement
+from personalization.events.models import EventSchema
+from personalization.ops import serve as config
+from personalization.ops.models import ConfigVersion
+
+pytestmark = pytest.mark.django_db
+ADD = "/admin/events/eventschema/add/"
+FORM = {"name": "Level Reached", "title": "A level", "fact": "", "properties": "{}"}
+
+
+def staff(role: str = "admin") -> Client:
+    user = User.objects.create_user("ann", password=None, is_staff=True)
+    user.groups.set(Group.objects.filter(name=role))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def page_of(row: EventSchema, page: str = "change") -> str:
+    return f"/admin/events/eventschema/{row.pk}/{page}/"
+
+
+def trail(kind: str = "events.eventschema") -> list[tuple[str, str, Any, Any]]:
+    rows = AuditEvent.objects.filter(object_type=kind).order_by("id")
+    return [(row.actor, row.action, row.before, row.after) for row in rows]
+
+
+@pytest.fixture
+def kind(db: None) -> EventSchema:
+    """An event type that staff described."""
+    return EventSchema.objects.create(name="Level Reached", title="A level")
+
+
+def test_add__row__told_and_published() -> None:
+    assert staff().post(ADD, FORM).status_code == 302
+
+    [(actor, action, before, after)] = trail()
+    assert (actor, action, before) == ("ann", "create", None)
+    assert after["name"] == "Level Reached"
+    assert ConfigVersion.objects.get().note == "create event type Level Reached"
+    assert config.reload().version == 1
+
+
+def test_change__row__trail_holds_both_states(kind: EventSchema) -> None:
+    staff().post(page_of(kind), FORM | {"title": "A new level"})
+
+    [(_actor, action, before, after)] = trail()
+    assert action == "update"
+    assert (before["title"], after["title"]) == ("A level", "A new level")
+
+
+def test_change__nothing_changed__leaves_no_trail(kind: EventSchema) -> None:
+    assert staff().post(page_of(kind), FORM).status_code == 302
+
+    assert trail() == []
+
+
+def test_change__form_with_faults__leaves_no_trail(kind: EventSchema) -> None:
+    assert staff().post(page_of(kind), FORM | {"properties": "{"}).status_code == 200
+
+    assert trail() == []
+    assert not ConfigVersion.objects.exists()
+
+
+def test_delete__row__trail_keeps_what_it_was(kind: EventSchema) -> None:
+    staff().post(page_of(kind, "delete"), {"post": "yes"})
+
+    [(_actor, action, before, after)] = trail()
+    assert (action, after) == ("delete", None)
+    assert before["name"] == "Level Reached"
+    assert AuditEvent.objects.get(action="delete").object_id == str(kind.pk)
+    assert not EventSchema.objects.filter(pk=kind.pk).exists()
+
+
+def test_delete_selected__rows__each_leaves_its_trail() -> None:
+    for key in ("home.hero", "home.footer"):
+        upsert_placement(key=key, values={"kind": "content"}, actor="test")
+    chosen = list(Placement.objects.values_list("pk", flat=True))
+    form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+
+    staff().post("/admin/content/placement/", form)
+
+    told = [before["key"] for _, action, before, _ in trail("content.placement") if before]
+    assert sorted(told) == ["home.footer", "home.hero"]
+    assert not Placement.objects.exists()
+
+
+@pytest.mark.parametrize("page", ["change", "delete"])
+def test_write__viewer__is_refused(kind: EventSchema, page: str) -> None:
+    assert staff("viewer").post(page_of(kind, page), FORM).status_code == 403
+
+    assert trail() == []
+
+
+def test_action__one_row_refused__the_others_are_done_and_both_are_told() -> None:
+    upsert_placement(key="home.hero", values={"kind": "content"}, actor="test")
+    rows = [
+        create_campaign(key=key, values={"placement": "home.hero"}, actor="test")
+        for key in ("spring", "bare")
+    ]
+    upsert_block(campaign="spring", key="hero", content={"heading": "Spring"}, actor="test")
+    form = {"action": "publish_selected", "_selected_action": [row.pk for row in rows]}
+
+    response = staff().post("/admin/content/campaign/", form)
+
+    words = sorted(str(message) for message in get_messages(response.wsgi_request))
+    assert words[0] == "1 published."
+    assert words[1].startswith("bare: ")
