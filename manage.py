@@ -10,6 +10,9 @@ def main() -> None:
     # implicit and scikit-learn read it when NumPy loads its BLAS (DESIGN section 6, Forks).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
+    if "process" in sys.argv[1:2]:
+        # It counts for /metrics, under a supervisor of others too.
+        os.environ.setdefault("P13N_PROCESS", "processor")
     # After the environment is set.
     from django.core.management import execute_from_command_line  # noqa: PLC0415
 

@@ -1,8 +1,12 @@
 """The Celery application. Tasks live in each app's `tasks.py`; beat's plan is in the settings."""
 
 import os
+import sys
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+if "worker" in sys.argv[1:]:
+    # `celery --app ... worker` counts for /metrics, under a supervisor of others too.
+    os.environ.setdefault("P13N_PROCESS", "worker")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
 
 from typing import Any

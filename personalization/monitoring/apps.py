@@ -23,6 +23,9 @@ class MonitoringConfig(AppConfig):
         background.register(
             "monitoring.lag", seconds=5, run=services.flush_lag, kinds={"processor"}
         )
+        background.register(
+            "monitoring.files", seconds=60, run=services.tidy_metric_files, kinds={"web"}
+        )
         index_panels.register(
             "state", Panel("State of the system", "studio/figures.html", panels.state, order=10)
         )

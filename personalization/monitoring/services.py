@@ -1,8 +1,10 @@
 """Moves what this process counted into PostgreSQL, minute by minute."""
 
+import os
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import connection
@@ -10,6 +12,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.samples import Sample
 
 from personalization.lib import clock, metrics
+from personalization.monitoring import metricfiles
 from personalization.monitoring.models import MinuteStat
 
 BUCKET_PREFIX = "decision_seconds_le:"
@@ -54,6 +57,13 @@ def flush_lag() -> None:
     """Write the processing lag that this process measured last."""
     value = _samples(metrics.PROCESS_LAG_S)[0].value
     _upsert({"process_lag_s": value}, clock.now(), add=False)
+
+
+def tidy_metric_files() -> None:
+    """Fold the files of processes that have ended, so that restarts do not slow /metrics down."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is not None:
+        metricfiles.tidy(Path(folder))
 
 
 def drop_old_minutes(*, now: datetime) -> int:

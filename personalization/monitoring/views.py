@@ -3,14 +3,15 @@
 import hmac
 import os
 from ipaddress import ip_address
+from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 
 from personalization.lib import errors
 from personalization.lib.http import wire_view
+from personalization.monitoring import metricfiles
 
 
 @wire_view("GET")
@@ -25,7 +26,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not _may_read(request):
         msg = "send Authorization: Bearer METRICS_TOKEN, or scrape from this machine"
         raise errors.Forbidden(msg)
-    return HttpResponse(generate_latest(_registry()), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(_text(), content_type=CONTENT_TYPE_LATEST)
 
 
 def _may_read(request: HttpRequest) -> bool:
@@ -51,9 +52,10 @@ def _is_loopback(peer: str) -> bool:
     return loopback
 
 
-def _registry() -> CollectorRegistry:
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        return REGISTRY
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # untyped in prometheus_client
-    return registry
+def _text() -> bytes:
+    """Return what all processes of this machine have counted; without shared files, this one."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return generate_latest(REGISTRY)
+    with metricfiles.read(Path(folder)) as registry:
+        return generate_latest(registry)
