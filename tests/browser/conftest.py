@@ -167,9 +167,7 @@ def look(request: pytest.FixtureRequest) -> tuple[str, str]:
 
 
 @pytest.fixture
-def window(
-    browser: Browser, look: tuple[str, str], staff_cookie: Any
-) -> Iterator[Watch]:
+def window(browser: Browser, look: tuple[str, str], staff_cookie: Any) -> Iterator[Watch]:
     """A signed-in page in that theme and size; its faults are asserted by `clean`."""
     theme, size = look
     context = browser.new_context(
