@@ -81,6 +81,6 @@ def test_schema__requests_made_from_it__are_answered_as_it_tells(case: Case, key
 
 @pytest.mark.deep
 @storefront.parametrize()
-@settings(settings.get_profile("fuzz"), max_examples=500)
+@settings(settings.get_profile("fuzz"), max_examples=150)
 def test_schema__many_requests_made_from_it__are_answered_as_it_tells(case: Case, key: str) -> None:
     conforms(case, key)
