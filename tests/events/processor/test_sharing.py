@@ -1,0 +1,207 @@
+"""Several processors, any order, a signal: the profiles are those of one processor in peace."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from django.conf import settings
+from django.db import connection
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from personalization.customers import services
+from personalization.customers.models import Profile
+from personalization.events import epoch
+from personalization.events.models import Watermark
+from personalization.events.processor import bulk, folding, loop, positions, rebuilding
+from tests.events.processor.log import DEVICE, NOW, USER, profile_of, put
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+KINDS = ("Product Viewed", "Product Added", "Product Removed", "Order Completed", "Page Viewed")
+
+
+def written() -> list[tuple[Any, ...]]:
+    fields = (
+        "events",
+        "sessions",
+        "orders",
+        "revenue_minor",
+        "first_seen_at",
+        "last_seen_at",
+        "country",
+        "traits",
+    )
+    return sorted(Profile.objects.values_list("customer_id", *fields), key=str)
+
+
+def fill(numbers: range) -> None:
+    for n in numbers:
+        put(
+            f"m{n}",
+            KINDS[n % len(KINDS)],
+            who=(DEVICE, f"a{n % 9}"),
+            minute=(n * 37) % 400,
+            traits={"tier": f"t{n % 3}"} if n % 4 == 0 else None,
+            context={"country": ("DE", "FR", "AT")[n % 3]},
+            product_id=f"sku{n % 7}",
+            order_id=f"o{n}",
+            revenue=n,
+        )
+
+
+def rebuilt_from_the_log() -> list[tuple[Any, ...]]:
+    """What one fold of everything makes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT customer_id FROM customers_identity")
+        customers = [row[0] for row in cursor.fetchall()]
+    rebuilding.rebuild(customers, now=NOW)
+    return written()
+
+
+def test_two_processors__side_by_side_while_events_come__as_one_at_once() -> None:
+    fill(range(60))
+    epoch.ensure()
+    positions.ensure(["profile"])
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            processor = loop.Processor()
+            processor.start()
+            for _ in range(40):
+                processor.turn()
+            processor.stop()
+        except Exception as error:  # noqa: BLE001 -- reported below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    fill(range(60, 120))
+    for thread in threads:
+        thread.join()
+    loop.Processor().drain()
+
+    found = written()
+    assert not errors
+    assert sum(row[1] for row in found) == 120
+    assert found == rebuilt_from_the_log()
+
+
+def shards() -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT shard FROM events_event")
+        return sorted(row[0] for row in cursor.fetchall())
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3))
+@hypothesis_settings(
+    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_two_users_on_one_device__shards_in_any_order__each_has_their_own(
+    seed: int, limit: int
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE customers_customer, events_event, events_watermark CASCADE")
+    put("m1", product_id="sku1")
+    put("m2", who=(USER, "u1"), minute=1, product_id="sku1")
+    put("m3", who=(USER, "u2"), minute=2, product_id="sku1")
+    services.log_in(user="u1", device="a1", now=NOW)
+    put("m4", minute=3, product_id="sku2")
+    services.log_in(user="u2", device="a1", now=NOW)
+    put("m5", minute=4, product_id="sku3")
+    positions.ensure(["profile"])
+    order = np.random.default_rng(seed).permutation(shards()).tolist()
+    for shard in [*order, *order, *order]:
+        Watermark.objects.update(leased_by="")
+        Watermark.objects.filter(shard=shard).update(leased_by="one")
+        folding.fold_next(owner="one", limit=limit, now=NOW)
+    loop.Processor().drain()
+
+    assert profile_of(USER, "u1").events == 3
+    assert profile_of(USER, "u2").events == 2
+    assert profile_of(DEVICE, "a1") == profile_of(USER, "u2")
+
+
+def test_bulk__customers_change_between_read_and_fold__read_again(monkeypatch) -> None:
+    monkeypatch.setattr(bulk, "_ROWS", 4)
+    fill(range(45))
+    changed: list[int] = []
+
+    def meanwhile(_done: int, _total: int) -> None:
+        if changed:
+            return
+        changed.append(1)
+        put("new", who=(DEVICE, "a8"), minute=500, product_id="sku1")
+        put("log-in", who=(USER, "u1"), minute=501, product_id="sku1")
+        services.log_in(user="u1", device="a7", now=NOW)
+        folding.fold_next(owner="", limit=100, now=NOW)
+
+    bulk.run(meanwhile)
+    loop.Processor().drain()
+
+    found = written()
+    assert profile_of(DEVICE, "a8").events == 6
+    assert profile_of(USER, "u1").events == 6
+    assert found == rebuilt_from_the_log()
+
+
+def test_bulk__the_progress_raises__the_session_is_closed_and_the_rest_folds_later(
+    monkeypatch,
+) -> None:
+    monkeypatch.setattr(bulk, "_ROWS", 4)
+    fill(range(45))
+
+    def stop(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bulk.run(stop)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
+        )
+        assert cursor.fetchone()[0] == 0
+    loop.Processor().drain()
+
+    assert sum(row[1] for row in written()) == 45
+
+
+def test_process__sigterm__ends_cleanly_and_gives_its_shards_back() -> None:
+    put("m1", product_id="sku1")
+    database = connection.settings_dict
+    url = (
+        f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}"
+        f"&port={database['PORT'] or 5432}"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "process"],
+        cwd=settings.BASE_DIR,
+        env=os.environ
+        | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "personalization.settings"},
+    )
+    try:
+        gate = threading.Event()
+        for _ in range(600):
+            if Profile.objects.filter(events=1).exists():
+                break
+            gate.wait(0.05)
+        assert Watermark.objects.exclude(leased_by="").exists()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+    assert profile_of(DEVICE, "a1").events == 1
+    assert not Watermark.objects.exclude(leased_by="").exists()
