@@ -102,7 +102,7 @@ def test_train__cancelled__stops_and_resumes_where_it_was(shop: Path) -> None:
     with pytest.raises(Cancelled):
         train("s1", models=["popularity", "item_knn"], report=cancel_at_the_second)
     cancelled = JobRun.objects.get()
-    jobs.resume(cancelled.pk)
+    jobs.resume(cancelled.pk, actor="t")
     train("s1", models=["popularity", "item_knn"])
 
     assert cancelled.status == "cancelled"
