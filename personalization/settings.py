@@ -231,7 +231,7 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
-# Django looks for two of its middleware by name; MIDDLEWARE has subclasses of them (lib.backoffice).
+# Django looks for two of its middleware by name; lib.backoffice has subclasses of them.
 SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 CONTENT_SECURITY_POLICY = {

@@ -1,4 +1,4 @@
-"""What the code imports is what pyproject.toml asks for: a package that came along by chance may leave again."""
+"""What the code imports is what pyproject.toml asks for: what came along by chance may leave."""
 
 import ast
 import sys

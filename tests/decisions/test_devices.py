@@ -116,7 +116,12 @@ def test_read__user_and_device__one_call_of_redis(
     assert documents.warm()
     calls: list[Any] = []
     run = redisclient.run
-    monkeypatch.setattr(redisclient, "run", lambda *given: calls.append(given) or run(*given))
+
+    def counted(*given: Any) -> Any:
+        calls.append(given)
+        return run(*given)
+
+    monkeypatch.setattr(redisclient, "run", counted)
 
     with django_assert_num_queries(0):
         found = serve.read(user_id=USER[1], anonymous_id=DEVICE[1])
