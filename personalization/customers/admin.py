@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -14,8 +14,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from personalization.access.admin_base import AuditedModelAdmin
 from personalization.customers import selectors, services
-from personalization.customers.models import Customer, Merge, Profile
+from personalization.customers.models import Customer, Merge, Profile, Trait
 from personalization.lib import clock, money
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
@@ -245,3 +246,25 @@ def _require_merge_right(request: HttpRequest) -> None:
 def _link(customer: Customer) -> SafeString:
     address = reverse("admin:customers_customer_change", args=[customer.pk])
     return format_html('<a href="{}">{}</a>', address, customer.assignment_key)
+
+
+@admin.register(Trait)
+class TraitAdmin(AuditedModelAdmin):
+    """Declared traits: saved, audited, published within a second."""
+
+    publishes = True
+    list_display = ("key", "title", "type", "personal", "server_only")
+    list_filter = ("type", "personal", "server_only")
+    search_fields = ("key", "title")
+    ordering = ("key",)
+    fields = ("key", "title", "type", "personal", "server_only")
+    empty_state = EmptyState(
+        what="Declared traits are what decisions may read of a customer, such as a loyalty tier.",
+        why="None is declared, so traits that come in are kept but not served.",
+        action="Declare one",
+        action_url="admin:customers_trait_add",
+    )
+
+    def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
+        """Fix the key: stored events and rules refer to it."""
+        return [] if obj is None else ["key"]

@@ -132,7 +132,9 @@ def test_two_users_on_one_device__shards_in_any_order__each_has_their_own(
     assert profile_of(DEVICE, "a1") == profile_of(USER, "u2")
 
 
-def test_bulk__customers_change_between_read_and_fold__read_again(monkeypatch) -> None:
+def test_bulk__customers_change_between_read_and_fold__read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bulk, "_ROWS", 4)
     fill(range(45))
     changed: list[int] = []
@@ -156,7 +158,7 @@ def test_bulk__customers_change_between_read_and_fold__read_again(monkeypatch) -
 
 
 def test_bulk__the_progress_raises__the_session_is_closed_and_the_rest_folds_later(
-    monkeypatch,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(bulk, "_ROWS", 4)
     fill(range(45))
