@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
+from personalization.lib import faults
+
 # What may never reach a log: values of customers, and secrets. Ids of rows, counts and kinds may.
 _NEVER = frozenset(
     {
@@ -28,9 +30,15 @@ _NEVER = frozenset(
 def drop_personal(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Take out fields whose names promise personal data or secrets; say that they were there."""
+    """Take out fields whose names promise personal data or secrets; say that they were there.
+
+    Texts lose what PostgreSQL says of rows: libraries put errors into their messages.
+    """
     for name in _NEVER & event.keys():
         event[name] = "[withheld]"
+    for name, value in event.items():
+        if type(value) is str and ":" in value:
+            event[name] = faults.without_rows(value)
     return event
 
 
@@ -39,7 +47,7 @@ _SHARED: list[Processor] = [
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     drop_personal,
-    structlog.processors.format_exc_info,
+    structlog.processors.ExceptionRenderer(faults.formatted),
 ]
 
 
