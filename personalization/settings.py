@@ -9,13 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import environ
-
 from personalization.lib.embedded import paths
+from personalization.lib.environment import NotingEnv
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.FileAwareEnv()
+env = NotingEnv()
 if (BASE_DIR / ".env").exists():
     env.read_env(str(BASE_DIR / ".env"))
 
@@ -127,7 +126,7 @@ AUTH_PASSWORD_VALIDATORS = [
 # No DATABASE_URL: the project's own server on a Unix socket (lib/embedded).
 DATABASE_URL = env.str("DATABASE_URL", default="")
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": (env.db_url_config(DATABASE_URL) if DATABASE_URL else paths.database(LOCAL_DIR))
+    "default": env.database(DATABASE_URL, paths.database(LOCAL_DIR))
     | {"CONN_MAX_AGE": env.int("DATABASE_CONN_MAX_AGE_S", default=600), "CONN_HEALTH_CHECKS": True}
 }
 DATABASES["default"].setdefault("OPTIONS", {})["connect_timeout"] = 3
@@ -147,7 +146,7 @@ CELERY_TASK_TIME_LIMIT = 1800
 CELERY_TASK_SOFT_TIME_LIMIT = 1740
 # Longer than the longest task, or Redis delivers a running task twice.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 3600,
+    "visibility_timeout": 7200,
     "socket_timeout": 10,
     "socket_connect_timeout": 3,
 }
@@ -161,11 +160,23 @@ CELERY_BEAT_SCHEDULE = {
         "task": "personalization.events.tasks.maintain_partitions",
         "schedule": 1800,
     },
+    "decisions.maintain_partitions": {
+        "task": "personalization.decisions.tasks.maintain_partitions",
+        "schedule": 3600,
+    },
+    "access.drop_stale": {
+        "task": "personalization.access.tasks.drop_stale",
+        "schedule": 24 * 3600,
+    },
     "monitoring.drop_old_minutes": {
         "task": "personalization.monitoring.tasks.drop_old_minutes",
         "schedule": 3600,
     },
     "recommender.retrain": {"task": "recommender.tasks.retrain", "schedule": 900},
+    "recommender.prune_models": {
+        "task": "recommender.tasks.prune_models",
+        "schedule": 24 * 3600,
+    },
 }
 
 # --- Events ---------------------------------------------------------------------------------------
@@ -302,3 +313,7 @@ if "P13N_PROCESS" in os.environ:
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
 LOGGING_CONFIG = "personalization.lib.logs.configure"
 LOGGING = {"level": LOG_LEVEL}
+
+# --- What could not be read -----------------------------------------------------------------------
+# (variable, what it must be); the check ops.E017 stops the start.
+UNREADABLE_VARIABLES = env.unreadable

@@ -14,9 +14,13 @@ class RecommenderConfig(AppConfig):
 
     def ready(self) -> None:
         """Publish the strategies, and have web workers follow the live models."""
-        from recommender import live  # noqa: PLC0415 -- models load after the apps
+        from recommender import live, pruning  # noqa: PLC0415 -- models load after the apps
         from recommender.config import StrategiesPart  # noqa: PLC0415 -- the same
 
         registries.config_parts.register("strategies", StrategiesPart())
         registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
         background.register("recommender.watch", seconds=1, run=live.watch, kinds={"web"})
+        # Each node has copies of its own; beat's task reaches one node alone.
+        background.register(
+            "recommender.prune", seconds=24 * 3600, run=pruning.prune_node, kinds={"web"}
+        )

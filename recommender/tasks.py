@@ -3,11 +3,24 @@
 from celery import shared_task
 
 from personalization.lib import clock
-from recommender import services
+from recommender import pruning, services
 
 
-@shared_task(name="recommender.tasks.retrain", acks_late=True, time_limit=3600)
+# A large shop's fit takes longer than other tasks may. The soft limit leaves time to end the fitting
+# process and to mark the run; CELERY_BROKER_TRANSPORT_OPTIONS knows of the hard one.
+@shared_task(
+    name="recommender.tasks.retrain", acks_late=True, soft_time_limit=3480, time_limit=3600
+)
 def retrain(slot: str = "") -> None:
-    """Train all models for one slot; running twice trains once. Beat calls it every 15 minutes."""
-    now = clock.now()
-    services.train(slot=slot or services.slot_at(now), actor="beat", now=now)
+    """Train all models for one slot; running twice trains once. Beat calls it every 15 minutes.
+
+    A run whose worker died, or that failed, goes on at a later beat of its slot.
+    """
+    services.retrain(slot=slot, actor="beat", now=clock.now())
+
+
+@shared_task(name="recommender.tasks.prune_models", acks_late=True, time_limit=600)
+def prune_models() -> None:
+    """Delete files of models that will not serve again. Beat calls it daily."""
+    pruning.prune_storage(now=clock.now())
+    pruning.prune_node()

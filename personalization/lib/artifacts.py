@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,30 @@ def prune_cache(keep: Collection[str]) -> int:
     for path in gone:
         shutil.rmtree(path, ignore_errors=True)
     return len(gone)
+
+
+def drop(keep: Collection[str], *, before: datetime) -> int:
+    """Delete stored artifacts other than `keep` written before `before`; return how many.
+
+    The manifest goes first: what is half deleted after a kill does not load, and goes next time.
+    """
+    store = storages["models"]
+    try:
+        found, _ = store.listdir("")
+    except FileNotFoundError:
+        return 0
+    gone = 0
+    for sha256 in found:
+        if not _HASH.fullmatch(sha256) or sha256 in keep:
+            continue
+        names = [f"{sha256}/{name}" for name in store.listdir(sha256)[1]]
+        if any(store.get_modified_time(name) >= before for name in names):
+            continue
+        for name in sorted(names, key=lambda name: not name.endswith(_MANIFEST)):
+            store.delete(name)
+        store.delete(sha256)
+        gone += 1
+    return gone
 
 
 def _npy(array: NDArray[Any]) -> bytes:

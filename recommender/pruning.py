@@ -1,0 +1,45 @@
+"""Which model files are kept: those that serve, and enough of the past to go back to."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from personalization.lib import artifacts
+from recommender.models import ModelVersion
+
+log = structlog.get_logger("recommender")
+
+# Versions of each algorithm and state whose files stay beside the live one: ten nights to go back.
+KEPT = 10
+# Files are written before their row; those of a training in progress are younger than this.
+_GRACE = timedelta(days=1)
+
+
+def prune_storage(*, now: datetime) -> int:
+    """Delete stored files of versions beyond the newest KEPT, and of none; return how many models.
+
+    Rows stay as history; promoting one whose files are gone is refused. Idempotent.
+    """
+    gone = artifacts.drop(kept(), before=now - _GRACE)
+    if gone:
+        log.info("model.files_dropped", models=gone)
+    return gone
+
+
+def prune_node() -> int:
+    """Delete this node's copies of models whose files are not kept; return how many."""
+    return artifacts.prune_cache(kept())
+
+
+def kept() -> set[str]:
+    """Return the hashes of files that may serve: live ones, and the newest KEPT of other states."""
+    names: set[str] = set()
+    rows = ModelVersion.objects.order_by("-number").values_list(
+        "algorithm", "status", "manifest_sha256"
+    )
+    counted: dict[tuple[str, str], int] = {}
+    for algorithm, status, sha256 in rows:
+        place = counted[algorithm, status] = counted.get((algorithm, status), 0) + 1
+        if status == ModelVersion.Status.LIVE or place <= KEPT:
+            names.add(sha256)
+    return names
