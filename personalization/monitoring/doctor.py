@@ -14,9 +14,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from personalization.lib import clock
 from personalization.ops import heartbeats
-from personalization.ops.checks import database_is_durable
+from personalization.ops.checks import database_is_durable, redis_faults, redis_version
 
-_MIN_REDIS = (6, 2)
 # Every open write transaction holds back all processors (DESIGN, Event processed).
 _OLD_TRANSACTION_S = 60.0
 _LAG_S = 30.0
@@ -24,7 +23,6 @@ _CLOCK_SKEW_S = 5.0
 _MIN_FREE_BYTES = 2 * 1024**3
 # Months that were not made ahead land there; attaching one must then move its rows.
 _LARGE_DEFAULT_ROWS = 1_000_000
-_REDIS_TIMEOUT_S = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +95,13 @@ def _disk() -> Finding:
 
 def _redis(name: str, url: str, setting: str) -> Finding:
     own = not getattr(settings, setting)
-    plain = url.replace("redis+socket://", "unix://")
     try:
-        client = redis.Redis.from_url(plain, socket_timeout=_REDIS_TIMEOUT_S)
-        version = str(client.info("server")["redis_version"])
+        version = redis_version(url)
     except (redis.RedisError, OSError) as error:
         fix = "manage.py servers start" if own else f"look at {setting}"
         return Finding(name, f"down: {type(error).__name__}", fix)
-    if tuple(int(part) for part in version.split(".")[:2]) < _MIN_REDIS:
-        return Finding(name, f"version {version}", "upgrade to Redis 6.2 or Valkey")
-    return Finding(name, f"version {version}")
+    faults = redis_faults(setting, version)
+    return Finding(name, f"version {version}", str(faults[0].hint) if faults else "")
 
 
 def _postgres() -> Finding:

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
 
+import redis
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.db import connections
@@ -13,6 +15,9 @@ from django.db import connections
 # Shorter or duller ones can be guessed; `_local_secret` makes 64 characters.
 _MIN_SECRET_CHARACTERS, _MIN_DISTINCT_CHARACTERS = 40, 10
 _MIN_POSTGRES = 150_000
+# GETEX, and streams that can be trimmed by id; Valkey and others tell a Redis version too.
+_MIN_REDIS = (6, 2)
+_REDIS_TIMEOUT_S = 3
 _POSITIVE = (
     "EVENT_RETENTION_DAYS",
     "REJECTED_RETENTION_DAYS",
@@ -148,6 +153,8 @@ def register_all() -> None:
     register(settings_are_sound, Tags.compatibility)
     register(settings_are_safe, Tags.security, deploy=True)
     register(database_is_durable, Tags.database)
+    # Of the same kind: looked at only when the servers are to be asked.
+    register(redis_is_new_enough, Tags.database)
 
 
 def settings_are_sound(app_configs: Any, **_: Any) -> list[CheckMessage]:
@@ -157,6 +164,10 @@ def settings_are_sound(app_configs: Any, **_: Any) -> list[CheckMessage]:
         Error(f"{name} is not a positive number", hint=f"set {name} to 1 or more", id="ops.E007")
         for name in _POSITIVE
         if getattr(settings, name) <= 0
+    ]
+    wrong += [
+        Error(f"{name} cannot be read", hint=f"set {name} to {shape}, or unset it", id="ops.E017")
+        for name, shape in settings.UNREADABLE_VARIABLES
     ]
     return wrong
 
@@ -199,6 +210,49 @@ def database_faults(version: int, promises: dict[str, str]) -> list[CheckMessage
         hint = f"ALTER SYSTEM SET {off[0]} = on; SELECT pg_reload_conf()"
         wrong.append(Error(message, hint=hint, id="ops.E031"))
     return wrong
+
+
+def redis_is_new_enough(
+    app_configs: Any,
+    databases: Sequence[str] | None,
+    **_: Any,
+) -> list[CheckMessage]:
+    """Return what is wrong with the Redis servers that URLs name; those of our own are known."""
+    if not databases:
+        return []
+    named = {"REDIS_URL": settings.REDIS_URL, "BROKER_URL": settings.BROKER_URL}
+    return [fault for name, url in named.items() if url for fault in _redis_faults_at(name, url)]
+
+
+def _redis_faults_at(name: str, url: str) -> list[CheckMessage]:
+    try:
+        return redis_faults(name, redis_version(url))
+    except (redis.RedisError, OSError, ValueError) as error:
+        message = f"{name} cannot be reached: {type(error).__name__}"
+        hint = f"start that Redis, or look at {name}; decisions and events go on without it"
+        return [Warning(message, hint=hint, id="ops.W033")]
+
+
+def redis_version(url: str) -> str:
+    """Return what the server at `url` calls its version."""
+    plain = url.replace("redis+socket://", "unix://")
+    # Old servers do not know how to begin with a newer protocol.
+    client = redis.Redis.from_url(
+        plain,
+        protocol=2,
+        socket_timeout=_REDIS_TIMEOUT_S,
+        socket_connect_timeout=_REDIS_TIMEOUT_S,
+    )
+    with closing(client):
+        return str(client.info("server")["redis_version"])
+
+
+def redis_faults(name: str, version: str) -> list[CheckMessage]:
+    """Return the faults of a Redis of this version, that the variable `name` names."""
+    if tuple(int(part) for part in version.split(".")[:2]) >= _MIN_REDIS:
+        return []
+    message = f"{name} names Redis {version}, which is too old"
+    return [Error(message, hint="upgrade it to Redis 6.2 or later, or to Valkey", id="ops.E032")]
 
 
 def _broken(rules: Iterable[Rule], kind: type[Error | Warning]) -> Iterable[CheckMessage]:

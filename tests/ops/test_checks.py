@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.checks import run_checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connection
 from pytest_django import Settings as SettingsWrapper
 
 from personalization.ops import checks
+from tests.ops.old_redis import old_redis
 
 GOOD = "Zq8vN2xL5tR7wY1uB4mC6kD9fG3hJ0pSaXeQ-7Kz"
 BAD: list[tuple[str, str, Any]] = [
@@ -30,6 +34,7 @@ BAD: list[tuple[str, str, Any]] = [
     ("ops.E014", "LOG_LEVEL", "LOUD"),
     ("ops.E015", "LOCAL_DIR", Path("/proc/self")),
     ("ops.E016", "TRUSTED_PROXIES", -1),
+    ("ops.E017", "UNREADABLE_VARIABLES", [("PORT", "a whole number")]),
     ("ops.W020", "IDENTITY_PROOF", "off"),
 ]
 
@@ -76,3 +81,50 @@ def test_database__old_or_forgetful__named(version: int, promise: str, identifie
 @pytest.mark.django_db
 def test_database__embedded__nothing_to_say() -> None:
     assert checks.database_is_durable(None, databases=["default"]) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "identifiers"),
+    [("6.0.16", ["ops.E032"]), ("5.0.3", ["ops.E032"]), ("6.2.0", []), ("8.1", []), ("7.2.4", [])],
+)
+def test_redis__version__old_ones_are_named(version: str, identifiers: list[str]) -> None:
+    faults = checks.redis_faults("REDIS_URL", version)
+
+    assert [fault.id for fault in faults] == identifiers
+    assert all(fault.hint for fault in faults)
+
+
+def test_redis__given_and_new__nothing_to_say(settings: SettingsWrapper) -> None:
+    settings.REDIS_URL = settings.CACHE_REDIS_URL
+    settings.BROKER_URL = settings.CELERY_BROKER_URL
+
+    assert checks.redis_is_new_enough(None, databases=["default"]) == []
+
+
+def test_redis__given_and_away__warned_of_alone(settings: SettingsWrapper, tmp_path: Path) -> None:
+    """Redis is a cache: its absence must not keep the project from starting."""
+    settings.REDIS_URL = f"unix://{tmp_path}/none.sock"
+
+    assert [fault.id for fault in checks.redis_is_new_enough(None, ["default"])] == ["ops.W033"]
+
+
+@pytest.mark.django_db
+def test_prepare__redis_too_old__refuses_before_it_migrates(
+    settings: SettingsWrapper, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with old_redis(tmp_path) as url:
+        settings.REDIS_URL = url
+
+        with pytest.raises(SystemCheckError, match=r"ops\.E032[^\n]*\n[^\n]*HINT: upgrade"):
+            call_command("prepare")
+
+    assert "Applying" not in capfd.readouterr().out
+
+
+@pytest.mark.django_db
+def test_prepare__postgresql_forgetful__refuses() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+
+    with pytest.raises(SystemCheckError, match=r"ops\.E031"):
+        call_command("prepare")

@@ -1,7 +1,8 @@
-"""`manage.py prepare`: migrations and static files, before anything serves."""
+"""`manage.py prepare`: checks of the servers, migrations, static files, before anything serves."""
 
 from typing import Any
 
+from django.core.checks import Tags
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import connection
@@ -13,10 +14,14 @@ _LOCK = 7_313_001
 class Command(BaseCommand):
     """Safe to run on every start and on several machines at once."""
 
-    help = "Bring the tables up to date and collect static files."
+    help = "Refuse servers that are not fit, bring the tables up to date, collect static files."
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Run both under a lock of the database."""
+        """Look at PostgreSQL and Redis, then run both under a lock of the database.
+
+        Django looks at a database only when asked to, and `call_command` asks for no check.
+        """
+        self.check(tags=[Tags.database], databases=["default"])
         quiet = max(0, int(options["verbosity"]) - 1)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])

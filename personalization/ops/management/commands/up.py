@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 from django.conf import settings
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
 from personalization.lib import clock
@@ -19,7 +20,8 @@ class Command(BaseCommand):
     """The supervisor touches no database itself, so that nothing but a signal ends it."""
 
     help = "Run everything on this machine and start again whatever dies. Ctrl-C stops all."
-    requires_system_checks: list[str] = []
+    # Bad settings end it at once; what the database says is for `prepare` to look at.
+    requires_system_checks = [Tags.compatibility]
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until Ctrl-C or SIGTERM."""
