@@ -1,7 +1,7 @@
 """Who stands behind an id, and what that customer has said: one query for a whole batch."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -9,8 +9,7 @@ from personalization.consent.models import ConsentState, DenyEpoch
 from personalization.lib.prepared import Statement
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """An id in force, its customer, and the customer's words as bitmasks."""
 
     identity_id: int

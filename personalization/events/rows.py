@@ -1,9 +1,8 @@
 """A draft, its person and its mask -> the row of the log."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from personalization.consent.serve import PERSONALIZATION
 from personalization.events import agents, log, numbers, places, proofs
@@ -16,8 +15,7 @@ from personalization.events.sending import Sending
 from personalization.lib.errors import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A draft that consent lets in."""
 
     draft: Draft

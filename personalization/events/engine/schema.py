@@ -76,7 +76,7 @@ class Schema:
             return []
         problems = _faults(known.properties, properties, "properties")
         for group in known.required:
-            if not any(properties.get(key) not in (None, "") for key in group):
+            if _missing(group, properties):
                 wanted = " or ".join(group)
                 problems.append(Problem(f"properties.{group[0]}", f"is missing; send {wanted}"))
         return problems
@@ -127,6 +127,14 @@ def _property(spec: Mapping[str, Any]) -> Property:
     low = max(spec.get("min", -_LIMIT), -_LIMIT)
     high = min(spec.get("max", _LIMIT), _LIMIT)
     return Property(types, fix, number, low, high, elements)
+
+
+def _missing(group: tuple[str, ...], properties: Mapping[str, Any]) -> bool:
+    """Whether none of the properties is there. A loop: `any` of a generator costs four times it."""
+    for key in group:  # noqa: SIM110 -- see above
+        if properties.get(key) not in (None, ""):
+            return False
+    return True
 
 
 def _faults(

@@ -32,7 +32,8 @@ def day_of(original: datetime | None) -> date:
     """
     if original is None or not FIRST_DAY <= original < END_DAY:
         return SENTINEL
-    return original.astimezone(UTC).date()
+    # most texts end in Z: nothing to convert
+    return original.date() if original.tzinfo is UTC else original.astimezone(UTC).date()
 
 
 def occurred(
