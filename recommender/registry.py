@@ -93,16 +93,15 @@ def promote(version_id: int, *, actor: str, now: datetime) -> ModelVersion:
     Unprocessable
         Its files do not verify: what cannot serve must not become the pointer.
     """
+    version = ModelVersion.objects.get(pk=version_id)
+    if version.status == Status.LIVE:
+        return version
+    _verify(version)
     with transaction.atomic():
         _lock()
         version = ModelVersion.objects.select_for_update().get(pk=version_id)
         if version.status == Status.LIVE:
             return version
-        try:
-            live.load(version.algorithm, version.number, version.manifest_sha256)
-        except (ArtifactError, ValueError, TypeError, KeyError) as error:
-            msg = f"{version} cannot serve: {error}"
-            raise Unprocessable(msg) from error
         before = version.status
         ModelVersion.objects.filter(algorithm=version.algorithm, status=Status.LIVE).update(
             status=Status.RETIRED
@@ -130,6 +129,19 @@ def rollback(name: str, *, actor: str, now: datetime) -> ModelVersion:
         msg = f"no earlier version of {name} has served"
         raise Conflict(msg)
     return promote(previous.pk, actor=actor, now=now)
+
+
+def _verify(version: ModelVersion) -> None:
+    """Fetch and load a version's files, or refuse it.
+
+    Not inside the transaction that promotes: files are large, and a transaction that has written
+    holds back every processor (they read the log up to the oldest open one).
+    """
+    try:
+        live.load(version.algorithm, version.number, version.manifest_sha256)
+    except (ArtifactError, ValueError, TypeError, KeyError) as error:
+        msg = f"{version} cannot serve: {error}"
+        raise Unprocessable(msg) from error
 
 
 def _evidence(version: ModelVersion) -> Evidence:

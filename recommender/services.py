@@ -16,6 +16,7 @@ from django.conf import settings
 from personalization.catalog.services import count_unknown_items
 from personalization.events import extraction
 from personalization.lib.errors import AppError, Problem, Unprocessable
+from personalization.ops import pulse
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
@@ -54,6 +55,16 @@ def slot_at(now: datetime) -> str:
     if ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).exists():
         return f"nightly {now:%Y-%m-%d}"
     return f"first {now:%Y-%m-%d %H}h"
+
+
+def retrain(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
+    """Train all models for `slot`, or for the one that is due; None when there is nothing to do.
+
+    A shop whose log is empty starts no run, so that its first events find the slot free.
+    """
+    if not slot and not extraction.any_touch(kinds=dataset.KINDS, until=now):
+        return None
+    return train(slot=slot or slot_at(now), actor=actor, now=now)
 
 
 def train(
@@ -103,10 +114,11 @@ def _train(
     total = len(models) + 1
     report("reading the log", 0, total)
     jobs.advance(run.pk, done=len(done), total=total)
-    data = dataset.read(until=now)
-    count_unknown_items(
-        extraction.unknown_items(kinds=dataset.KINDS, until=now) if data.unknown else {}
-    )
+    with pulse.beating(run.pk) as check:
+        data = dataset.read(until=now, progress=lambda _rows: check())
+        count_unknown_items(
+            extraction.unknown_items(kinds=dataset.KINDS, until=now) if data.unknown else {}
+        )
     for place, name in enumerate(models, 1):
         report(f"fitting {name}", place, total)
         if name in done:
@@ -160,7 +172,7 @@ def _fit(run: JobRun, folder: Path) -> None:
                     code = process.wait(_POLL_S)
                     break
                 except subprocess.TimeoutExpired:
-                    jobs.advance(run.pk, done=run.done)
+                    jobs.advance(run.pk)
         finally:
             if process.poll() is None:
                 process.kill()

@@ -6,8 +6,8 @@ from personalization.lib import clock
 from recommender import pruning, services
 
 
-# A large shop's fit takes longer than other tasks may. The soft limit leaves time to end the fitting
-# process and to mark the run; CELERY_BROKER_TRANSPORT_OPTIONS knows of the hard one.
+# A large shop's fit takes longer than other tasks may. The soft limit leaves time to end the
+# fitting process and to mark the run; CELERY_BROKER_TRANSPORT_OPTIONS knows of the hard one.
 @shared_task(
     name="recommender.tasks.retrain", acks_late=True, soft_time_limit=3480, time_limit=3600
 )
@@ -19,7 +19,9 @@ def retrain(slot: str = "") -> None:
     services.retrain(slot=slot, actor="beat", now=clock.now())
 
 
-@shared_task(name="recommender.tasks.prune_models", acks_late=True, time_limit=600)
+@shared_task(
+    name="recommender.tasks.prune_models", acks_late=True, soft_time_limit=540, time_limit=600
+)
 def prune_models() -> None:
     """Delete files of models that will not serve again. Beat calls it daily."""
     pruning.prune_storage(now=clock.now())

@@ -72,6 +72,7 @@ SELECT touched.item, count(*), min(e.occurred_at), max(e.occurred_at) {_TOUCHES}
   AND NOT EXISTS (SELECT 1 FROM catalog_product p WHERE p.key = touched.item)
 GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
 """  # noqa: S608 -- the same
+_ANY = f"SELECT EXISTS (SELECT 1 {_TOUCHES})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,13 @@ def touches(
         cursor.copy_expert(statement, sink, size=1 << 20)
     sink.close()
     return Touches(*(np.concatenate(parts) for parts in zip(*sink.blocks, strict=True)))
+
+
+def any_touch(*, kinds: Sequence[str], until: datetime | None = None) -> bool:
+    """Return whether `touches` would find any interaction at all."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANY, _params(kinds, None, until))
+        return bool(cursor.fetchone()[0])
 
 
 def codes(keys: Sequence[str]) -> NDArray[np.int64]:

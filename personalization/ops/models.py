@@ -31,6 +31,8 @@ class JobRun(models.Model):
     result = models.JSONField(default=dict)
     error = models.TextField(blank=True, default="")
     cancel_requested = models.BooleanField(default=False)
+    # How often it began since it was made or resumed by somebody.
+    attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     heartbeat_at = models.DateTimeField(null=True)

@@ -1,13 +1,13 @@
 """Writes of the ops room: configuration is published and rolled back; jobs run and are stopped."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import Model, Q
+from django.db.models import F, Model, Q, QuerySet
 
 from personalization.lib import clock
 from personalization.lib.errors import AppError, Problem
@@ -129,7 +129,8 @@ def _append(data: dict[str, Any], *, actor: str, note: str) -> ConfigVersion:
     )
     # This process need not wait for its watcher; an uncommitted version is seen by nobody else.
     serve.look_again()
-    transaction.on_commit(serve.reload)
+    # What else waits for the commit must not suffer when this fails: the watcher looks again.
+    transaction.on_commit(serve.reload, robust=True)
     return row
 
 
@@ -160,13 +161,17 @@ def _lock() -> None:
 # A running job says so at least this often; a longer silence means that its process died.
 STALE_AFTER = timedelta(minutes=5)
 _Status = JobRun.Status
+# A run that fails or dies by itself begins this often; after that somebody must look (`resume`).
+MAX_ATTEMPTS = 3
 _RESUMABLE = (_Status.FAILED, _Status.CANCELLED)
 
 
 def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) -> JobRun | None:
-    """Return the run of (kind, slot), now running; None when that slot was run before.
+    """Return the run of (kind, slot), now running; None when that slot is done, or being done.
 
-    A run that was resumed is taken over with its checkpoint. Two callers at once: one gets it.
+    One that was resumed, that failed, or whose process died in silence goes on from its
+    checkpoint; the latter two until they began MAX_ATTEMPTS times. Two callers at once: one
+    gets it.
     """
     now = clock.now()
     made = JobRun(
@@ -177,31 +182,44 @@ def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) 
         created_at=now,
     )
     JobRun.objects.bulk_create([made], ignore_conflicts=True)
-    taken = JobRun.objects.filter(kind=kind, slot=slot, status=_Status.PENDING).update(
-        status=_Status.RUNNING, started_at=now, heartbeat_at=now, finished_at=None, error=""
+    mine = JobRun.objects.filter(kind=kind, slot=slot)
+    _bury(mine, now)
+    startable = Q(status=_Status.PENDING) | Q(status=_Status.FAILED, attempts__lt=MAX_ATTEMPTS)
+    taken = mine.filter(startable).update(
+        status=_Status.RUNNING,
+        attempts=F("attempts") + 1,
+        started_at=now,
+        heartbeat_at=now,
+        finished_at=None,
+        error="",
     )
-    return JobRun.objects.get(kind=kind, slot=slot) if taken else None
+    return mine.get() if taken else None
+
+
+def _bury(runs: QuerySet[JobRun], now: datetime) -> None:
+    """Say of runs whose process died in silence how they ended: what is asked of the dead holds."""
+    silent = runs.filter(status=_Status.RUNNING, heartbeat_at__lt=now - STALE_AFTER)
+    silent.filter(cancel_requested=True).update(status=_Status.CANCELLED, finished_at=now)
+    silent.update(status=_Status.FAILED, error="the process ended without a word", finished_at=now)
 
 
 def advance(
     run_id: int,
     *,
-    done: int,
+    done: int | None = None,
     total: int | None = None,
     checkpoint: Mapping[str, Any] | None = None,
 ) -> None:
-    """Note how far a run is, and that it lives.
+    """Note that a run lives, and how far it is; what is None stays.
 
     Raises
     ------
     Cancelled
         Somebody asked it to stop (the run is marked so), or it is not running any more.
     """
-    values: dict[str, Any] = {"done": done, "heartbeat_at": clock.now()}
-    if total is not None:
-        values["total"] = total
-    if checkpoint is not None:
-        values["checkpoint"] = dict(checkpoint)
+    values: dict[str, Any] = {"heartbeat_at": clock.now()}
+    told = {"done": done, "total": total, "checkpoint": checkpoint}
+    values |= {name: value for name, value in told.items() if value is not None}
     running = JobRun.objects.filter(pk=run_id, status=_Status.RUNNING)
     if running.filter(cancel_requested=False).update(**values):
         return
@@ -253,7 +271,7 @@ def resume(run_id: int, *, actor: str) -> JobRun:
     """
     silent = Q(status=_Status.RUNNING, heartbeat_at__lt=clock.now() - STALE_AFTER)
     revived = JobRun.objects.filter(Q(status__in=_RESUMABLE) | silent, pk=run_id).update(
-        status=_Status.PENDING, cancel_requested=False, finished_at=None
+        status=_Status.PENDING, cancel_requested=False, finished_at=None, attempts=0
     )
     if not revived:
         msg = f"run {run_id} is not failed, cancelled or silent for {STALE_AFTER}"

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from personalization.access.models import AuditEvent
 from personalization.catalog.models import UnknownItem
 from personalization.catalog.services import delete_products
+from personalization.lib import clock
 from personalization.lib.errors import Conflict, Unprocessable
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
@@ -62,10 +64,57 @@ def test_train__same_slot_again__nothing(shop: Path) -> None:
 
 
 def test_retrain_task__twice__trains_once(shop: Path) -> None:
+    two_tastes(8)
     retrain()
+    number = JobRun.objects.count()
+    retrain(slot=JobRun.objects.get().slot)
+
+    assert (number, JobRun.objects.count()) == (1, 1)
+    assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
+
+
+def test_retrain_task__empty_shop__its_first_events_find_the_slot_free(shop: Path) -> None:
+    retrain()
+    runs = JobRun.objects.count()
+    two_tastes(8)
     retrain()
 
-    assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
+    assert runs == 0
+    assert live.refresh()["popularity"].number == 1
+
+
+def test_retrain_task__worker_died__a_later_beat_of_the_night_trains(shop: Path) -> None:
+    two_tastes(8)
+    slot = services.slot_at(NOW)
+    jobs.start_run(kind=services.RUN_KIND, slot=slot)
+    retrain()
+    before = ModelVersion.objects.count()
+    with clock.frozen(NOW + timedelta(minutes=15)):
+        retrain()
+
+    assert before == 0
+    assert JobRun.objects.get().status == "succeeded"
+    assert live.refresh()["popularity"].number == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_promote__files_are_fetched__no_transaction_holds_the_processors_back(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_tastes(8)
+    train("s1", models=["popularity"])
+    ModelVersion.objects.update(status="retired")
+    held: list[bool] = []
+    load = live.load
+
+    def watched(name: str, number: int, sha256: str) -> live.Live:
+        held.append(connection.in_atomic_block)
+        return load(name, number, sha256)
+
+    monkeypatch.setattr(live, "load", watched)
+    registry.promote(ModelVersion.objects.get().pk, actor="test", now=LATER)
+
+    assert held == [False]
 
 
 def test_slot__nothing_serves__hourly_then_nightly(shop: Path) -> None:
