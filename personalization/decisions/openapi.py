@@ -90,6 +90,7 @@ _CONTEXT: dict[str, Any] = {
                 "properties": {
                     "event": {"type": "string"},
                     "item": {"type": "string"},
+                    "items": _ITEMS,
                     "at": {"type": "string", "format": "date-time"},
                 },
             },

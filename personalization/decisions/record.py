@@ -87,7 +87,7 @@ def body_of(decision: Decision) -> bytes:
         "models": decision.models,
         "degraded": list(decision.degraded),
         "placements": {key: _placement(shown) for key, shown in decision.placements.items()},
-        "cart": list(ask.cart),
+        "cart": list(ask.cart or ()),
         "recent": [[kind, item, int(at_s)] for kind, item, at_s in decision.actions],
     }
     items = {wanted.key: wanted.item for wanted in ask.placements if wanted.item}

@@ -172,8 +172,9 @@ def _page_actions(ask: Ask, now: datetime) -> list[Action]:
         return []
     now_s, fact_of = now.timestamp(), schema().fact
     actions = [
-        (fact_of(one.event), one.item, now_s if one.at_s is None else min(one.at_s, now_s))
+        (fact_of(one.event), item, now_s if one.at_s is None else min(one.at_s, now_s))
         for one in ask.recent
+        for item in one.items
     ]
     actions.sort(key=lambda action: -action[2])
     return actions
@@ -209,8 +210,8 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
         item=wanted.item,
         exclude=wanted.exclude,
         recent=decision.actions,
-        cart=decision.ask.cart or tuple(profile.get("cart", ())),
-        bought=profile.get("bought", {}),
+        cart=tuple(profile.get("cart", ())) if decision.ask.cart is None else decision.ask.cart,
+        bought=_bought(decision),
         personal=who.personal,
         explain=decision.ask.explain,
     )
@@ -230,6 +231,15 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
         body["explain"] = {"candidates": _item_candidates(request, shelf)}
     _measure(decision, "recommend", since_s)
     return body
+
+
+def _bought(decision: Decision) -> Mapping[str, float]:
+    """Return item -> when last bought; an order on the page counts in this very answer."""
+    remembered: Mapping[str, float] = decision.visitor.profile.get("bought", {})
+    if not decision.ask.recent:
+        return remembered
+    ordered = [(at_s, item) for kind, item, at_s in decision.actions if kind == "order"]
+    return {**remembered, **{item: at_s for at_s, item in sorted(ordered)}}
 
 
 def _shelf_claims(

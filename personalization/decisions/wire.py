@@ -26,10 +26,10 @@ _DIGITS = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One event of `context.recent`; `at_s` None: now."""
+    """One event of `context.recent`: an order names several items. `at_s` None: now."""
 
     event: str
-    item: str
+    items: tuple[str, ...]
     at_s: float | None
 
 
@@ -50,7 +50,8 @@ class Ask:
     user_id: str = ""
     user_token: str = ""
     anonymous_id: str = ""
-    cart: tuple[str, ...] = ()
+    # None: the page does not say, the profile does
+    cart: tuple[str, ...] | None = None
     recent: tuple[Action, ...] = ()
     restrict: Mapping[str, Any] = field(default_factory=dict)
     placements: tuple[Wanted, ...] = ()
@@ -173,7 +174,7 @@ def parse_ask(data: Any) -> Ask:
     _check_words(read, context)
     ask = Ask(
         **_ids(read, data.get),
-        cart=read.texts(context.get("cart"), "context.cart"),
+        cart=_cart(read, context.get("cart")),
         recent=_recent(read, context.get("recent")),
         restrict=_restrict(read, context.get("consent")),
         placements=_placements(read, data.get("placements")),
@@ -244,6 +245,10 @@ def _restrict(read: _Reader, value: Any) -> Mapping[str, Any]:
     return read.mapping(consent.get("categoryPreferences"), path)
 
 
+def _cart(read: _Reader, value: Any) -> tuple[str, ...] | None:
+    return None if value is None else read.texts(value, "context.cart")
+
+
 def _recent(read: _Reader, value: Any) -> tuple[Action, ...]:
     found = []
     for at, entry in enumerate(read.entries(value, "context.recent", _MAX_LIST)):
@@ -254,8 +259,9 @@ def _recent(read: _Reader, value: Any) -> tuple[Action, ...]:
         event = read.required(entry.get("event"), f"{path}.event", _EVENT_LENGTH)
         item = read.text(entry.get("item"), f"{path}.item")
         at_s = read.instant(entry.get("at"), f"{path}.at")
-        if item:
-            found.append(Action(event, item, at_s))
+        items = read.texts(entry.get("items"), f"{path}.items")
+        if item or items:
+            found.append(Action(event, (item, *items) if item else items, at_s))
     if len(found) > _MAX_RECENT:
         found.sort(key=lambda action: -(action.at_s or float("inf")))
     return tuple(found[:_MAX_RECENT])

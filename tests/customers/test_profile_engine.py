@@ -61,7 +61,7 @@ def folded(facts: Sequence[Fact], cuts: Sequence[int] = ()) -> dict[str, Any]:
 
 
 kinds = st.sampled_from(
-    ["view", "add", "remove", "order", "refund", "cancel", "wishlist", "", "search"]
+    ["view", "add", "remove", "cart", "order", "refund", "cancel", "wishlist", "", "search"]
 )
 
 
@@ -191,6 +191,32 @@ def test_cart__added_removed_and_ordered__what_is_left() -> None:
         fact("d", 5, "remove", items=(("y", 1, None),)),
     ]
     assert profile.cart(profile.folded(facts, currency="EUR")) == ["z"]
+
+
+def test_cart__seen_as_a_whole__replaces_what_was_put_in_one_by_one() -> None:
+    def one(item: str) -> tuple[tuple[str, int, None], ...]:
+        return ((item, 1, None),)
+
+    facts = [
+        fact("a", 1, "add", items=one("old")),
+        fact("v", 2, "cart", items=(*one("x"), *one("y"))),
+        fact("b", 3, "remove", items=one("x")),
+        fact("c", 4, "add", items=one("z")),
+    ]
+    assert profile.cart(profile.folded(facts, currency="EUR")) == ["z", "y"]
+    late = [*facts, fact("w", 0, "cart", items=one("late"))]
+    assert profile.cart(profile.folded(late, currency="EUR")) == ["z", "y"]
+    emptied = [*facts, fact("e", 5, "cart", items=())]
+    assert profile.cart(profile.folded(emptied, currency="EUR")) == []
+    ordered = [*facts, fact("o", 5, "order", order_id="o1", items=())]
+    assert profile.cart(profile.folded(ordered, currency="EUR")) == []
+
+
+def test_parse__cart_viewed__its_list_or_nothing() -> None:
+    listed = {"products": [{"product_id": "x"}, {"sku": "y"}]}
+    assert [item for item, _, _ in parse("cart", "Cart Viewed", listed, "EUR")[1]] == ["x", "y"]
+    assert parse("cart", "Cart Viewed", {"products": []}, "EUR")[0] == "cart"
+    assert parse("cart", "Cart Viewed", {"value": 3}, "EUR")[0] == ""
 
 
 def test_document__personal_and_undeclared_traits__stay_out() -> None:

@@ -6,9 +6,9 @@ it reaches, and a fact that could change such a sum asks for an exact fold of th
 log (`fold` returns True).
 
 Keys of the state: n events, k counts by kind, f/l first and last time, r recent items, b bought
-items, c cart, q time up to which orders emptied the cart, t traits, x device and place, s sessions,
-sc closed sessions [count, until], o orders, oc closed orders [count, revenue, last]. All times are
-microseconds since the epoch.
+items, c cart, w the latest list of the whole cart, q time up to which orders emptied it, t traits,
+x device and place, s sessions, sc closed sessions [count, until], o orders, oc closed orders
+[count, revenue, last]. All times are microseconds since the epoch.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -100,9 +100,16 @@ def place(state: State) -> dict[str, str]:
 def cart(state: State) -> list[str]:
     """Return the items in the cart, latest first."""
     emptied = state.get("q", 0)
+    listed_at, listed = state.get("w", (0, ()))
+    if listed_at > emptied:
+        emptied = listed_at
+    else:
+        listed = ()
     words = _newest(state.get("c", {}), CART)
-    held = [(at, item) for item, (at, op) in words.items() if op and at > emptied]
-    return [item for _, item in sorted(held, reverse=True)]
+    later = {item: word for item, word in words.items() if word[0] > emptied}
+    held = [(at, item) for item, (at, op) in later.items() if op]
+    held += [(emptied, item) for item in listed if item not in later]
+    return [item for _, item in sorted(held, reverse=True)][:CART]
 
 
 def document(state: State, *, declared: Mapping[str, bool]) -> dict[str, Any]:
@@ -272,7 +279,22 @@ def _cart(state: State, fact: Fact, _currency: str) -> bool:
     return False
 
 
-_STEPS = {"order": _order, "refund": _refund, "cancel": _cancel, "add": _cart, "remove": _cart}
+def _listed(state: State, fact: Fact, _currency: str) -> bool:
+    """Keep the latest list of the whole cart; of two at one moment the greater."""
+    word = [fact.occurred_us, sorted({item for item, _, _ in fact.items})[:CART]]
+    if "w" not in state or list(state["w"]) < word:
+        state["w"] = word
+    return False
+
+
+_STEPS = {
+    "order": _order,
+    "refund": _refund,
+    "cancel": _cancel,
+    "add": _cart,
+    "remove": _cart,
+    "cart": _listed,
+}
 
 
 def _bound(state: State) -> None:

@@ -72,6 +72,12 @@ def parse(
         currency = shop_currency
     else:
         currency = str(named or shop_currency)[:3].upper()
+    if kind == "cart":
+        # without a list it says nothing of what is in it
+        listed = properties.get("products")
+        if not isinstance(listed, list):
+            return "", _NO_ITEMS, None, "", ""
+        return kind, tuple(_items(listed, currency)), None, currency, ""
     if kind not in ("order", "refund"):
         item = _item(properties, currency)
         return kind, (item,) if item is not None else _NO_ITEMS, None, currency, ""

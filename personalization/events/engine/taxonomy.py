@@ -26,7 +26,19 @@ EXPOSED = "Decision Exposed"
 CLICKED = "Decision Clicked"
 
 # What the folds understand; "" is an event that only counts by its name.
-FACTS = ("", "view", "add", "remove", "order", "refund", "wishlist", "review", "search", "dwell")
+FACTS = (
+    "",
+    "view",
+    "add",
+    "remove",
+    "cart",
+    "order",
+    "refund",
+    "wishlist",
+    "review",
+    "search",
+    "dwell",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,7 @@ BUILT_IN: tuple[EventType, ...] = (
     EventType("Product Viewed", "view", _PRODUCT),
     EventType("Product Added", "add", {**_PRODUCT, "cart_id": _ID}),
     EventType("Product Removed", "remove", {**_PRODUCT, "cart_id": _ID}),
-    EventType("Cart Viewed", "", _CART),
+    EventType("Cart Viewed", "cart", _CART),
     EventType("Checkout Started", "", {**_ORDER, "order_id": _ID}),
     EventType("Checkout Step Viewed", "", {"checkout_id": _ID, "step": {"type": "number"}}),
     EventType("Checkout Step Completed", "", {"checkout_id": _ID, "step": {"type": "number"}}),
