@@ -1,7 +1,8 @@
 """The decision log: rows wait in memory and are written about once a second, off the hot path.
 
 A kill loses what waits, at most the last second. When the store is away rows wait on, up to a
-bound; what does not fit is counted as lost.
+bound; what does not fit is counted as lost. Whose a decision was, and what that customer did, is
+kept only where analytics is allowed.
 """
 
 import threading
@@ -15,14 +16,18 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from psycopg2.extras import execute_values
 
+from personalization.consent.serve import ANALYTICS
 from personalization.decisions.engine.ids import sampled
 from personalization.decisions.serve import Decision
 from personalization.lib.metrics import DECISION_LOG_LOST
 
-# A minute at 500 decisions a second; about 60 MB.
-_WAITING_MOST = 30_000
 _BATCH = 1000
 MAX_BODY_BYTES = 600
+# What a process gives to rows that wait: a minute at 500 decisions a second.
+_WAITING_BYTES = 32 * 1024**2
+# Body, and the objects of a row around it (measured 460 bytes).
+_ROW_BYTES = MAX_BODY_BYTES + 500
+_WAITING_MOST = _WAITING_BYTES // _ROW_BYTES
 _INSERT = """
 INSERT INTO decisions_decision (day, id, at, customer_id, config_version, body) VALUES %s
 ON CONFLICT DO NOTHING
@@ -34,10 +39,10 @@ Row = tuple[date, str, datetime, int | None, int, str]
 
 
 class _Waiting:
-    """Decisions that are not written yet."""
+    """Rows that are not written yet: small ones, where a decision holds a profile."""
 
     def __init__(self) -> None:
-        self.rows: deque[Decision] = deque()
+        self.rows: deque[Row] = deque()
         self.lock = threading.Lock()
 
 
@@ -51,7 +56,7 @@ def keep(decision: Decision) -> None:
     if len(_waiting.rows) >= _WAITING_MOST:
         DECISION_LOG_LOST.inc()
         return
-    _waiting.rows.append(decision)
+    _waiting.rows.append(_row(decision))
 
 
 def flush() -> None:
@@ -60,7 +65,7 @@ def flush() -> None:
         while _waiting.rows:
             batch = [_waiting.rows.popleft() for _ in range(min(_BATCH, len(_waiting.rows)))]
             try:
-                _insert([_row(decision) for decision in batch])
+                _insert(batch)
             except (DatabaseError, InterfaceError):
                 room = _WAITING_MOST - len(_waiting.rows)
                 DECISION_LOG_LOST.inc(max(0, len(batch) - room))
@@ -78,8 +83,11 @@ def flush_at_exit() -> None:
 
 
 def body_of(decision: Decision) -> bytes:
-    """Return the logged inputs of a decision as JSON, at most MAX_BODY_BYTES long."""
-    ask, who = decision.ask, decision.visitor
+    """Return the logged inputs of a decision as JSON, at most MAX_BODY_BYTES long.
+
+    Without analytics consent nothing of what the visitor did or looks at.
+    """
+    who = decision.visitor
     body: dict[str, Any] = {
         "mask": who.mask,
         "source": who.source,
@@ -87,12 +95,9 @@ def body_of(decision: Decision) -> bytes:
         "models": decision.models,
         "degraded": list(decision.degraded),
         "placements": {key: _placement(shown) for key, shown in decision.placements.items()},
-        "cart": list(ask.cart or ()),
-        "recent": [[kind, item, int(at_s)] for kind, item, at_s in decision.actions],
     }
-    items = {wanted.key: wanted.item for wanted in ask.placements if wanted.item}
-    if items:
-        body["items"] = items
+    if who.mask & ANALYTICS:
+        body |= _done(decision)
     dumped = orjson.dumps(body)
     for name in _LEAVE_OUT:
         while len(dumped) > MAX_BODY_BYTES and body.get(name):
@@ -102,6 +107,17 @@ def body_of(decision: Decision) -> bytes:
     if len(dumped) > MAX_BODY_BYTES:
         dumped = orjson.dumps({"mask": who.mask, "source": who.source, "cut": True})
     return dumped
+
+
+def _done(decision: Decision) -> dict[str, Any]:
+    """Return what the decision knew of the visitor's doings."""
+    ask = decision.ask
+    done: dict[str, Any] = {
+        "cart": list(ask.cart or ()),
+        "recent": [[kind, item, int(at_s)] for kind, item, at_s in decision.actions],
+    }
+    items = {wanted.key: wanted.item for wanted in ask.placements if wanted.item}
+    return done | {"items": items} if items else done
 
 
 def _placement(shown: dict[str, Any]) -> str:
@@ -120,11 +136,12 @@ def _less(value: Any) -> Any:
 
 
 def _row(decision: Decision) -> Row:
+    who = decision.visitor
     return (
         decision.at.astimezone(UTC).date(),
         str(decision.id),
         decision.at,
-        decision.visitor.customer_id,
+        who.customer_id if who.mask & ANALYTICS else None,
         decision.snapshot.version,
         body_of(decision).decode(),
     )
@@ -141,14 +158,14 @@ def drop(customer_id: int) -> int:
     with _waiting.lock:
         # a request may append meanwhile: take out as many as there are now, put the others back
         rows = [_waiting.rows.popleft() for _ in range(len(_waiting.rows))]
-        kept = [row for row in rows if row.visitor.customer_id != customer_id]
+        kept = [row for row in rows if row[3] != customer_id]
         _waiting.rows.extendleft(reversed(kept))
     return len(rows) - len(kept)
 
 
 def waiting() -> list[UUID]:
     """Ids of the decisions that are not written yet."""
-    return [decision.id for decision in list(_waiting.rows)]
+    return [UUID(row[1]) for row in list(_waiting.rows)]
 
 
 def forget() -> None:

@@ -36,6 +36,8 @@ _time = attrgetter("occurred_us")
 # A part is cut when it is a quarter over its bound, and again when it is read: sorting at each fact
 # would cost more than the fold itself.
 _SLACK = 1.25
+# What a 64-bit column holds with room to spare; an order is worth at most a millionth of it.
+MAX_REVENUE_MINOR = 10**18
 # One order in the state: [time, worth or None, refunded, flags, time of the last word on it].
 _FULL_REFUND, _CANCELLED = 1, 2
 
@@ -69,7 +71,10 @@ def folded(facts: Iterable[Fact], *, currency: str) -> State:
 
 
 def orders(state: State) -> tuple[int, int, int | None]:
-    """Return (orders that stand, their worth less refunds in minor units, time of the latest)."""
+    """Return (orders that stand, their worth less refunds in minor units, time of the latest).
+
+    The worth stops at MAX_REVENUE_MINOR on either side, where no shop's sums are.
+    """
     count, revenue, last = state.get("oc", (0, 0, None))
     for at, worth, refunded, flags, _ in state.get("o", {}).values():
         if at is None or flags & _CANCELLED:
@@ -77,7 +82,7 @@ def orders(state: State) -> tuple[int, int, int | None]:
         count += 1
         revenue += _net(worth, refunded, flags)
         last = at if last is None else max(last, at)
-    return count, revenue, last
+    return count, max(-MAX_REVENUE_MINOR, min(revenue, MAX_REVENUE_MINOR)), last
 
 
 def sessions(state: State) -> int:

@@ -7,58 +7,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from personalization.customers.engine.facts import Fact
+from personalization.lib import money
 
-__all__ = ["Fact", "exponent", "minor", "parse"]
+__all__ = ["Fact", "minor", "parse"]
 
-# Currencies without cents, and with three digits (ISO 4217, list one); the others have two.
-_EXPONENTS: Mapping[str, int] = {
-    **dict.fromkeys(
-        [
-            "BIF",
-            "CLP",
-            "DJF",
-            "GNF",
-            "ISK",
-            "JPY",
-            "KMF",
-            "KRW",
-            "PYG",
-            "RWF",
-            "UGX",
-            "UYI",
-            "VND",
-            "VUV",
-            "XAF",
-            "XOF",
-            "XPF",
-        ],
-        0,
-    ),
-    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
-}
 # Where an order's or a refund's worth may stand, best first: revenue is without tax and shipping.
 _WORTH = ("revenue", "total", "value")
 _CANCELLED = "Order Cancelled"
 # Segment's products arrays have no limit of their own; an event has 32 KB.
 _NO_ITEMS: tuple[tuple[str, int, int | None], ...] = ()
-
-# Minor units in one of the major, by digits after the point.
-_UNITS = (1, 10, 100, 1000)
-
-
-def exponent(currency: str) -> int:
-    """Digits after the point of a currency; 2 for unknown ones."""
-    return _EXPONENTS.get(currency, 2)
+# Described types allow no more pieces of a product in one event; what is not described is not
+# believed beyond it.
+_MOST_PIECES = 10**6
 
 
 def minor(amount: object, currency: str) -> int | None:
     """Return an amount of major units, as shops send them, in minor units.
 
-    None for what is no number.
+    None for what is no number, not finite, or more than `money.MAX_MINOR`.
     """
     if type(amount) is not int and type(amount) is not float:
         return None
-    return round(amount * _UNITS[exponent(currency)])
+    return money.to_minor(amount, currency)
 
 
 def parse(
@@ -90,6 +60,8 @@ def parse(
     value = _worth(properties, currency)
     if value is None:
         value = sum(quantity * (price or 0) for _, quantity, price in items)
+        if abs(value) > money.MAX_MINOR:  # no order: its worth is not known
+            value = None
     return kind, items, value, currency, order_id
 
 
@@ -110,6 +82,12 @@ def _item(properties: Mapping[str, Any], currency: str) -> tuple[str, int, int |
     key = properties.get("product_id") or properties.get("sku")
     if not key:
         return None
-    quantity = properties.get("quantity", 1)
-    count = int(quantity) if type(quantity) in (int, float) else 1
+    count = _pieces(properties.get("quantity", 1))
     return str(key)[:100], count, minor(properties.get("price"), currency)
+
+
+def _pieces(quantity: object) -> int:
+    """Return how many, 1 where the event does not say."""
+    if type(quantity) is not int and type(quantity) is not float:
+        return 1
+    return int(quantity) if -_MOST_PIECES <= quantity <= _MOST_PIECES else 1
