@@ -7,14 +7,14 @@ import structlog
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 
 from personalization.lib import docs
 from personalization.lib.errors import AppError, NotFound
-from personalization.lib.registries import Panel, index_panels
+from personalization.lib.registries import Panel, index_panels, trails
 
 log = structlog.get_logger("adminsite")
 
@@ -58,6 +58,17 @@ class PersonalizationAdminSite(admin.AdminSite):
         """Show the state of the system, then everything that can be opened."""
         return super().index(request, {**(extra_context or {}), "panels": _panels()})
 
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show or save the form of one's own new password; leave a line when it changed."""
+        before = request.user.password
+        with transaction.atomic():
+            answer = super().password_change(request, extra_context)
+            if request.user.password != before:
+                _tell_trails(request, "set_password")
+        return answer
+
     def state(self, request: HttpRequest) -> HttpResponse:
         """Answer the live part of the index alone."""
         return TemplateResponse(request, "admin/state.html", {"panels": _panels()})
@@ -78,6 +89,11 @@ class PersonalizationAdminSite(admin.AdminSite):
         found = super().get_app_list(request, app_label)
         place = {label: index for index, label in enumerate(APP_ORDER)}
         return sorted(found, key=lambda app: place.get(app["app_label"], len(place)))
+
+
+def _tell_trails(request: HttpRequest, action: str) -> None:
+    for _name, write in sorted(trails.items()):
+        write(actor=request.user.get_username(), action=action, obj=request.user)
 
 
 def _panels() -> list[dict[str, Any]]:

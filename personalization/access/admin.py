@@ -1,15 +1,19 @@
-"""Admin pages of keys (shown once, revoked, never changed) and of the audit trail (read only)."""
+"""Admin pages of keys (shown once, revoked, never changed), the trail, and staff accounts."""
 
 from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
 
 from personalization.access.admin_base import AuditedModelAdmin, each_row
+from personalization.access.audit import audit
 from personalization.access.engine.keys import SCOPES
 from personalization.access.models import ApiKey, AuditEvent
 from personalization.access.services import create_key, key_problems, revoke_key
@@ -144,3 +148,37 @@ class AuditEventAdmin(ReadOnlyModelAdmin):
         return lookup in {"object_type", "object_id"} or super().lookup_allowed(
             lookup, value, request
         )
+
+
+# Importing Django's pages registered them.
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class StaffAdmin(AuditedModelAdmin, UserAdmin):
+    """Staff accounts. The trail holds no password, and says when one was set."""
+
+    untold = frozenset({"password", "last_login"})
+    list_select_related = False
+
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 -- Django's signature
+        form_url: str = "",
+    ) -> HttpResponse:
+        """Show or save the form of a new password; leave a line when it changed."""
+        with transaction.atomic():
+            before = User.objects.select_for_update().filter(pk=id).first()
+            answer = super().user_change_password(request, id, form_url)
+            after = User.objects.filter(pk=id).first()
+            if before and after and before.password != after.password:
+                told = {"usable": after.has_usable_password()}
+                actor = request.user.get_username()
+                audit(actor=actor, action="set_password", obj=after, after=told)
+        return answer
+
+
+@admin.register(Group)
+class RoleAdmin(AuditedModelAdmin, GroupAdmin):
+    """Groups; those of the four roles get their permissions after each migration."""
