@@ -29,6 +29,7 @@ from personalization.customers import serve as customers
 from personalization.customers.models import Identity
 from personalization.customers.services import create_identities, log_in
 from personalization.events.engine.flags import MINIMISED
+from personalization.events.urls import wire
 from personalization.lib import clock, redisclient
 from personalization.ops import serve as config
 
@@ -135,12 +136,13 @@ STATES: dict[str, Callable[[str, str], Denied]] = {
     )
 }
 EVENTS = {
-    **{path: path for path in ("track", "identify", "page", "screen", "group")},
+    **{path: path for path in ("track", "identify", "page", "screen", "group", "alias")},
     "t": "track",
     "i": "identify",
     "p": "page",
     "s": "screen",
     "g": "group",
+    "a": "alias",
     "batch": "track",
     "b": "identify",
     "pixel.gif": "track",
@@ -148,6 +150,10 @@ EVENTS = {
 DECISIONS = ("decide", "recommendations", "ofrep")
 # Of each kind of event door one; the others are the same view for another type or by another name.
 _DOORS = {"track", "identify", "batch", "pixel.gif"}
+
+
+def test_matrix__event_paths__are_those_served() -> None:
+    assert set(EVENTS) == {str(served.pattern) for served in wire}
 
 
 def _cases(endpoints: Iterable[str], differs: Callable[[str, str, str], bool]) -> list[Any]:
@@ -201,9 +207,12 @@ def _send(client: Client, path: str, denied: Denied) -> dict[str, Any]:
         "event": "Product Viewed",
         "name": "Home",
         "groupId": "g1",
+        "previousId": "m1-before",
         "traits": {"tier": "gold"},
         "properties": {"product_id": "sku1"},
         "context": {"consent": {"categoryPreferences": dict(denied.preferences)}},
+        # An alias call must name a user; this one is not proven, so it counts for nothing.
+        **({"userId": "claimed"} if EVENTS[path] == "alias" else {}),
         **denied.ids,
     }
     if path == "pixel.gif":
