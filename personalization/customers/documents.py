@@ -64,9 +64,14 @@ return 1
 _DIRTY = """
 SELECT customer_id, version FROM customers_profile_dirty WHERE at <= %s ORDER BY at LIMIT %s
 """
+# Rows that a fold holds are left to it: waiting for them here, in any order, would deadlock.
 _CLEAN = """
-DELETE FROM customers_profile_dirty d USING unnest(%s::bigint[], %s::bigint[]) AS w (id, version)
-WHERE d.customer_id = w.id AND d.version <= w.version
+WITH written AS MATERIALIZED (
+    SELECT d.customer_id FROM customers_profile_dirty d
+    JOIN unnest(%s::bigint[], %s::bigint[]) AS w (id, version) ON w.id = d.customer_id
+    WHERE d.version <= w.version ORDER BY d.customer_id FOR UPDATE OF d SKIP LOCKED
+)
+DELETE FROM customers_profile_dirty d USING written WHERE d.customer_id = written.customer_id
 """
 _HEADS = """
 SELECT c.id, c.version, c.assignment_key,
