@@ -8,6 +8,7 @@ from personalization.access.urls import root as access_root
 from personalization.catalog import urls as catalog
 from personalization.consent import urls as consent
 from personalization.content import urls as content
+from personalization.customers import urls as customers
 from personalization.decisions import urls as decisions
 from personalization.demo import urls as demo
 from personalization.events import urls as events
@@ -31,6 +32,8 @@ api: Addresses = [
         ),
         name="docs",
     ),
+    *customers.api,
+    *events.api,
     *catalog.api,
     *recommender.api,
     *content.api,

@@ -19,6 +19,7 @@ class ConsentConfig(AppConfig):
         registries.document_parts.register("consent", selectors.document_part)
         registries.merge_hooks.register("consent", ledger.recompute_both)
         registries.cache_epochs.register("consent", selectors.deny_epoch)
+        registries.customer_details.register("consent", panels.customer_detail)
         registries.customer_panels.register(
             "consent",
             registries.Panel(

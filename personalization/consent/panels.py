@@ -1,4 +1,4 @@
-"""What the consent app shows on the customer page."""
+"""What the consent app shows of a customer: on the customer page and in the API."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from personalization.consent.models import ConsentRecord, ConsentState, Purpose
 class PurposeLine:
     """One purpose: whether it is in force without a signal of the call, and who said so last."""
 
+    key: str
     title: str
     granted: bool
     said: ConsentRecord | None
@@ -25,10 +26,27 @@ def customer_consent(customer_id: int | None) -> Mapping[str, Any]:
         records = ConsentRecord.objects.filter(identity__customer_id=customer_id)
     latest = {row.purpose_id: row for row in records.order_by("at", "pk")}
     lines = tuple(
-        PurposeLine(purpose.title, _in_force(purpose, state), latest.get(purpose.pk))
+        PurposeLine(purpose.key, purpose.title, _in_force(purpose, state), latest.get(purpose.pk))
         for purpose in Purpose.objects.order_by("bit")
     )
     return {"lines": lines, "side": True}
+
+
+def customer_detail(customer_id: int) -> dict[str, Any]:
+    """Return {purpose: whether it is in force, and what was said of it last or None}."""
+    lines: tuple[PurposeLine, ...] = customer_consent(customer_id)["lines"]
+    return {line.key: {"in_force": line.granted, "said": _said(line.said)} for line in lines}
+
+
+def _said(record: ConsentRecord | None) -> dict[str, Any] | None:
+    if record is None:
+        return None
+    return {
+        "granted": record.granted,
+        "source": record.source,
+        "policy_version": record.policy_version,
+        "at": record.at,
+    }
 
 
 def _in_force(purpose: Purpose, state: ConsentState) -> bool:

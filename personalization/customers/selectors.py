@@ -60,6 +60,12 @@ def by_any_id(rows: QuerySet[Customer], term: str) -> QuerySet[Customer]:
     return rows.filter(pk__in=found)
 
 
+def going_by(rows: QuerySet[Customer], kind: int, value: str) -> QuerySet[Customer]:
+    """Return the one customer of `rows` that goes by this id now, or none."""
+    owners = Identity.objects.filter(value=value, kind=kind, ended_at=None).values("customer_id")
+    return rows.filter(pk__in=owners)
+
+
 def customer_page(customer_id: int) -> CustomerPage | None:
     """Return what the customer page shows; None when there is no such customer. Five queries."""
     customer = Customer.objects.filter(pk=customer_id).first()

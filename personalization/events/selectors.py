@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from personalization.consent import serve as consent
 from personalization.consent.models import ConsentState
-from personalization.customers.models import Identity
+from personalization.customers.models import Customer, Identity
 from personalization.events.engine import flags
-from personalization.events.models import Event
+from personalization.events.models import Event, LoggedEvent
+from personalization.lib.errors import NotFound
 
 # Properties that tell an event apart at a glance, in this order; the first three found are shown.
 _TELLING = ("product_id", "name", "order_id", "query", "category", "total", "revenue", "quantity")
@@ -33,6 +35,22 @@ def timeline(customer_id: int, *, limit: int = 50) -> tuple[TimelineEntry, ...]:
     ids = list(Identity.objects.filter(customer_id=customer_id).values_list("pk", flat=True))
     rows = Event.objects.filter(identity_id__in=ids).order_by("-occurred_at", "-seq")[:limit]
     return tuple(_entry(row) for row in rows)
+
+
+def events_of(customer: UUID) -> QuerySet[LoggedEvent]:
+    """Return all events of a customer by its uuid, whatever id they came with.
+
+    Raises
+    ------
+    NotFound
+        There is no such customer.
+    """
+    found = Customer.objects.filter(uuid=customer).values_list("pk", flat=True).first()
+    if found is None:
+        msg = "no customer has this uuid"
+        raise NotFound(msg)
+    ids = list(Identity.objects.filter(customer_id=found).values_list("pk", flat=True))
+    return LoggedEvent.objects.filter(identity_id__in=ids)
 
 
 def events_for(purpose: int) -> QuerySet[Event]:

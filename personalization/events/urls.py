@@ -25,3 +25,11 @@ wire = [
     ),
     path("pixel.gif", views.pixel, name="events-pixel"),
 ]
+
+api = [
+    path(
+        "customers/<uuid:uuid>/timeline/",
+        views.TimelineViewSet.as_view({"get": "list"}),
+        name="customer-timeline",
+    ),
+]

@@ -1,20 +1,25 @@
-"""The HTTP doors of ingestion: Segment's calls, the batch, the pixel (API.md, Events in)."""
+"""The HTTP doors of the log: Segment's calls, the batch, the pixel; a customer's timeline."""
 
 import base64
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from rest_framework.mixins import ListModelMixin
 
 from personalization.access import limits
 from personalization.access import serve as access
+from personalization.access.api import ApiViewSet
 from personalization.access.serve import Caller
 from personalization.consent import serve as consent
-from personalization.events import agents, bodies
+from personalization.events import agents, bodies, selectors
 from personalization.events.engine import times
 from personalization.events.ingestion import ingest
+from personalization.events.models import LoggedEvent
 from personalization.events.sending import Outcome, Sending
+from personalization.events.timeline import TimelinePagination, TimelineSerializer
 from personalization.lib import clock
 from personalization.lib.http import json_response, wire_view
 
@@ -53,6 +58,19 @@ def pixel(request: HttpRequest) -> HttpResponse:
     caller = _key_of_headers(request) or _admitted(request, bodies.text(event, "writeKey"))
     ingest([event], _sending(request, caller, ids_required=False))
     return HttpResponse(_GIF, content_type="image/gif", headers={"Cache-Control": "no-store"})
+
+
+class TimelineViewSet(ListModelMixin, ApiViewSet):
+    """A customer's events, newest first, whatever id they came with. Scope `customers:read`."""
+
+    serializer_class = TimelineSerializer
+    pagination_class = TimelinePagination
+    scope_read = "customers:read"
+    queryset = LoggedEvent.objects.none()
+
+    def get_queryset(self) -> QuerySet[LoggedEvent]:
+        """Return the events of the customer that the address names."""
+        return selectors.events_of(self.kwargs["uuid"])
 
 
 def _key_of_headers(request: HttpRequest) -> Caller | None:

@@ -55,6 +55,14 @@ class RestorablePart(Protocol):
 
 
 @runtime_checkable
+class DiscreetPart(Protocol):
+    """A config part of which not all may lie on a node's disk and be served from there."""
+
+    def discreet(self, data: Any) -> Any:
+        """Return `data` without what may not; `load` takes it. Applying it twice changes nothing."""
+
+
+@runtime_checkable
 class FittedPart(Protocol):
     """A config part that names things of other parts."""
 
@@ -100,6 +108,8 @@ DocumentPart = Callable[[Sequence[int]], Mapping[int, Any]]
 # who did what, for floors below the trail
 trails: Registry[TrailWriter] = Registry("audit trail")
 config_parts: Registry[ConfigPart] = Registry("config part")
+# what an app tells of a customer on `/api/customers/{uuid}/`: customer id -> plain JSON data
+customer_details: Registry[Callable[[int], Any]] = Registry("customer detail")
 personal_data: Registry[PersonalData] = Registry("personal data")
 customer_panels: Registry[Panel] = Registry("customer panel")
 index_panels: Registry[Panel] = Registry("index panel")

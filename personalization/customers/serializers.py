@@ -1,0 +1,99 @@
+"""Shapes of `/api/customers/`."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from personalization.customers.models import Customer, Identity, Profile
+
+
+class CustomerSerializer(serializers.ModelSerializer[Customer]):
+    """A customer in a list. `merged_into` names the customer that absorbed it."""
+
+    merged_into = serializers.UUIDField(
+        source="merged_into.uuid", default=None, allow_null=True, read_only=True
+    )
+    last_seen_at = serializers.DateTimeField(
+        source="profile.last_seen_at", default=None, allow_null=True, read_only=True
+    )
+
+    class Meta:
+        model = Customer
+        fields = ("uuid", "created_at", "merged_into", "last_seen_at")
+        read_only_fields = fields
+
+
+class IdentitySerializer(serializers.ModelSerializer[Identity]):
+    """One id; `ended_at` is set once it belongs to somebody else."""
+
+    kind = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Identity
+        fields = ("kind", "value", "generation", "created_at", "ended_at")
+        read_only_fields = fields
+
+    def get_kind(self, identity: Identity) -> str:
+        """Return `user_id` or `anonymous_id`."""
+        return "user_id" if identity.kind == Identity.Kind.USER else "anonymous_id"
+
+
+class ProfileSerializer(serializers.ModelSerializer[Profile]):
+    """What is known of a customer, folded from events. Money in minor units of the shop."""
+
+    class Meta:
+        model = Profile
+        fields = (
+            "first_seen_at",
+            "last_seen_at",
+            "events",
+            "sessions",
+            "orders",
+            "revenue_minor",
+            "last_order_at",
+            "country",
+            "region",
+            "locale",
+            "timezone",
+            "device_type",
+            "traits",
+            "updated_at",
+        )
+        read_only_fields = fields
+
+
+class SaidSerializer(serializers.Serializer[Any]):
+    """What was said of a purpose last."""
+
+    granted = serializers.BooleanField()
+    source = serializers.CharField()
+    policy_version = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class ConsentSerializer(serializers.Serializer[Any]):
+    """One purpose: whether it is in force, and what was said of it last."""
+
+    in_force = serializers.BooleanField()
+    said = SaidSerializer(allow_null=True)
+
+
+class CustomerDetailSerializer(CustomerSerializer):
+    """A customer with everything that is kept of it outside the event log."""
+
+    identities = IdentitySerializer(many=True)
+    profile = ProfileSerializer(allow_null=True, default=None)
+    consent = serializers.DictField(child=ConsentSerializer())
+
+    class Meta(CustomerSerializer.Meta):
+        fields = (*CustomerSerializer.Meta.fields, "identities", "profile", "consent")  # type: ignore[assignment]  # a longer tuple
+        read_only_fields = fields  # type: ignore[assignment]  # as above
+
+
+class ExportSerializer(serializers.Serializer[Any]):
+    """What is held of a customer; the events are read page by page at `events`."""
+
+    exported_at = serializers.DateTimeField()
+    customer = CustomerDetailSerializer()
+    data = serializers.DictField(help_text="What each app holds besides, by its name.")
+    events = serializers.CharField(help_text="Address of the customer's events.")
