@@ -1,6 +1,11 @@
 """Doctor names each fault and its fix."""
 
+import ctypes
 import json
+import shutil
+import sys
+from contextlib import closing
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -9,12 +14,16 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
+from personalization.events.models import Watermark
 from personalization.lib import clock
 from personalization.monitoring import doctor
 from personalization.ops import heartbeats
+from personalization.ops.checks import database_faults
 from personalization.ops.models import Heartbeat
+from tests.ops.old_redis import old_redis
 
 pytestmark = pytest.mark.django_db
+GIB = 1024**3
 
 
 def by_check() -> dict[str, doctor.Finding]:
@@ -62,3 +71,103 @@ def test_doctor__weak_secret__exit_code_and_json(settings: Settings) -> None:
 
     rows = json.loads(out.getvalue())
     assert any(row["check"] == "settings" and "SECRET_KEY" in row["state"] for row in rows)
+
+
+def test_doctor__libgomp_missing__named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> None:
+        msg = "cannot open shared object file"
+        raise OSError(msg)
+
+    monkeypatch.setattr(ctypes, "CDLL", missing)
+    monkeypatch.setattr(sys, "platform", "linux")
+
+    assert "libgomp1" in by_check()["libgomp"].fix
+
+
+@pytest.mark.parametrize(("free", "is_fault"), [(1 * GIB, True), (50 * GIB, False)])
+def test_doctor__disk__named_when_nearly_full(
+    monkeypatch: pytest.MonkeyPatch, free: int, is_fault: bool
+) -> None:
+    usage = shutil._ntuple_diskusage(100 * GIB, 100 * GIB - free, free)  # type: ignore[attr-defined]  # what disk_usage returns
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+
+    assert by_check()["disk"].is_fault is is_fault
+
+
+@pytest.mark.parametrize(("skew_s", "is_fault"), [(0, False), (60, True), (-60, True)])
+def test_doctor__clock__named_when_askew(skew_s: int, is_fault: bool) -> None:
+    now = clock.now()
+
+    with clock.frozen(now + timedelta(seconds=skew_s)):
+        assert by_check()["clock"].is_fault is is_fault
+
+
+@pytest.mark.parametrize("name", ["redis", "broker"])
+def test_doctor__redis_too_old__named(settings: Settings, tmp_path: Path, name: str) -> None:
+    with old_redis(tmp_path) as url:
+        settings.CACHE_REDIS_URL = settings.CELERY_BROKER_URL = url
+        found = by_check()[name]
+
+    assert found.state == "version 6.0.16"
+    assert "6.2" in found.fix
+
+
+@pytest.mark.parametrize(
+    ("version", "promise", "fix"),
+    [(140_005, "on", "upgrade"), (160_001, "off", "ALTER SYSTEM SET fsync")],
+)
+def test_doctor__postgresql_not_fit__named(
+    monkeypatch: pytest.MonkeyPatch, version: int, promise: str, fix: str
+) -> None:
+    faults = database_faults(version, {"fsync": promise})
+    monkeypatch.setattr(doctor, "database_is_durable", lambda *_: faults)
+
+    found = by_check()["postgres"]
+
+    assert found.is_fault
+    assert fix in found.fix
+
+
+def test_doctor__event_waits_unprocessed__lag_named() -> None:
+    Watermark.objects.update_or_create(group="profile", shard=3, defaults={"epoch": 0})
+    _log(1, day="2026-03-01", age_s=90)
+
+    found = by_check()["lag"]
+
+    assert "process" in found.fix
+
+
+def test_doctor__large_default_partition__named(monkeypatch: pytest.MonkeyPatch) -> None:
+    _log(3, day="1999-01-01")
+    monkeypatch.setattr(doctor, "_LARGE_DEFAULT_ROWS", 2)
+
+    found = by_check()["partitions"]
+
+    assert found.fix == "manage.py partitions"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_doctor__write_open_for_long__named_with_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "_OLD_TRANSACTION_S", -1.0)
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("SELECT pg_current_xact_id(), pg_backend_pid()")
+        pid = cursor.fetchone()[1]
+        found = by_check()["transactions"]
+        cursor.execute("ROLLBACK")
+
+    assert found.is_fault
+    assert found.fix == f"SELECT pg_terminate_backend({pid})"
+
+
+def _log(rows: int, *, day: str, age_s: int = 0) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_event (day, trust, message_id, epoch, shard, type, name, "
+            "occurred_at, received_at, purposes, flags, properties, context) SELECT %s, 1, n::text,"
+            " 1, 3, 'track', 'x', now(), now() - %s * interval '1 s', 7, 0, '{}', '{}' "
+            "FROM generate_series(1, %s) AS n",
+            [day, age_s, rows],
+        )
