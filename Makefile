@@ -21,7 +21,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 PACKAGES := personalization segments recommender experiments
 CHECKED := $(PACKAGES) tests bench manage.py
 
-.PHONY: help demo up test test-deep check bench clean lock openapi browser libgomp
+.PHONY: help demo up test test-deep check bench clean lock openapi pictures browser libgomp
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,6 +78,9 @@ $(DEV_STAMP): requirements-dev.lock requirements.lock | $(BIN)/python
 libgomp: $(BIN)/python
 	@$(BIN)/python -c 'import ctypes; ctypes.CDLL("libgomp.so.1")' 2>/dev/null \
 		|| { [ "$$(uname)" != Linux ] || { echo "The system's libgomp is missing (the recommender needs it); on Debian: apt-get install libgomp1"; exit 1; }; }
+
+pictures: $(DEV_STAMP) browser ## take the README's pictures anew
+	PICTURES=1 $(BIN)/python -m pytest -q tests/browser/test_pictures.py
 
 # The browser tests drive Debian's Chromium. Without it, and without the right to install it, they skip and say so.
 browser:

@@ -19,6 +19,13 @@ class PurposeAdmin(AuditedModelAdmin):
     audits = False
     list_display = ("key", "title", "default_granted", "gpc_denies", "bit")
     ordering = ("bit",)
+    empty_state = EmptyState(
+        what="Each row is one purpose that people can allow or refuse, with its default.",
+        why="The three purposes that come with the tables were removed from the database.",
+        action="Add a purpose",
+        action_url="admin:consent_purpose_add",
+        docs="decisions/0002-consent-defaults",
+    )
     fields = ("key", "title", "default_granted", "gpc_denies")
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:

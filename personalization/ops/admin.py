@@ -103,3 +103,8 @@ class HeartbeatAdmin(ReadOnlyModelAdmin):
     list_display = ("name", "kind", "at")
     list_filter = ("kind",)
     ordering = ("name",)
+    empty_state = EmptyState(
+        what="Each row is the last sign of life of one process: web, processor, worker or beat.",
+        why="No process has run here yet. Start all of them with manage.py up.",
+        docs="guides/operating",
+    )

@@ -2,7 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,15 @@ from django.test import Client
 from django.test.testcases import LiveServerThread
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from personalization.demo.engine.traffic import Plan
+from personalization.demo.services import fill
+from personalization.lib import clock
+
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 SHOTS = Path(os.environ.get("SCREENSHOT_DIR", "")) if os.environ.get("SCREENSHOT_DIR") else None
 THEMES = ("light", "dark")
 WIDTHS = {"desktop": 1280, "phone": 390}
+Look = tuple[str, str]
 # What people with disabilities need, by WCAG 2.0-2.2 A and AA.
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
@@ -91,15 +97,23 @@ class Watch:
     faults: list[str] = field(default_factory=list)
 
     def open(self, address: str) -> Page:
-        """Go there and wait until it is quiet."""
-        answer = self.page.goto(address, wait_until="networkidle")
+        """Go there and wait until it is quiet; what axe did to the page before is no fault."""
+        self.page.goto("about:blank")
+        self.faults.clear()
+        answer = self.page.goto(address, wait_until="load")
         assert answer is not None
         assert answer.status < 400, f"{address} answered {answer.status}"
         return self.page
 
-    def axe(self) -> list[str]:
+    def axe(self, without: Sequence[str] = ()) -> list[str]:
         """Return axe's findings, one line an element."""
-        options = {"runOnly": {"type": "tag", "values": AXE_TAGS}, "preload": False}
+        options = {
+            "runOnly": {"type": "tag", "values": AXE_TAGS},
+            "rules": {rule: {"enabled": False} for rule in without},
+            "resultTypes": ["violations"],
+            # It would fetch style sheets again, which it need not know.
+            "preload": False,
+        }
         found = Axe().run(self.page, options=options).response["violations"]
         return [
             f"{rule['id']}: {node['html'][:160]} -- {node.get('failureSummary', '')[:200]}"
@@ -159,25 +173,50 @@ def staff_cookie(server: Server) -> Any:
     return {"name": "sessionid", "value": cookie.value, "url": server.url}
 
 
+def looks(*names: str) -> pytest.MarkDecorator:
+    """Run a test in these looks alone (`light-desktop`); each costs as much as the first."""
+    return pytest.mark.parametrize(
+        "look", [tuple(name.split("-")) for name in names], ids=names, indirect=True
+    )
+
+
 @pytest.fixture(params=[(theme, size) for theme in THEMES for size in WIDTHS], ids="-".join)
-def look(request: pytest.FixtureRequest) -> tuple[str, str]:
+def look(request: pytest.FixtureRequest) -> Look:
     """Return one theme and one size of window."""
     theme, size = request.param
     return theme, size
 
 
 @pytest.fixture
-def window(browser: Browser, look: tuple[str, str], staff_cookie: Any) -> Iterator[Watch]:
+def window(browser: Browser, look: Look, staff_cookie: dict[str, str]) -> Iterator[Watch]:
     """A signed-in page in that theme and size; its faults are asserted by `clean`."""
+    with signed_in(browser, look, staff_cookie) as watched:
+        yield watched
+
+
+@contextmanager
+def signed_in(browser: Browser, look: Look, cookie: dict[str, str]) -> Iterator[Watch]:
+    """Open a window in that theme and size, with the session of `cookie`."""
     theme, size = look
     context = browser.new_context(
         color_scheme="dark" if theme == "dark" else "light",
         viewport={"width": WIDTHS[size], "height": 900},
         reduced_motion="reduce",
     )
-    context.add_cookies([staff_cookie])
+    context.add_cookies([cookie])  # type: ignore[list-item]  # playwright's own TypedDict
     yield watch(context)
     context.close()
+
+
+@pytest.fixture
+def shop(server: Server) -> str:
+    """Address of a small filled shop."""
+    end = clock.now().replace(minute=0, second=0, microsecond=0)
+    plan = Plan(
+        seed=4, end_us=clock.to_us(end), days=30, products=300, customers=300, events=15_000
+    )
+    fill(say=lambda *_: None, plan=plan, first=15_000)
+    return f"{server.url}/shop/"
 
 
 def clean(watched: Watch, name: str) -> None:
@@ -186,13 +225,16 @@ def clean(watched: Watch, name: str) -> None:
     assert faults == [], "\n".join(faults)
 
 
-def faults_of(watched: Watch, name: str) -> list[str]:
-    """Return what is wrong with the page, each fault with the page's address; forget it after."""
+def faults_of(watched: Watch, name: str, *, without: Sequence[str] = ()) -> list[str]:
+    """Return what is wrong with the page, each fault with the page's address.
+
+    `without` names rules of axe that the page is excused from; its test says why.
+    """
     watched.shot(name)
     found = list(watched.faults)
     if watched.overflow() > 0:
         found.append(f"scrolls sideways by {watched.overflow()} px")
-    found += watched.axe()
+    found += watched.axe(without)
     # What axe itself did to the page is no fault of the page.
     watched.faults.clear()
-    return [f"{watched.page.url}: {fault}" for fault in found]
+    return [f"{name} {watched.page.url}: {fault}" for fault in found]

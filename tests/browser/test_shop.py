@@ -3,25 +3,11 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from personalization.demo.engine.traffic import Plan
-from personalization.demo.services import fill
-from personalization.lib import clock
-from tests.browser.conftest import Server, Watch, clean
+from tests.browser.conftest import Watch, clean, looks
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 SHELF = '[data-placement="home.recommended"]'
-
-
-@pytest.fixture
-def shop(server: Server) -> str:
-    """Address of a small filled shop."""
-    end = clock.now().replace(minute=0, second=0, microsecond=0)
-    plan = Plan(
-        seed=4, end_us=clock.to_us(end), days=30, products=300, customers=300, events=15_000
-    )
-    fill(say=lambda *_: None, plan=plan, first=15_000)
-    return f"{server.url}/shop/"
 
 
 def loaded(page: Page) -> Page:
@@ -51,6 +37,7 @@ def shown(page: Page, shelf: str = SHELF) -> str:
     return page.locator(shelf).get_attribute("data-shown") or ""
 
 
+@looks("light-desktop", "dark-phone")
 def test_shop__walk__shelves_follow_the_clicks_by_keyboard_too(window: Watch, shop: str) -> None:
     page = loaded(window.open(shop))
     page.get_by_role("button", name="Accept all").click()
@@ -85,6 +72,7 @@ def test_shop__walk__shelves_follow_the_clicks_by_keyboard_too(window: Watch, sh
     expect(page.locator(SHELF)).not_to_have_attribute("data-shown", after)
 
 
+@looks("light-desktop")
 def test_shop__refused__nothing_is_remembered_and_shelves_stay_general(
     window: Watch, shop: str
 ) -> None:
