@@ -32,6 +32,14 @@ class AccessPart:
             msg = f"the published keys cannot be read: {error}"
             raise Unprocessable(msg) from error
 
+    def discreet(self, data: Any) -> Any:
+        """Leave out secret keys.
+
+        While PostgreSQL is away nobody can say whether one was revoked, and it may do everything;
+        a public key stands in each page of the shop anyway.
+        """
+        return {"keys": [entry for entry in data["keys"] if entry["kind"] == ApiKey.Kind.PUBLIC]}
+
 
 def _entry(row: ApiKey) -> dict[str, Any]:
     return {

@@ -12,6 +12,7 @@ from django.conf import settings
 from personalization.access import errors
 from personalization.access.engine import keys, proof
 from personalization.lib import clock
+from personalization.lib.errors import Unavailable
 from personalization.ops import serve as config
 
 
@@ -65,6 +66,8 @@ def authenticate(request: Request, *, body_key: str = "") -> Caller:
     ------
     KeyMissing, KeyInvalid
         No key; one that is unknown, revoked or expired.
+    Unavailable
+        A secret or new key, and this process has only what its node's disk remembers.
     SecretKeyInBrowser, OriginNotAllowed
         A secret key with an Origin header; a public key on a site that it is not for.
     """
@@ -117,10 +120,14 @@ def identity_token(user_id: str, *, expires_at: datetime) -> str:
 
 
 def _record(key: str) -> keys.KeyRecord:
-    known: Mapping[str, keys.KeyRecord] = config.part("access")
+    snapshot = config.current()
+    known: Mapping[str, keys.KeyRecord] = snapshot.parts["access"]
     hashed = keys.digest(key)
     record = known.get(hashed)
     if record is None or not hmac.compare_digest(record.sha256, hashed):
+        if snapshot.remembered:
+            msg = "keys cannot be looked up yet; send it again"
+            raise Unavailable(msg)
         msg = "this key is not known, revoked or expired"
         raise errors.KeyInvalid(msg)
     if record.expires_at_s is not None and record.expires_at_s <= clock.now().timestamp():

@@ -5,7 +5,7 @@ Probes come with any Host and without TLS: neither host checks nor redirects may
 
 from collections.abc import Callable
 
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -34,7 +34,7 @@ def _readiness() -> HttpResponse:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-    except DatabaseError:
+    except Error:  # of the database, or of the connection (InterfaceError)
         connection.close()
         answer = JsonResponse({"ready": False, "postgres": "down"}, status=503)
         answer["Retry-After"] = "1"

@@ -12,9 +12,13 @@ from pathlib import Path
 import structlog
 from django.conf import settings
 
+from personalization.lib import clock
+
 log = structlog.get_logger("lib")
 
 _HASH_LENGTH = 64
+# How often `confirm` writes to the disk.
+_CONFIRM_EVERY_S = 60
 
 
 def keep(name: str, label: str, body: bytes) -> None:
@@ -26,6 +30,7 @@ def keep(name: str, label: str, body: bytes) -> None:
     path = _path(name)
     try:
         if _label(path) == label:
+            confirm(name)
             return
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _replace(path, _head(label, body) + body)
@@ -33,11 +38,30 @@ def keep(name: str, label: str, body: bytes) -> None:
         log.warning("lastgood.not_kept", name=name, error=error.strerror or str(error))
 
 
-def recall(name: str) -> tuple[str, bytes] | None:
-    """Return (label, body) as last kept; None when there is nothing, or nothing that verifies."""
+def confirm(name: str) -> None:
+    """Say that what is kept under `name`, if anything, still holds: its age begins anew."""
+    path, now_s = _path(name), clock.now().timestamp()
     try:
-        head, newline, body = _path(name).read_bytes().partition(b"\n")
+        if now_s - path.stat().st_mtime >= _CONFIRM_EVERY_S:
+            os.utime(path, (now_s, now_s))
     except OSError:
+        return
+
+
+def recall(name: str, *, max_age_s: float = float("inf")) -> tuple[str, bytes] | None:
+    """Return (label, body) as last kept.
+
+    None when there is nothing, nothing that verifies, or nothing that was kept or confirmed in the
+    last `max_age_s`.
+    """
+    path = _path(name)
+    try:
+        head, newline, body = path.read_bytes().partition(b"\n")
+        age_s = clock.now().timestamp() - path.stat().st_mtime
+    except OSError:
+        return None
+    if age_s > max_age_s:
+        log.warning("lastgood.too_old", name=name, age_s=round(age_s))
         return None
     label = head[_HASH_LENGTH + 1 :].decode(errors="replace")
     if not newline or head + newline != _head(label, body):
@@ -73,6 +97,8 @@ def _replace(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        now_s = clock.now().timestamp()
+        os.utime(made, (now_s, now_s))
         os.replace(made, path)
     except BaseException:
         Path(made).unlink(missing_ok=True)

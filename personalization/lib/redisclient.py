@@ -7,6 +7,7 @@ else.
 """
 
 import hashlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -107,6 +108,10 @@ def reset() -> None:
     """Forget clients, breaker and run id: after a fork, and in tests that stop Redis."""
     global _state  # noqa: PLW0603 -- one process, one state
     _state = _State()
+
+
+# A child that used its parent's sockets would read the parent's answers.
+os.register_at_fork(after_in_child=reset)
 
 
 def call(operation: Callable[[redis.Redis], T]) -> T:

@@ -59,7 +59,7 @@ class DiscreetPart(Protocol):
     """A config part of which not all may lie on a node's disk and be served from there."""
 
     def discreet(self, data: Any) -> Any:
-        """Return `data` without what may not; `load` takes it. Applying it twice changes nothing."""
+        """Return `data` without what may not; `load` takes it. Idempotent."""
 
 
 @runtime_checkable

@@ -14,12 +14,13 @@ from typing import Any
 
 import orjson
 import structlog
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 
 from personalization.lib import lastgood
 from personalization.lib.errors import Unavailable
 from personalization.lib.metrics import CONFIG_VERSION
-from personalization.lib.registries import config_parts
+from personalization.lib.registries import DiscreetPart, config_parts
 from personalization.ops.models import ConfigVersion
 
 log = structlog.get_logger("ops")
@@ -43,6 +44,12 @@ class Snapshot:
     remembered: bool = False
 
 
+# Version and hash. A number alone does not say which: a process may have read its own, uncommitted,
+# and another may have taken the number after its rollback.
+_Mark = tuple[int, str]
+_NONE: _Mark = (-1, "")
+
+
 class _State:
     """What this process serves, and when it has to look again."""
 
@@ -50,7 +57,7 @@ class _State:
         self.snapshot: Snapshot | None = None
         # canonical JSON of the snapshot, until it is on the node's disk
         self.unkept = b""
-        self.failed_version = -1
+        self.failed = _NONE
         self.watched = False
         self.look_at = 0.0
 
@@ -89,7 +96,7 @@ def part(name: str) -> Any:
 def reload() -> Snapshot:
     """Read the newest version now, even if its number did not change, and return what is served."""
     with _lock:
-        _state.failed_version = -1
+        _state.failed = _NONE
         _state.look_at = monotonic() + _CHECK_EVERY_S
         newest = _newest()
         _take(*_built(newest)) if newest is not None else _take(*_from_tables())
@@ -97,14 +104,14 @@ def reload() -> Snapshot:
 
 
 def watch() -> None:
-    """Swap in a newer version, if any, and keep it on this node's disk.
+    """Swap in a newer version, if any, and keep it on this node's disk, or confirm what is there.
 
     Once it runs, `current` asks the store no more.
     """
     _state.watched = True
     with _lock:
-        _look() if _state.snapshot is not None else _first()
-        _keep()
+        known = _look() if _state.snapshot is not None else not _first().remembered
+        _keep(known=known)
 
 
 def look_again() -> None:
@@ -156,26 +163,26 @@ def _first() -> Snapshot:
     raise Unavailable(msg)
 
 
-def _look() -> None:
-    """Swap in the newest version when it is another than the one in force."""
+def _look() -> bool:
+    """Swap in the newest version when it is another than the one in force.
+
+    Return whether the store could be asked.
+    """
     _state.look_at = monotonic() + _CHECK_EVERY_S
     try:
-        newest = _newest_version()
-        # what came from disk may be of another database with the same numbers
-        held = _state.snapshot
-        known = -1 if held is None or held.remembered else held.version
-        if newest in {known, _state.failed_version}:
-            return
+        if _newest_mark() in {_held_mark(), _state.failed}:
+            return True
         row = _newest()
         if row is None:
             _take(*_from_tables())
-            return
+            return True
     except (OperationalError, InterfaceError) as error:
         log.warning("config.look_failed", error=type(error).__name__)
-        return
+        return False
     built = _try(row)
     if built is not None:
         _take(*built)
+    return True
 
 
 def _try(row: ConfigVersion) -> tuple[Snapshot, bytes] | None:
@@ -183,7 +190,7 @@ def _try(row: ConfigVersion) -> tuple[Snapshot, bytes] | None:
         return _built(row)
     except Exception:
         # fallback edge: a bad version must not take the server down
-        _state.failed_version = row.version
+        _state.failed = (row.version, row.sha256)
         log.exception("config.build_failed", version=row.version)
         return None
 
@@ -203,24 +210,27 @@ def _from_tables() -> tuple[Snapshot, bytes]:
     return Snapshot(0, sha256(body).hexdigest(), _loaded(data)), body
 
 
-def _keep() -> None:
-    """Write what is served to this node's disk, once for each swap."""
+def _keep(*, known: bool) -> None:
+    """Write what is served to this node's disk, once for each swap; `known` to hold, confirm it."""
     snapshot, body = _state.snapshot, _state.unkept
     if snapshot is not None and body:
-        lastgood.keep(_KEPT, f"{snapshot.version} {snapshot.sha256}", body)
+        discreet = _canonical(_discreet(orjson.loads(body)))
+        lastgood.keep(_KEPT, f"{snapshot.version} {snapshot.sha256}", discreet)
         _state.unkept = b""
+    elif known:
+        lastgood.confirm(_KEPT)
 
 
 def _recalled() -> Snapshot | None:
-    """Return what this node last served, if it is there, verifies and builds."""
-    kept = lastgood.recall(_KEPT)
+    """Return what this node last served, if it is there, verifies, builds and is not too old."""
+    kept = lastgood.recall(_KEPT, max_age_s=settings.LAST_GOOD_MAX_AGE_H * 3600)
     if kept is None:
         return None
     label, body = kept
     version, _, hashed = label.partition(" ")
     try:
         # a part that is younger than the file would need its tables: then there is no start
-        parts = _loaded(orjson.loads(body))
+        parts = _loaded(_discreet(orjson.loads(body)))
     except Exception:
         # fallback edge: other code wrote it
         log.exception("config.recall_failed", version=version)
@@ -233,13 +243,30 @@ def _loaded(data: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType({name: entry.load(data[name]) for name, entry in config_parts.items()})
 
 
+def _discreet(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the share of `data` that may lie on a node's disk."""
+    shown = dict(data)
+    for name, entry in config_parts.items():
+        if name in shown and isinstance(entry, DiscreetPart):
+            shown[name] = entry.discreet(shown[name])
+    return shown
+
+
 def _canonical(data: Mapping[str, Any]) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
 
 
-def _newest_version() -> int:
-    version = ConfigVersion.objects.order_by("-version").values_list("version", flat=True).first()
-    return version or 0
+def _newest_mark() -> _Mark:
+    newest = ConfigVersion.objects.order_by("-version").values_list("version", "sha256").first()
+    return newest or (0, "")
+
+
+def _held_mark() -> _Mark:
+    """Return what is in force; of what came from disk nobody knows whose version it is."""
+    held = _state.snapshot
+    if held is None or held.remembered:
+        return _NONE
+    return held.version, held.sha256 if held.version else ""
 
 
 def _newest() -> ConfigVersion | None:

@@ -52,6 +52,26 @@ def test_decide__started_without_postgres__answered_from_the_nodes_disk(restarte
     assert {"config:remembered", "profile:unavailable"} <= set(answer["degraded"])
 
 
+def test_decide__secret_key_without_postgres__not_believed_from_disk(restarted: Decide) -> None:
+    with postgres_away():
+        assert restarted(BODY, key="secret", status=503)["error"]["code"] == "unavailable"
+
+    config.watch()
+    restarted(BODY, key="secret")
+
+
+def test_decide__what_is_on_disk_is_days_old__not_served(restarted: Decide, settings: Any) -> None:
+    config.watch()
+    _ends()
+    with clock.frozen(NOW + timedelta(hours=settings.LAST_GOOD_MAX_AGE_H, seconds=61)):
+        with postgres_away():
+            assert restarted(BODY, status=503)["error"]["code"] == "unavailable"
+        config.watch()
+        _ends()
+        with postgres_away():
+            restarted(BODY)
+
+
 def test_decide__postgres_is_back__reads_it_anew(restarted: Decide) -> None:
     with postgres_away():
         restarted(BODY)

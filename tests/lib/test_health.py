@@ -29,3 +29,12 @@ def test_ready__postgres_away__red_with_retry_after(monkeypatch: pytest.MonkeyPa
 
     assert answer.status_code == 503
     assert answer["Retry-After"] == "1"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_ready__connection_was_closed_under_it__red_and_then_green() -> None:
+    connection.ensure_connection()
+    connection.connection.close()  # the driver says InterfaceError, which is no DatabaseError
+
+    assert Client().get("/healthz/ready").status_code == 503
+    assert Client().get("/healthz/ready").status_code == 200

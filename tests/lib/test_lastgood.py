@@ -1,11 +1,15 @@
 """What a node keeps on its disk: whole or not at all, verified, and no reason to stop serving."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from personalization.lib import lastgood
+from personalization.lib.clock import frozen
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +52,18 @@ def test_keep__disk_refuses__logged_and_what_was_kept_stays(folder: Path, settin
     lastgood.keep("a", "8", b"other")
     settings.LAST_GOOD_DIR = folder
     assert lastgood.recall("a") == ("7", b"body")
+
+
+def test_recall__older_than_allowed__none_until_it_is_confirmed() -> None:
+    with frozen(NOW):
+        lastgood.keep("a", "7", b"body")
+    with frozen(NOW + timedelta(hours=2)):
+        old = lastgood.recall("a", max_age_s=3600)
+        lastgood.confirm("a")
+        confirmed = lastgood.recall("a", max_age_s=3600)
+    assert (old, confirmed) == (None, ("7", b"body"))
+
+
+def test_confirm__nothing_kept__nothing_happens(folder: Path) -> None:
+    lastgood.confirm("a")
+    assert not folder.exists()

@@ -1,5 +1,6 @@
 """Scripts by the connection that a thread keeps."""
 
+import os
 import threading
 
 import pytest
@@ -77,3 +78,17 @@ def test_run__nobody_listens__is_away(settings: Settings) -> None:
 
     with pytest.raises(Away):
         _echo()
+
+
+def test_fork__child__has_no_socket_of_its_parent() -> None:
+    _echo()
+    parent = redisclient._state
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writer, b"same" if redisclient._state is parent else b"own")
+        os._exit(0)
+    os.waitpid(child, 0)
+
+    assert os.read(reader, 8) == b"own"
+    assert redisclient._state is parent

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 
+from personalization.lib import lastgood
 from personalization.lib.errors import Problem, Unavailable, Unprocessable
 from personalization.lib.registries import Registry
 from personalization.ops import errors, serve, services
@@ -199,3 +200,48 @@ def test_current__store_away__unavailable_first_then_the_old_snapshot(
     kept = serve._take(*serve._from_tables())
     serve.look_again()
     assert serve.current() is kept
+
+
+@pytest.mark.django_db
+def test_current__read_inside_a_publication_that_rolls_back__the_next_of_that_number_counts(
+    parts: dict[str, Part],
+) -> None:
+    services.publish(actor="t")
+    parts["one"].value = ["mine"]
+    with transaction.atomic():
+        services.publish(actor="t")
+        mine = serve.current()
+        transaction.set_rollback(True)
+    parts["one"].value = ["another's"]
+    row = services.publish(actor="t")
+    serve.look_again()
+
+    assert (mine.version, row.version) == (2, 2)
+    assert serve.part("one") == ("loaded", ["another's"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_publish__cannot_be_built_here_after_the_commit__what_waits_for_it_happens(
+    parts: dict[str, Part],
+) -> None:
+    happened: list[str] = []
+    parts["one"].broken = True
+    with transaction.atomic():
+        services.publish(actor="t")
+        transaction.on_commit(lambda: happened.append("task sent"))
+
+    assert happened == ["task sent"]
+
+
+@pytest.mark.django_db
+def test_watch__parts_that_may_not_lie_on_disk__are_left_out_there(
+    parts: dict[str, Part], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts["two"].discreet = lambda data: {}  # type: ignore[attr-defined]
+    services.publish(actor="t")
+    serve.watch()
+
+    kept = lastgood.recall("config")
+
+    assert kept is not None
+    assert kept[1] == b'{"one":[1],"two":{}}'
