@@ -106,7 +106,7 @@ class _Load:
             for owner in people
             if owner.user is not None
             and owner.device is not None
-            and apart(owner.user, owner.device, self._known)
+            and apart(owner.user, owner.device, self._known, self.at)
         )
         due = Due(frozenset(keys - self._known.keys()), pairs)
         if due:

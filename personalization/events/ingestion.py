@@ -103,16 +103,23 @@ def _store(batch: _Batch, sending: Sending) -> _Done:
     known: Known = resolved(batch.people.keys())
     gate = Gate(consent.purposes(), known, gpc=sending.gpc)
     kept, dropped = _let_in(batch.drafts, gate)
-    due = logins.due(kept, known)
-    several = due or batch.refusals or connection.in_atomic_block
+    now, secret = sending.received_at, sending.caller.secret
+    due, aliases = logins.due(kept, known, now=now), logins.aliases(kept)
+    # nothing to look up first: what the rows are tells how many statements will write
+    settled = None if due else _rows(kept, known, batch.schema, sending)
+    refused = bool(batch.refusals or (settled is not None and settled[1]))
+    several = due or aliases or refused or connection.in_atomic_block
+    # one INSERT alone commits by itself, which saves two trips to the database
     with transaction.atomic() if several else nullcontext():
-        if due:
-            known = logins.perform(due, batch.people.keys(), now=sending.received_at)
-        rows, late = _rows(kept, known, batch.schema, sending)
+        if settled is None:
+            known = logins.perform(due, batch.people.keys(), now=now)
+            settled = _rows(kept, known, batch.schema, sending)
+        rows, late = settled
         written = log.insert(rows, sending) if rows else set()
         refusals = (*batch.refusals, *late)
         rejected.keep(refusals, gate, sending)
-        logins.perform_aliases(kept, written, secret=sending.caller.secret, now=sending.received_at)
+        if aliases:
+            logins.perform_aliases(aliases, written, secret=secret, now=now)
     return _Done(rows, written, len(kept) - len(late), dropped, refusals)
 
 

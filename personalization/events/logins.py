@@ -4,19 +4,26 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+from django.db import transaction
+
 from personalization.consent.selectors import resolved
 from personalization.customers import services as customers
+from personalization.customers.errors import MergeConflict, MergeRefused
 from personalization.customers.history import adopt_new_devices
 from personalization.customers.models import Identity
 from personalization.events.attribution import ANONYMOUS, USER, Key, Known
 from personalization.events.rows import Candidate
+
+log = structlog.get_logger("events")
 
 # A pair that may not be joined (parted by staff, too many ids) is asked about again after a while.
 _REFUSED_FOR = timedelta(minutes=1)
 _MOST_REFUSED = 10_000
 
 # (identity of the user, identity of the device) -> until when not to ask. Rows, not values: a new
-# generation of a device is another row.
+# generation of a device is another row. Threads share it: each touch is one step of the
+# interpreter, walks go over copies.
 _refused: dict[tuple[int, int], datetime] = {}
 
 
@@ -31,26 +38,27 @@ class Due:
         return bool(self.new or self.pairs)
 
 
-def due(kept: Sequence[Candidate], known: Known) -> Due:
+def due(kept: Sequence[Candidate], known: Known, *, now: datetime) -> Due:
     """Return what must change before the rows of these events can be written."""
     new: set[Key] = set()
     pairs: set[tuple[str, str]] = set()
     for person in {candidate.person for candidate in kept}:
         new.update(key for key in person.keys if key not in known)
         user, device = person.user, person.device
-        if user is not None and device is not None and apart(user, device, known):
+        if user is not None and device is not None and apart(user, device, known, now):
             pairs.add((user, device))
     return Due(frozenset(new), frozenset(pairs))
 
 
-def apart(user: str, device: str, known: Known) -> bool:
+def apart(user: str, device: str, known: Known, now: datetime) -> bool:
     """Whether the two are two customers that a log-in may join."""
     owner, held = known.get((USER, user)), known.get((ANONYMOUS, device))
     if owner is None or held is None:
         return True
     if owner.customer_id == held.customer_id:
         return False
-    return (owner.identity_id, held.identity_id) not in _refused
+    until = _refused.get((owner.identity_id, held.identity_id))
+    return until is None or until <= now
 
 
 def perform(wanted: Due, keys: Collection[Key], *, now: datetime) -> Known:
@@ -79,37 +87,62 @@ def perform_in_bulk(wanted: Due, keys: Collection[Key], *, now: datetime) -> Kno
     known = resolved(keys)
     rest = Due(
         frozenset(wanted.new - known.keys()),
-        frozenset(pair for pair in wanted.pairs if apart(*pair, known)),
+        frozenset(pair for pair in wanted.pairs if apart(*pair, known, now)),
     )
     return perform(rest, keys, now=now) if rest else known
 
 
+def aliases(kept: Sequence[Candidate]) -> list[Candidate]:
+    """Return the alias calls that may join something."""
+    return [
+        candidate
+        for candidate in kept
+        if candidate.draft.type == "alias" and candidate.person.user is not None
+    ]
+
+
 def perform_aliases(
-    kept: Sequence[Candidate], written: Collection[str], *, secret: bool, now: datetime
+    calls: Sequence[Candidate], written: Collection[str], *, secret: bool, now: datetime
 ) -> None:
     """Join what alias calls name; once per message, so that a retry undoes no un-merge.
+
+    Joins the caller's transaction, in which the events were written: a crash loses both or none.
+    One that is refused stays an event and joins nothing; the others go on.
+    """
+    for candidate in calls:
+        user = candidate.person.user
+        if user is None or candidate.draft.message_id not in written:
+            continue
+        previous = candidate.draft.item["previousId"]
+        try:
+            with transaction.atomic():
+                _join(previous, user, secret=secret, now=now)
+        except (MergeConflict, MergeRefused) as refusal:
+            rows = resolved([(USER, user), (USER, previous), (ANONYMOUS, previous)]).values()
+            identities = sorted(row.identity_id for row in rows)
+            log.warning("alias.refused", code=refusal.code, identities=identities)
+
+
+def _join(previous: str, user: str, *, secret: bool, now: datetime) -> None:
+    """Make `previous` the user's.
 
     A browser proves one user id, so for it the previous id can only be a device; a server may name
     another user.
     """
-    for candidate in kept:
-        draft, user = candidate.draft, candidate.person.user
-        if draft.type != "alias" or user is None or draft.message_id not in written:
-            continue
-        previous = draft.item["previousId"]
-        if secret:
-            kind = USER if (USER, previous) in resolved([(USER, previous)]) else ANONYMOUS
-            customers.alias(previous=(kind, previous), user=user, actor="alias call", now=now)
-        elif Identity.objects.filter(kind=ANONYMOUS, value=previous, ended_at=None).exists():
-            customers.log_in(user=user, device=previous, now=now)
+    if secret:
+        kind = USER if (USER, previous) in resolved([(USER, previous)]) else ANONYMOUS
+        customers.alias(previous=(kind, previous), user=user, actor="alias call", now=now)
+    elif Identity.objects.filter(kind=ANONYMOUS, value=previous, ended_at=None).exists():
+        customers.log_in(user=user, device=previous, now=now)
 
 
 def _remember_refusal(user: str, device: str, known: Known, now: datetime) -> None:
-    if not apart(user, device, known):
+    if not apart(user, device, known, now):
         return
     if len(_refused) >= _MOST_REFUSED:
         _refused.clear()
     pair = (known[USER, user].identity_id, known[ANONYMOUS, device].identity_id)
     _refused[pair] = now + _REFUSED_FOR
-    for old in [key for key, until in _refused.items() if until <= now]:
-        del _refused[old]
+    for old, until in list(_refused.items()):
+        if until <= now:
+            _refused.pop(old, None)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from django.db import connection
 
 from personalization.events.engine.outliers import PROPERTIES, Pictures
+from personalization.events.serve import schema
 
 # Enough for a full window of every busy event type; read through the BRIN index on seq.
 _SEED_ROWS = 20_000
@@ -22,9 +23,11 @@ pictures = Pictures()
 
 def seed() -> None:
     """Make the pictures anew from the newest rows, so that all processes see about the same."""
+    known = schema().known
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(_NEWEST, [list(PROPERTIES), _SEED_ROWS])
         for name, key, value in cursor.fetchall():
-            values[name, key].append(value)
+            if known(name) is not None:
+                values[name, key].append(value)
     pictures.seed(values)

@@ -134,9 +134,9 @@ def _sending(row: RejectedEvent) -> Sending:
         sent_text=sent_text,
         gpc=known.get("gpc", False),
         address=known.get("address", ""),
-        user_agent=known.get("userAgent", ""),
         country=known.get("country", ""),
         region=known.get("region", ""),
         ids_required=known.get("idsRequired", True),
         proven=True if secret else known.get("proven", False),
+        classified=(known.get("bot", False), known.get("device", "")),
     )

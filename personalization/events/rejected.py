@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from personalization.consent.serve import ANALYTICS, PERSONALIZATION
-from personalization.events import log, places
+from personalization.events import agents, log, places
 from personalization.events.attribution import NOBODY, Gate, People, Person
 from personalization.events.engine import message_ids, times, wire
 from personalization.events.sending import Rejected, Sending
@@ -69,7 +69,7 @@ def _row(refusal: Refusal, gate: Gate, sending: Sending) -> log.Row | None:
         "m": _text(item, "messageId", wire.MAX_MESSAGE_ID),
         "n": _text(item, "event", 200) or _text(item, "type", 200) or sending.kind,
         "b": body[:MAX_BODY].decode(errors="ignore"),
-        "e": _envelope(refusal, sending),
+        "e": _envelope(refusal, context, sending),
         "p": [{"path": p.path, "problem": p.problem} for p in refusal.problems],
         "d": digest,
     }
@@ -89,6 +89,7 @@ def _scrubbed(item: Any, context: Mapping[str, Any], kind: str, *, minimal: bool
         kept["messageId"] = message_ids.derived(item, kind or _text(item, "type", 10))
     if context and not minimal:
         kept["context"] = dict(context)
+        kept["context"].pop("userAgent", None)  # the envelope says what it told
         if "ip" in context:
             kept["context"]["ip"] = places.truncated(str(context["ip"]))
     return kept
@@ -98,8 +99,12 @@ def _original(item: Mapping[str, Any]) -> object:
     return item.get("originalTimestamp") or item.get("timestamp")
 
 
-def _envelope(refusal: Refusal, sending: Sending) -> dict[str, Any]:
-    """Return what replay needs to know of the call besides the body."""
+def _envelope(refusal: Refusal, context: Mapping[str, Any], sending: Sending) -> dict[str, Any]:
+    """Return what replay needs to know of the call besides the body.
+
+    A user agent tells visitors apart: only what it says of bots and devices is kept.
+    """
+    bot, device = agents.classified(_agent(context, sending))
     sent = refusal.item.get("sentAt") if type(refusal.item) is dict else None
     return {
         "kind": sending.kind,
@@ -108,12 +113,19 @@ def _envelope(refusal: Refusal, sending: Sending) -> dict[str, Any]:
         "sentAt": sent if type(sent) is str and "\0" not in sent else sending.sent_text,
         "receivedAt": sending.received_at,
         "address": places.truncated(sending.address),
-        "userAgent": sending.user_agent,
+        "bot": bot,
+        "device": device,
         "country": sending.country,
         "region": sending.region,
         "idsRequired": sending.ids_required,
         "key": sending.caller.key_id,
     }
+
+
+def _agent(context: Mapping[str, Any], sending: Sending) -> str:
+    given = context.get("userAgent")
+    own = given[: agents.MAX_LENGTH] if type(given) is str else ""
+    return own if sending.caller.secret else sending.user_agent or own
 
 
 def _id(value: object) -> str | None:

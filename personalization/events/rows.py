@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from personalization.consent.serve import PERSONALIZATION
+from personalization.customers import serve as customers
 from personalization.events import agents, log, numbers, places, proofs
 from personalization.events.attribution import Known, Person
 from personalization.events.engine import flags as bits
@@ -38,7 +39,11 @@ def row_of(
     flags |= draft.flags
     context = stored.context(draft, place, sending.sent_text)
     traits, device = draft.traits, person.device if person.user is not None else None
-    if properties and numbers.pictures.outlying(draft.name, properties):
+    if traits and not sending.caller.secret:
+        traits = _settable(traits)
+    # a picture of described types alone: other names come from strangers, without end
+    described = properties and schema.known(draft.name) is not None
+    if described and numbers.pictures.outlying(draft.name, properties):
         flags |= bits.OUTLIER
     if person.claimed is not None:
         flags |= bits.CLAIMED
@@ -67,15 +72,46 @@ def row_of(
     }
 
 
+def _settable(traits: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the traits without those that only the shop's server may set."""
+    declared = customers.traits()
+    kept = {
+        key: value
+        for key, value in traits.items()
+        if key not in declared or not declared[key].server_only
+    }
+    return kept or None
+
+
 def _surroundings_of(draft: Draft, sending: Sending) -> tuple[int, Mapping[str, Any]]:
     """Return flags and place: the call's for a browser, the event's own for a server."""
+    if sending.classified is not None:
+        return _as_classified(draft, sending, sending.classified)
     if not sending.caller.secret:
         agent = sending.user_agent or _text(draft.context, "userAgent")
         return _surroundings(sending.address, agent, sending.country, sending.region)
+    agent = _text(draft.context, "userAgent")
+    return _surroundings(_text(draft.context, "ip"), agent, _country(draft), "")
+
+
+def _as_classified(
+    draft: Draft, sending: Sending, classified: tuple[bool, str]
+) -> tuple[int, Mapping[str, Any]]:
+    """Return flags and place of an event whose user agent is gone."""
+    bot, device = classified
+    if sending.caller.secret:
+        found = _surroundings(_text(draft.context, "ip"), "", _country(draft), "")
+    else:
+        found = _surroundings(sending.address, "", sending.country, sending.region)
+    flags, place = found
+    if device:
+        place = {**place, "device": {"type": device}}
+    return flags | (bits.BOT if bot else 0), place
+
+
+def _country(draft: Draft) -> str:
     location = draft.context.get("location")
-    country = _text(location, "country") if type(location) is dict else ""
-    address, agent = _text(draft.context, "ip"), _text(draft.context, "userAgent")
-    return _surroundings(address, agent, country, "")
+    return _text(location, "country") if type(location) is dict else ""
 
 
 def _text(given: Mapping[str, Any], key: str) -> str:

@@ -33,8 +33,10 @@ class Sending:
     # The pixel may come without any id: none may be set before consent.
     ids_required: bool = True
     imported: bool = False
-    # Replay of a rejected event: what was found about its user id when it came. None: look now.
+    # Replay of a rejected event: what was found when it came, about its user id and of its user
+    # agent (bot or not, device type), which is not kept. None: look now.
     proven: bool | None = None
+    classified: tuple[bool, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

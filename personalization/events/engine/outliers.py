@@ -24,7 +24,7 @@ _Z = 3.5
 # MAD of a normal distribution is 0.6745 standard deviations.
 _MAD_TO_SIGMA = 0.6745
 PROPERTIES = ("price", "quantity", "value", "revenue", "total")
-# Names come from callers: bound what a stranger can make us remember.
+# Callers ask for described event types alone; a shop that describes very many forgets the oldest.
 _MAX_PICTURES = 2_000
 
 
@@ -78,7 +78,9 @@ class Pictures:
 
     def _made(self, name: str, key: str) -> Picture:
         if len(self._known) >= _MAX_PICTURES:
-            self._known.pop(next(iter(self._known)))
+            oldest = next(iter(list(self._known)), None)
+            if oldest is not None:
+                self._known.pop(oldest, None)  # another thread may have been faster
         return self._known.setdefault((name, key), Picture())
 
 
