@@ -60,12 +60,12 @@ class PersonalizationAdminSite(admin.AdminSite):
 
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
+    ) -> TemplateResponse:
         """Show or save the form of one's own new password; leave a line when it changed."""
-        before = request.user.password
+        before = _password(request)
         with transaction.atomic():
             answer = super().password_change(request, extra_context)
-            if request.user.password != before:
+            if _password(request) != before:
                 _tell_trails(request, "set_password")
         return answer
 
@@ -89,6 +89,11 @@ class PersonalizationAdminSite(admin.AdminSite):
         found = super().get_app_list(request, app_label)
         place = {label: index for index, label in enumerate(APP_ORDER)}
         return sorted(found, key=lambda app: place.get(app["app_label"], len(place)))
+
+
+def _password(request: HttpRequest) -> str:
+    """Return the hash that Django holds; its form sets it on this very object."""
+    return str(getattr(request.user, "password", ""))
 
 
 def _tell_trails(request: HttpRequest, action: str) -> None:

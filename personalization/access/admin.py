@@ -155,7 +155,7 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class StaffAdmin(AuditedModelAdmin, UserAdmin):
+class StaffAdmin(AuditedModelAdmin, UserAdmin):  # type: ignore[type-arg]  # not generic at run time
     """Staff accounts. The trail holds no password, and says when one was set."""
 
     untold = frozenset({"password", "last_login"})

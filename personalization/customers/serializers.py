@@ -66,7 +66,7 @@ class SaidSerializer(serializers.Serializer[Any]):
     """What was said of a purpose last."""
 
     granted = serializers.BooleanField()
-    source = serializers.CharField()
+    source = serializers.CharField()  # type: ignore[assignment]  # a field of this name hides an attribute
     policy_version = serializers.CharField()
     at = serializers.DateTimeField()
 
@@ -95,5 +95,5 @@ class ExportSerializer(serializers.Serializer[Any]):
 
     exported_at = serializers.DateTimeField()
     customer = CustomerDetailSerializer()
-    data = serializers.DictField(help_text="What each app holds besides, by its name.")
+    held = serializers.DictField(help_text="What each app holds besides, by its name.")
     events = serializers.CharField(help_text="Address of the customer's events.")

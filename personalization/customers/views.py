@@ -68,7 +68,7 @@ class CustomerViewSet(ListModelMixin, ApiViewSet):
             {
                 "exported_at": clock.now(),
                 "customer": _detail(customer),
-                "data": parts,
+                "held": parts,
                 "events": f"/api/customers/{uuid}/timeline/",
             }
         )

@@ -11,7 +11,7 @@ from personalization.lib.pagination import KeyCursorPagination
 class TimelinePagination(KeyCursorPagination):
     """Newest first, by the moment that the shopper did it."""
 
-    ordering = ("-occurred_at", "-seq")
+    ordering = ("-occurred_at", "-seq")  # type: ignore[assignment]  # DRF takes both
 
 
 class TimelineSerializer(serializers.ModelSerializer[LoggedEvent]):
@@ -22,7 +22,7 @@ class TimelineSerializer(serializers.ModelSerializer[LoggedEvent]):
     flags = serializers.SerializerMethodField()
     properties = serializers.DictField()
     traits = serializers.DictField(allow_null=True)
-    context = serializers.DictField()
+    context = serializers.DictField()  # type: ignore[assignment]  # hides an attribute
 
     class Meta:
         model = LoggedEvent

@@ -178,7 +178,7 @@ def test_export__customer__everything_held_and_a_line_in_the_trail(reader: Clien
     told = seen(reader, f"/api/customers/{customer.uuid}/export/")
 
     assert told["customer"]["identities"][0]["value"] == "u1"
-    assert told["data"]["decisions"] == []
+    assert told["held"]["decisions"] == []
     assert seen(reader, told["events"])["results"] == []
     line = AuditEvent.objects.get(action="export")
     assert line.object_id == str(customer.pk)

@@ -88,7 +88,7 @@ def test_doctor__libgomp_missing__named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_doctor__disk__named_when_nearly_full(
     monkeypatch: pytest.MonkeyPatch, free: int, is_fault: bool
 ) -> None:
-    usage = shutil._ntuple_diskusage(100 * GIB, 100 * GIB - free, free)  # type: ignore[attr-defined]  # what disk_usage returns
+    usage = shutil._ntuple_diskusage(100 * GIB, 100 * GIB - free, free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
 
     assert by_check()["disk"].is_fault is is_fault
