@@ -65,10 +65,26 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
             self._told(request, "delete", obj, before, None)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        """Delete row by row, each with its trail, in one transaction."""
+        """Delete row by row, each with its trail, then publish once; all in one transaction."""
         with transaction.atomic():
-            for obj in queryset:
-                self.delete_model(request, obj)
+            rows = list(queryset)
+            for obj in rows:
+                before, label = self._state(obj), type(obj)(pk=obj.pk)
+                super().delete_model(request, obj)
+                obj.pk = label.pk
+                self._audit(request, "delete", obj, before, None)
+            self._publish(request, f"delete {len(rows)} {self.opts.verbose_name_plural}")
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Run an action; a deletion that is refused becomes a message, and leaves no log entry."""
+        if "delete_selected" not in request.POST.getlist("action"):
+            return super().response_action(request, queryset)
+        try:
+            with transaction.atomic():
+                return super().response_action(request, queryset)
+        except AppError as error:
+            self._refused(request, error)
+            return HttpResponseRedirect(request.get_full_path())
 
     def changeform_view(
         self,
@@ -102,11 +118,19 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
         return told
 
     def _told(self, request: HttpRequest, action: str, obj: Model, before: Any, after: Any) -> None:
-        actor = request.user.get_username()
+        self._audit(request, action, obj, before, after)
+        self._publish(request, f"{action} {obj._meta.verbose_name} {obj}")
+
+    def _audit(
+        self, request: HttpRequest, action: str, obj: Model, before: Any, after: Any
+    ) -> None:
         if before != after:
+            actor = request.user.get_username()
             audit(actor=actor, action=action, obj=obj, before=before, after=after)
+
+    def _publish(self, request: HttpRequest, note: str) -> None:
         if self.publishes:
-            publish(actor=actor, note=f"{action} {obj._meta.verbose_name} {obj}"[:200])
+            publish(actor=request.user.get_username(), note=note[:200])
 
     def _refused(self, request: HttpRequest, error: AppError) -> None:
         faults = "; ".join(f"{fault.path}: {fault.problem}" for fault in error.details)

@@ -9,6 +9,7 @@ from django.apps import AppConfig
 from django.contrib.auth.management import create_permissions
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, Group, Permission, User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from personalization.access.audit import audit
 from personalization.access.engine import roles
@@ -77,19 +78,25 @@ def create_login(*, username: str, role: str, actor: str, now: datetime) -> str:
     return token
 
 
+def login_holds(token: str, *, now: datetime) -> bool:
+    """Whether a token would log somebody in now; it is not used up."""
+    return _unspent(token, now).filter(user__is_active=True, user__is_staff=True).exists()
+
+
 def redeem_login(token: str, *, now: datetime) -> User | None:
     """Use a token up and return whom it logs in; None for one unknown, used or too old."""
     with transaction.atomic():
-        used = OneTimeLogin.objects.filter(
-            sha256=_digest(token), used_at=None, expires_at__gt=now
-        ).update(used_at=now)
-        if not used:
+        if not _unspent(token, now).update(used_at=now):
             return None
         user = OneTimeLogin.objects.select_related("user").get(sha256=_digest(token)).user
         if not user.is_active or not user.is_staff:
             return None
         audit(actor=user.get_username(), action="log_in", obj=user, after={"by": "one-time link"})
     return user
+
+
+def _unspent(token: str, now: datetime) -> QuerySet[OneTimeLogin]:
+    return OneTimeLogin.objects.filter(sha256=_digest(token), used_at=None, expires_at__gt=now)
 
 
 def _digest(token: str) -> str:

@@ -13,6 +13,8 @@ from personalization.content.services import create_campaign, upsert_block, upse
 from personalization.events.models import EventSchema
 from personalization.ops import serve as config
 from personalization.ops.models import ConfigVersion
+from recommender.models import Strategy
+from recommender.strategies import save_strategy
 
 pytestmark = pytest.mark.django_db
 ADD = "/admin/events/eventschema/add/"
@@ -94,6 +96,38 @@ def test_delete_selected__rows__each_leaves_its_trail() -> None:
     told = [before["key"] for _, action, before, _ in trail("content.placement") if before]
     assert sorted(told) == ["home.footer", "home.hero"]
     assert not Placement.objects.exists()
+    assert ConfigVersion.objects.first().note == "delete 2 placements"  # type: ignore[union-attr]
+    assert ConfigVersion.objects.filter(actor="ann").count() == 1
+
+
+def test_delete_selected__first_row_alone_could_not_be_served__all_of_them_can() -> None:
+    """Two strategies of which one falls back to the other: only together can they go."""
+    for key, fallback in (("base", ""), ("top", "base")):
+        values = {"algorithm": "popularity", "fallback": fallback, "title": key}
+        save_strategy(key=key, values=values, actor="test")
+    chosen = list(Strategy.objects.filter(key__in=["base", "top"]).values_list("pk", flat=True))
+    form = {"action": "delete_selected", "_selected_action": chosen, "post": "yes"}
+
+    staff().post("/admin/recommender/strategy/", form)
+
+    assert not Strategy.objects.filter(pk__in=chosen).exists()
+
+
+def test_delete_selected__could_not_be_served__message_and_nothing_is_deleted() -> None:
+    for key, fallback in (("base", ""), ("top", "base")):
+        values = {"algorithm": "popularity", "fallback": fallback, "title": key}
+        save_strategy(key=key, values=values, actor="test")
+    row = Strategy.objects.get(key="base")
+    form = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
+
+    response = staff().post("/admin/recommender/strategy/", form)
+
+    words = [str(message) for message in get_messages(response.wsgi_request)]
+    assert response.status_code == 302
+    assert len(words) == 1
+    assert words[0].startswith("Not saved: ")
+    assert Strategy.objects.filter(pk=row.pk).exists()
+    assert trail("recommender.strategy")[-1][1] != "delete"
 
 
 @pytest.mark.parametrize("page", ["change", "delete"])

@@ -39,9 +39,9 @@ def test_login_link__followed__logs_in_once() -> None:
 
     first, second = Client(), Client()
 
-    assert first.get(path).headers["Location"] == "/admin/"
+    assert first.post(path).headers["Location"] == "/admin/"
     assert first.get("/admin/").status_code == 200
-    assert second.get(path).status_code == 404
+    assert (second.get(path).status_code, second.post(path).status_code) == (404, 404)
     assert second.get("/admin/").status_code == 302
     assert AuditEvent.objects.filter(action="log_in", actor="admin").count() == 1
 
@@ -49,8 +49,22 @@ def test_login_link__followed__logs_in_once() -> None:
 def test_login_link__only_looked_at__is_not_used_up() -> None:
     path = printed("login_link").removeprefix("http://127.0.0.1:8000")
 
-    assert Client().head(path).status_code == 405
-    assert Client().get(path).status_code == 302
+    scanner = Client()
+    assert scanner.head(path).status_code == 405
+    pages = [scanner.get(path) for _ in range(2)]
+
+    assert [page.status_code for page in pages] == [200, 200]
+    assert b'type="submit"' in pages[0].content
+    assert "no-store" in pages[0]["Cache-Control"]
+    assert scanner.get("/admin/").status_code == 302
+    assert Client().post(path).status_code == 302
+
+
+def test_login_link__button_pressed_by_another_site__is_refused() -> None:
+    path = printed("login_link").removeprefix("http://127.0.0.1:8000")
+
+    assert Client(enforce_csrf_checks=True).post(path).status_code == 403
+    assert Client().post(path).status_code == 302
 
 
 def test_login_link__too_old__is_refused() -> None:
@@ -59,6 +73,7 @@ def test_login_link__too_old__is_refused() -> None:
 
     with clock.frozen(NOW + LINK_TTL):
         assert Client().get(f"/admin/one-time/{token}/").status_code == 404
+        assert Client().post(f"/admin/one-time/{token}/").status_code == 404
 
 
 def test_login_link__user_left_meanwhile__is_refused() -> None:
@@ -66,6 +81,7 @@ def test_login_link__user_left_meanwhile__is_refused() -> None:
     User.objects.update(is_active=False)
 
     assert Client().get(f"/admin/one-time/{token}/").status_code == 404
+    assert Client().post(f"/admin/one-time/{token}/").status_code == 404
 
 
 @pytest.mark.parametrize("token", ["x", "ü", "0" * 500])
