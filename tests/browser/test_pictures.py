@@ -30,7 +30,7 @@ MIDDLE_S, SPREAD = 0.003, 0.55
 
 
 def busy(now: datetime) -> None:
-    """Write an hour of a shop's evening: what the processes would have counted, in a smooth wave."""
+    """Write an hour of a shop: what its processes would have counted, in a smooth wave."""
     this = now.replace(second=0, microsecond=0)
     rows = []
     for back in range(60):

@@ -12,7 +12,10 @@
         }
     };
     const searched = (field) => field.setAttribute("aria-label", "Search");
+    // Django names an icon that has no role; a name needs one.
+    const pictured = (icon) => icon.setAttribute("role", "img");
     const look = (root) => {
+        root.querySelectorAll("span.search-label-icon[aria-label]").forEach(pictured);
         root.querySelectorAll(".select2-container").forEach(named);
         root.querySelectorAll(".select2-search__field").forEach(searched);
     };
