@@ -12,8 +12,7 @@ from personalization.customers import urls as customers
 from personalization.decisions import urls as decisions
 from personalization.demo import urls as demo
 from personalization.events import urls as events
-from personalization.monitoring.urls import root as monitoring_root
-from personalization.ops import urls as ops
+from personalization.monitoring import urls as monitoring
 from recommender import urls as recommender
 
 Addresses = list[URLPattern | URLResolver]
@@ -37,13 +36,13 @@ api: Addresses = [
     *catalog.api,
     *recommender.api,
     *content.api,
-    *ops.api,
+    *monitoring.api,
 ]
 
 urlpatterns: Addresses = [
     # first: addresses are tried in this order, and nearly all calls come here
     path("v1/", include(wire)),
-    *monitoring_root,
+    *monitoring.root,
     *access_root,
     path("admin/", admin.site.urls),
     path("api/", include(api)),

@@ -20,7 +20,6 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
     serializer_class = StrategySerializer
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
-    role_write = "publisher"
 
     def partial_update(self, request: Request, key: str) -> Response:
         """Change fields of a strategy."""
@@ -46,7 +45,6 @@ class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet)
 
     queryset = ModelVersion.objects.all()
     serializer_class = ModelVersionSerializer
-    role_write = "publisher"
 
     @action(detail=True, methods=["post"])
     def promote(self, request: Request, pk: str) -> Response:

@@ -1,4 +1,8 @@
-"""What a caller of `/api` may do: scopes for keys, roles for staff."""
+"""What a caller of `/api` may do: scopes for keys, roles for staff.
+
+The role comes from the table that the admin's groups are made from (`engine/roles.py`), so that
+both doors ask for the same.
+"""
 
 from typing import Any
 
@@ -16,8 +20,9 @@ class RolePermission(BasePermission):
 
     `scope_read`, `scope_write`
         Scope that a key needs; "admin" where the view names none. A key with "admin" may do all.
-    `role_read`, `role_write`
-        Role that staff needs: viewer and editor where the view names none.
+    `queryset`
+        The role that may view, or change, its model is what staff needs; without one viewer and
+        editor.
     `action_roles`
         {action: role} for actions that ask for more, such as publishing.
     """
@@ -40,8 +45,20 @@ class RolePermission(BasePermission):
         return True
 
 
+def may(request: Request, wanted: str) -> bool:
+    """Whether who was let through may also do what asks for the role `wanted`; keys may."""
+    return isinstance(request.auth, Caller) or roles.allows(role_of(request.user), wanted)
+
+
 def _role(view: Any, *, reads: bool) -> str:
-    attribute, default = ("role_read", "viewer") if reads else ("role_write", "editor")
-    usual = getattr(view, attribute, default)
-    special: str = getattr(view, "action_roles", {}).get(getattr(view, "action", None), usual)
-    return special
+    special: str = getattr(view, "action_roles", {}).get(getattr(view, "action", None), "")
+    return special or _usual_role(view, reads=reads)
+
+
+def _usual_role(view: Any, *, reads: bool) -> str:
+    queryset = getattr(view, "queryset", None)
+    if queryset is None:
+        return "viewer" if reads else "editor"
+    named = queryset.model._meta
+    verb = "view" if reads else "change"
+    return roles.needed(roles.Permission(named.app_label, named.model_name, verb))

@@ -159,6 +159,12 @@ class CampaignAdmin(AuditedModelAdmin):
         """Ask for what publishers hold: the right to change what is published."""
         return request.user.has_perm("ops.change_configversion")
 
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Ask for the right to publish where the campaign, and its block with it, is published."""
+        live = isinstance(obj, Campaign) and obj.status == Campaign.Status.PUBLISHED
+        allowed: bool = super().has_change_permission(request, obj)
+        return allowed and (not live or self.has_publish_permission(request))
+
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Refuse published campaigns: they are ended first."""
         live = isinstance(obj, Campaign) and obj.status == Campaign.Status.PUBLISHED

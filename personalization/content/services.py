@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Model
 
 from personalization.access.audit import audit, state
+from personalization.access.errors import RoleMissing
 from personalization.content import errors
 from personalization.content.engine import faults
 from personalization.content.models import Block, Campaign, Placement
@@ -73,15 +74,20 @@ def create_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campa
 
 
 @transaction.atomic
-def update_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campaign:
+def update_campaign(
+    *, key: str, values: Mapping[str, Any], actor: str, may_publish: bool = True
+) -> Campaign:
     """Change fields of a campaign; a published one shows the change within a second.
 
     Raises
     ------
+    RoleMissing
+        It is published, and whoever asks may not publish.
     ContentUnknown, ContentInvalid, ConfigInvalid
         No such campaign; faults in the fields; it could not be served so.
     """
     row = _campaign(key)
+    _refuse_live(row, may_publish=may_publish)
     before = state(row)
     merged = {"starts_at": row.starts_at, "ends_at": row.ends_at} | dict(values)
     _refuse(_campaign_faults(values, merged))
@@ -103,16 +109,26 @@ def end_campaign(*, key: str, actor: str) -> Campaign:
 
 
 @transaction.atomic
-def upsert_block(*, campaign: str, key: str, content: Mapping[str, Any], actor: str) -> Block:
+def upsert_block(
+    *,
+    campaign: str,
+    key: str,
+    content: Mapping[str, Any],
+    actor: str,
+    may_publish: bool = True,
+) -> Block:
     """Make or change what a campaign shows. Idempotent.
 
     Raises
     ------
+    RoleMissing
+        The campaign is published, and whoever asks may not publish.
     ContentUnknown, ContentInvalid, KeyTaken
         No such campaign; faults in key or content; the key is another campaign's block.
     """
     _refuse(faults.key_faults(key), faults.content_faults(content))
     owner = _campaign(campaign)
+    _refuse_live(owner, may_publish=may_publish)
     if Block.objects.filter(key=key).exclude(campaign=owner).exists():
         msg = f"block {key!r} belongs to another campaign"
         raise errors.KeyTaken(msg)
@@ -202,6 +218,13 @@ def _campaign(key: str) -> Campaign:
         msg = f"there is no campaign {key!r}"
         raise errors.ContentUnknown(msg)
     return row
+
+
+def _refuse_live(row: Campaign, *, may_publish: bool) -> None:
+    """Refuse a change of what shoppers see to whoever may not publish it."""
+    if row.status == _Status.PUBLISHED and not may_publish:
+        msg = f"campaign {row.key!r} is published; changing it needs the role 'publisher'"
+        raise RoleMissing(msg)
 
 
 def _campaign_faults(values: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterable[Problem]:

@@ -1,6 +1,7 @@
 """`/api/placements/ campaigns/ blocks/`: services write, audit and publish.
 
-Scope of a key: `admin`. Staff: viewers read, editors write, publishers publish and end.
+Scope of a key: `admin`. Staff: viewers read, editors write, publishers publish, end, and change
+what is published.
 """
 
 from typing import Any
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 
 from personalization.access.api import ApiViewSet
 from personalization.access.authentication import actor_of
+from personalization.access.permissions import may
 from personalization.content import services
 from personalization.content.models import Block, Campaign, Placement
 from personalization.content.serializers import (
@@ -84,7 +86,13 @@ class CampaignViewSet(_Keyed):
         """Change fields of a campaign."""
         fields = _flat(self.valid(request, partial=True))
         fields.pop("key", None)
-        return self.shown(services.update_campaign(key=key, values=fields, actor=actor_of(request)))
+        row = services.update_campaign(
+            key=key,
+            values=fields,
+            actor=actor_of(request),
+            may_publish=may(request, "publisher"),
+        )
+        return self.shown(row)
 
     def destroy(self, request: Request, key: str) -> Response:
         """Delete a campaign that is not published."""
@@ -116,6 +124,7 @@ class BlockViewSet(_Keyed):
             key=fields["key"],
             content=fields["content"],
             actor=actor_of(request),
+            may_publish=may(request, "publisher"),
         )
         return self.shown(row, status.HTTP_201_CREATED)
 

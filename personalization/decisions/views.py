@@ -9,8 +9,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, QueryDict
 
 from personalization.access import limits
+from personalization.access.engine import roles
 from personalization.access.errors import KeyMissing
 from personalization.access.serve import Caller, address_of, authenticate
+from personalization.access.staff import role_of
 from personalization.consent.serve import gpc
 from personalization.decisions import errors, record, serve, wire
 from personalization.lib import clock
@@ -109,8 +111,7 @@ def _check_explain(request: HttpRequest, caller: Caller | None, *, explain: bool
 
 
 def _staff(request: HttpRequest) -> bool:
-    user = getattr(request, "user", None)
-    return bool(user is not None and user.is_authenticated and user.is_active and user.is_staff)
+    return roles.allows(role_of(getattr(request, "user", None)), "viewer")
 
 
 def _answered(body: dict[str, Any]) -> HttpResponse:

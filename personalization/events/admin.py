@@ -187,8 +187,8 @@ class RejectedEventAdmin(ReadOnlyModelAdmin):
         return "; ".join(f"{fault['path']} {fault['problem']}" for fault in obj.problems)
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change event types may replay."""
-        return request.user.has_perm("events.change_eventschema")
+        """Ask for what publishers hold: they decide what comes into the log again."""
+        return request.user.has_perm("events.change_rejectedevent")
 
     @admin.action(description="Replay the selected events", permissions=["replay"])
     def replay(self, request: HttpRequest, rows: QuerySet[RejectedEvent]) -> None:

@@ -1,4 +1,4 @@
-"""`/metrics` for Prometheus."""
+"""`/metrics` for Prometheus; `/api/jobs/`: runs of long work, how far they are."""
 
 import hmac
 import os
@@ -8,10 +8,20 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from rest_framework import mixins
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
 
+from personalization.access.api import ApiViewSet
+from personalization.access.authentication import actor_of
 from personalization.lib import errors
 from personalization.lib.http import wire_view
 from personalization.monitoring import metricfiles
+from personalization.monitoring.serializers import JobRunSerializer
+from personalization.ops import services as jobs
+from personalization.ops.errors import JobStateWrong
+from personalization.ops.models import JobRun
 
 
 @wire_view("GET")
@@ -59,3 +69,29 @@ def _text() -> bytes:
         return generate_latest(REGISTRY)
     with metricfiles.read(Path(folder)) as registry:
         return generate_latest(registry)
+
+
+class JobRunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
+    """Runs of long work, by id. Scope of a key: `admin`. Publishers cancel and resume.
+
+    Here and not in the ops room, whose floor lies below the one that knows callers.
+    """
+
+    queryset = JobRun.objects.all()
+    serializer_class = JobRunSerializer
+
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """Ask a run to stop at its next step."""
+        run = self.get_object()
+        if not jobs.request_cancel(run.pk, actor=actor_of(request)):
+            msg = f"run {pk} is {run.status}; there is nothing to stop"
+            raise JobStateWrong(msg)
+        run.refresh_from_db()
+        return Response(self.get_serializer(run).data)
+
+    @action(detail=True, methods=["post"])
+    def resume(self, request: Request, pk: str) -> Response:
+        """Let a failed, cancelled or silent run go on."""
+        run = jobs.resume(self.get_object().pk, actor=actor_of(request))
+        return Response(self.get_serializer(run).data)

@@ -26,7 +26,10 @@ def staff(*groups: str, **fields: bool) -> User:
         ("viewer", "events.view_rejectedevent", "access.view_apikey"),
         ("editor", "content.change_campaign", "ops.change_configversion"),
         ("editor", "catalog.add_product", "recommender.change_modelversion"),
+        ("editor", "events.change_eventschema", "recommender.change_strategy"),
+        ("editor", "customers.change_trait", "events.change_rejectedevent"),
         ("publisher", "ops.change_configversion", "access.add_apikey"),
+        ("publisher", "recommender.change_strategy", "auth.change_user"),
         ("publisher", "content.delete_block", "consent.change_purpose"),
         ("admin", "access.add_apikey", "sessions.view_session"),
         ("admin", "auth.change_user", "contenttypes.change_contenttype"),
@@ -49,6 +52,24 @@ def test_grants__each_role__contains_the_one_before() -> None:
     for below, above in zip(roles.ROLES, roles.ROLES[1:], strict=False):
         held = {p for p in permissions if roles.grants(below, p)}
         assert held <= {p for p in permissions if roles.grants(above, p)}
+
+
+@pytest.mark.parametrize(
+    ("app", "model", "action", "role"),
+    [
+        ("content", "block", "view", "viewer"),
+        ("content", "block", "change", "editor"),
+        ("recommender", "strategy", "change", "publisher"),
+        ("events", "rejectedevent", "change", "publisher"),
+        ("ops", "jobrun", "change", "publisher"),
+        ("access", "apikey", "view", "admin"),
+        ("sessions", "session", "view", "admin"),
+    ],
+)
+def test_needed__permission__lowest_role_of_the_table(
+    app: str, model: str, action: str, role: str
+) -> None:
+    assert roles.needed(Permission(app, model, action)) == role
 
 
 @pytest.mark.parametrize(

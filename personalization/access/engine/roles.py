@@ -31,12 +31,12 @@ _EDITED = frozenset(
         ("content", "*"),
         ("segments", "*"),
         ("experiments", "*"),
-        ("recommender", "strategy"),
         ("events", "eventschema"),
         ("customers", "trait"),
     }
 )
-# What publishers decide in addition: what is live, which model answers, who is one person.
+# What publishers decide in addition: what is live (strategies answer the moment they are saved),
+# which model answers, who is one person, what comes into the log again.
 _PUBLISHED = frozenset(
     {
         ("ops", "configversion"),
@@ -72,6 +72,11 @@ def highest(names: Collection[str]) -> str:
 def grants(role: str, permission: Permission) -> bool:
     """Whether the group of `role` holds a permission of Django."""
     return any(_grants_itself(below, permission) for below in ROLES[: ROLES.index(role) + 1])
+
+
+def needed(permission: Permission) -> str:
+    """Return the lowest role whose group holds a permission; nobody is above `admin`."""
+    return next((role for role in ROLES if grants(role, permission)), ROLES[-1])
 
 
 def _grants_itself(role: str, permission: Permission) -> bool:
