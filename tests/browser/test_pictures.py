@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.urls import reverse
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, ViewportSize
 
 from personalization.lib import clock
 from personalization.lib.metrics import DECISION_BUCKETS_S
@@ -24,7 +24,7 @@ pytestmark = [
 ]
 
 LARGEST_BYTES = 200 * 1024
-SIZE = {"width": 1280, "height": 800}
+SIZE = ViewportSize(width=1280, height=800)
 # Share of answers that took at most so long, a log-normal around 3 ms.
 MIDDLE_S, SPREAD = 0.003, 0.55
 
