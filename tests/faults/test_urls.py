@@ -1,0 +1,67 @@
+"""Servers that are given by URL are used as they are: none is started, none is stopped."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from personalization.lib.embedded import paths, servers
+from tests.faults.deployment import deployed, wait_for
+
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc"),
+]
+SERVERS = ("postgres", "cache", "broker")
+
+
+@pytest.fixture(name="elsewhere")
+def _elsewhere() -> Iterator[Path]:
+    """A second set of servers, as an operator runs them; yields the directory they live in."""
+    local = Path(tempfile.mkdtemp(prefix="p13n-u-"))
+    local.chmod(0o711)
+    try:
+        servers.start(local)
+        yield local
+    finally:
+        servers.remove(local)
+        shutil.rmtree(local, ignore_errors=True)
+
+
+def urls(local: Path) -> dict[str, str]:
+    host = quote(str(paths.socket_dir(local)), safe="")
+    return {
+        "DATABASE_URL": f"postgres://postgres@{host}/personalization",
+        "REDIS_URL": paths.redis_url(local, "cache"),
+        "BROKER_URL": paths.broker_url(local),
+    }
+
+
+def test_up__urls_of_all_servers__starts_none_migrates_and_serves(elsewhere: Path) -> None:
+    event = {"event": "Product Viewed", "userId": "u1", "properties": {"product_id": "sku1"}}
+    asked = {"userId": "u1", "placements": ["home.recommended"]}
+
+    with deployed(**urls(elsewhere)) as deployment:
+        made = deployment.manage("create_key", "--kind", "secret", "--name", "urls")
+        key = made.strip().splitlines()[-1]
+        sent, _ = deployment.call("POST", "/v1/track", event, key=key)
+        found = f"/api/customers/?user_id={event['userId']}"
+
+        def processed() -> bool:
+            told = deployment.call("GET", found, key=key)[1]["results"]
+            return bool(told and told[0]["last_seen_at"])
+
+        wait_for("a profile", processed, 30, deployment.told)
+        decided, answer = deployment.call("POST", "/v1/decide", asked, key=key)
+
+        assert (sent, decided, answer["degraded"]) == (200, 200, [])
+        assert [name for name in SERVERS if servers.answers(deployment.local, name)] == []
+        assert not (paths.data_dir(deployment.local) / "postgres").exists()
+        assert deployment.program("servers") == 0
+        assert deployment.stop() == 0
+
+    assert [name for name in SERVERS if servers.answers(elsewhere, name)] == list(SERVERS)
