@@ -72,6 +72,7 @@ def test_pictures__of_the_demo__are_written_small(
         window.open(shop)
         page.wait_for_selector("body[data-loaded=yes]")
         page.get_by_role("button", name="Accept all").click()
+        page.locator("#consent").wait_for(state="hidden")
         page.locator(".card a").first.click()
         page.wait_for_url("**/shop/p/**")
         page.wait_for_selector("body[data-loaded=yes]")
