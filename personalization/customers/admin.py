@@ -15,8 +15,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from personalization.access.admin_base import AuditedModelAdmin
-from personalization.customers import selectors, services
-from personalization.customers.models import Customer, Merge, Profile, Trait
+from personalization.customers import parking, selectors, services
+from personalization.customers.models import Customer, Merge, Profile, RebuildDue, Trait
 from personalization.lib import clock, money
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
@@ -214,6 +214,40 @@ class MergeAdmin(ReadOnlyModelAdmin):
     def into(self, merge: Merge) -> SafeString:
         """Return a link to the customer that took it in."""
         return _link(merge.target)
+
+
+@admin.register(RebuildDue)
+class RebuildDueAdmin(ReadOnlyModelAdmin):
+    """Customers that wait to be folded anew; those with an error are set aside for a while."""
+
+    list_display = ("customer_link", "cause", "error", "attempts", "at")
+    list_select_related = ("customer",)
+    list_filter = ("cause",)
+    ordering = ("at",)
+    actions = ("try_again",)
+    empty_state = EmptyState(
+        what="Customers whose profile is about to be folded again from all their events.",
+        why="Nobody waits: every profile is up to date, and no customer is set aside.",
+        action="See customers",
+        action_url="admin:customers_customer_changelist",
+        docs="guides/operating",
+    )
+
+    @admin.display(description="customer")
+    def customer_link(self, due: RebuildDue) -> SafeString:
+        """Return a link to the customer."""
+        return _link(due.customer)
+
+    @admin.action(description="Try again now", permissions=["retry"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[RebuildDue]) -> None:
+        """Have the chosen customers that are set aside folded at once."""
+        chosen = list(queryset.values_list("pk", flat=True))
+        count = parking.retry(now=clock.now(), customer_ids=chosen)
+        messages.success(request, f"{count} set aside will be tried again now.")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whether the user may have customers folded again."""
+        return _may_merge(request)
 
 
 def _of_profile(customer: Customer, column: str) -> Any:

@@ -184,17 +184,23 @@ class ProfileDirty(models.Model):
 
 
 class RebuildDue(models.Model):
-    """A customer whose profile must be folded again from the log (merge, un-merge.
+    """A customer whose profile must be folded again from the log: merge, consent, a late event.
 
-    New consent). The processor clears it.
+    The processor clears it. Where that failed `error` says why: the customer is set aside and not
+    tried before `at` (parking.py). Without words of the event: an error may quote what is personal.
     """
 
     customer = models.OneToOneField(Customer, primary_key=True, on_delete=models.CASCADE)
     cause = models.CharField(max_length=20)
     at = models.DateTimeField()
+    error = models.CharField(max_length=200, blank=True, default="", db_default="")
+    # Times it failed in a row.
+    attempts = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         db_table = "customers_rebuild_due"
+        # the processor asks for the earliest; many may be set aside until later
+        indexes = [models.Index(fields=["at"], name="customers_rebuild_due_at_idx")]
 
     def __str__(self) -> str:
         return f"rebuild {self.customer_id}"

@@ -148,6 +148,20 @@ def _lag() -> Finding:
     return Finding("lag", f"oldest unprocessed event {lag_s:.0f} s", fix)
 
 
+def _parked() -> Finding:
+    """Tell of customers whose events cannot be folded; everybody else's are."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*), coalesce(max(error), '') FROM customers_rebuild_due WHERE error <> ''"
+        )
+        count, error = cursor.fetchone()
+    if not count:
+        return Finding("parked", "no customer set aside")
+    state = f"{count} customer{'s' if count > 1 else ''} set aside, as by: {error}"
+    fix = "look at customers that wait in the admin; the processor's log has the traceback"
+    return Finding("parked", state, fix, warning=True)
+
+
 def _heartbeats() -> Finding:
     alive = heartbeats.alive()
     state = ", ".join(f"{kind} {count}" for kind, count in alive.items())
@@ -176,6 +190,7 @@ _WITH_DATABASE: tuple[Callable[[], Finding], ...] = (
     _migrations,
     _transactions,
     _lag,
+    _parked,
     _heartbeats,
     _clock,
     _default_partition,

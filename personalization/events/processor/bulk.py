@@ -8,6 +8,8 @@ Live processors may run beside it: what is folded here lies below the customers'
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import datetime
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -17,7 +19,7 @@ from django.db import connection, transaction
 from personalization.customers import profiles
 from personalization.events import epoch
 from personalization.events.epoch import Horizon
-from personalization.events.processor import positions, reading, rebuilding
+from personalization.events.processor import isolation, positions, reading, rebuilding
 from personalization.events.processor.reading import Position, Row
 from personalization.lib import clock
 
@@ -92,22 +94,33 @@ def _fold_chunk(chunk: Sequence[tuple[int, int, list[Row]]], horizon: Horizon) -
     """Fold customers as they were read.
 
     One that changed since then (another version: events folded, ids moved, consent) is read again.
+    So are all when it fails; those for whom it fails again are set aside.
     """
     now = clock.now()
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            # A crash may lose the last chunks: they are folded again. The commit that moves the
-            # watermarks waits for the disk, and with it for all before it.
-            cursor.execute("SET LOCAL synchronous_commit = off")
-        locked = profiles.lock([customer_id for customer_id, _, _ in chunk], now=now)
-        same = {
-            customer_id: rows
-            for customer_id, version, rows in chunk
-            if locked.get(customer_id) == version + 1
-        }
-        rebuilding.fold(same, horizon=horizon, now=now)
-        events = sum(map(len, same.values()))
-        return events + rebuilding.fold_locked(sorted(locked.keys() - same.keys()), now=now)
+
+    def apart() -> int:
+        locked = sorted(profiles.lock([customer_id for customer_id, _, _ in chunk], now=now))
+        return isolation.fold(locked, partial(rebuilding.fold_locked, now=now), now).done
+
+    return isolation.either(lambda: _fold_as_read(chunk, horizon, now), apart)
+
+
+def _fold_as_read(
+    chunk: Sequence[tuple[int, int, list[Row]]], horizon: Horizon, now: datetime
+) -> int:
+    with connection.cursor() as cursor:
+        # A crash may lose the last chunks: they are folded again. The commit that moves the
+        # watermarks waits for the disk, and with it for all before it.
+        cursor.execute("SET LOCAL synchronous_commit = off")
+    locked = profiles.lock([customer_id for customer_id, _, _ in chunk], now=now)
+    same = {
+        customer_id: rows
+        for customer_id, version, rows in chunk
+        if locked.get(customer_id) == version + 1
+    }
+    rebuilding.fold(same, horizon=horizon, now=now)
+    events = sum(map(len, same.values()))
+    return events + rebuilding.fold_locked(sorted(locked.keys() - same.keys()), now=now)
 
 
 class _Stream:

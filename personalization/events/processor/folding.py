@@ -5,7 +5,7 @@ written, watermarks moved. A kill at any point leaves all of it or nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -13,12 +13,12 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from personalization.consent.serve import PERSONALIZATION
-from personalization.customers import profiles
+from personalization.customers import parking, profiles
 from personalization.customers.engine import profile
 from personalization.events import epoch
 from personalization.events.engine.facts import Fact
 from personalization.events.engine.flags import BOT
-from personalization.events.processor import positions, reading
+from personalization.events.processor import isolation, positions, reading
 from personalization.events.processor.reading import Owner, Row
 from personalization.lib.registries import projections
 
@@ -32,7 +32,11 @@ SELECT id, 'late', %s FROM unnest(%s::bigint[]) AS t (id) ON CONFLICT DO NOTHING
 FLOOR = "h"
 
 
-class _Moved(Exception):  # noqa: N818 -- not a fault: somebody merged in between
+# (rows, owners, customers locked, now) -> how many facts were folded
+_Step = Callable[[Sequence[Row], Mapping[int, Owner], Collection[int], datetime], int]
+
+
+class _Moved(isolation.Passing):
     """An identity changed its customer between look-up and lock."""
 
 
@@ -50,12 +54,15 @@ class Batch:
 def fold_next(*, owner: str, limit: int, now: datetime) -> Batch:
     """Fold the next rows of the shards that `owner` leases ("": all) into profiles.
 
-    At most `limit` a shard.
+    At most `limit` a shard. A batch that fails is folded again by parts, and the customers whose
+    events make it fail are set aside.
     """
     for attempt in range(_ATTEMPTS):
         try:
-            with transaction.atomic():
-                return _fold(owner, limit, now)
+            return isolation.either(
+                lambda: _fold(owner, limit, now, _fold_facts),
+                lambda: _fold(owner, limit, now, _fold_apart),
+            )
         except _Moved:
             if attempt == _ATTEMPTS - 1:
                 raise
@@ -84,14 +91,17 @@ def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
     return len(rows)
 
 
-def _fold(owner: str, limit: int, now: datetime) -> Batch:
+def _fold(owner: str, limit: int, now: datetime, fold: _Step) -> Batch:
     held = positions.lock(positions.PROFILE, owner=owner)
     horizon = epoch.horizon()
     rows = reading.after(held, horizon=horizon, limit=limit)
     if not rows:
         return Batch(horizon=horizon)
     owners, locked = _locked_owners(rows, now)
-    folded = _fold_facts(rows, owners, locked, now) if locked else 0
+    if locked and (parked := parking.among(locked)):
+        locked -= parked  # folded from the whole log when it is their turn
+        owners = _owned(owners, locked)
+    folded = fold(rows, owners, locked, now) if locked else 0
     positions.move(positions.PROFILE, positions.last(rows), now=now)
     return Batch(
         rows=len(rows),
@@ -126,6 +136,19 @@ def _locked_owners(rows: Sequence[Row], now: datetime) -> tuple[Mapping[int, Own
         if any(owners[identity].customer_id not in locked for identity in changed):
             raise _Moved
     return owners, set(locked)
+
+
+def _fold_apart(
+    rows: Sequence[Row], owners: Mapping[int, Owner], locked: Collection[int], now: datetime
+) -> int:
+    def step(part: Sequence[int]) -> int:
+        return _fold_facts(rows, _owned(owners, frozenset(part)), part, now)
+
+    return isolation.fold(sorted(locked), step, now).done
+
+
+def _owned(owners: Mapping[int, Owner], customer_ids: Collection[int]) -> Mapping[int, Owner]:
+    return {i: owner for i, owner in owners.items() if owner.customer_id in customer_ids}
 
 
 def _fold_facts(

@@ -12,7 +12,7 @@ from datetime import timedelta
 import structlog
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
-from personalization.customers import documents
+from personalization.customers import documents, parking
 from personalization.events import epoch
 from personalization.events.processor import folding, positions, rebuilding
 from personalization.lib import clock
@@ -193,12 +193,15 @@ def run(stop: threading.Event) -> None:
     _calm_collector()
     log.info("processor.started", processor=processor.name)
     failures = 0
-    ready = False
+    ready = release = False
     while not stop.is_set():
         try:
             if not ready:
                 processor.start()
                 ready = True
+            if not release:  # a new process may be a new release, which may mend a fold
+                parking.retry(now=clock.now())
+                release = True
             processor.turn()
             failures = 0
             if not processor.behind:

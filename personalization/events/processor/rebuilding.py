@@ -20,31 +20,47 @@ from personalization.customers import profiles
 from personalization.customers.engine import profile
 from personalization.events import epoch
 from personalization.events.engine.facts import Fact
-from personalization.events.processor import reading
+from personalization.events.processor import isolation, reading
 from personalization.events.processor.folding import FLOOR
 from personalization.events.processor.reading import Row
 
-_DUE = "SELECT customer_id FROM customers_rebuild_due ORDER BY at LIMIT %s"
+# Those set aside wait for their time.
+_DUE = """
+SELECT customer_id FROM customers_rebuild_due WHERE error = '' OR at <= %s ORDER BY at LIMIT %s
+"""
+# One who is set aside while all profiles are built anew keeps the profile in use.
+_KEEP = f"""
+INSERT INTO {profiles.NEXT_TABLE} SELECT * FROM {profiles.TABLE} WHERE customer_id = ANY(%s)
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 -- constants
 _CLEAR = "DELETE FROM customers_rebuild_due WHERE customer_id = ANY(%s) RETURNING customer_id"
 
 
 def rebuild_due(*, limit: int, now: datetime) -> frozenset[int]:
     """Fold anew the customers for whom it is due; return who they were.
 
-    Safe beside other processors.
+    Safe beside other processors. Those for whom it fails are set aside.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_DUE, [limit])
+        cursor.execute(_DUE, [now, limit])
         due = [row[0] for row in cursor.fetchall()]
     if not due:
         return frozenset()
-    with transaction.atomic():
-        locked = profiles.lock(due, now=now)
-        with connection.cursor() as cursor:
-            cursor.execute(_CLEAR, [list(locked)])
-            mine = [row[0] for row in cursor.fetchall()]
-        _rebuild(mine, now)
-    return frozenset(mine)
+
+    def step(part: Sequence[int]) -> int:
+        return _clear_and_rebuild(part, now)
+
+    def whole() -> list[int]:
+        locked = sorted(profiles.lock(due, now=now))
+        step(locked)
+        return locked
+
+    def apart() -> list[int]:
+        locked = sorted(profiles.lock(due, now=now))
+        isolation.fold(locked, step, now)
+        return locked
+
+    return frozenset(isolation.either(whole, apart))
 
 
 def rebuild(customer_ids: Collection[int], *, now: datetime) -> int:
@@ -55,9 +71,30 @@ def rebuild(customer_ids: Collection[int], *, now: datetime) -> int:
 
 
 def rebuild_beside(customer_ids: Collection[int], *, now: datetime) -> int:
-    """Fold the customers into the next generation's table, leaving the one in use alone."""
-    with transaction.atomic():
-        return _rebuild(sorted(customer_ids), now, table=profiles.NEXT_TABLE)
+    """Fold the customers into the next generation's table, leaving the one in use alone.
+
+    Those for whom it fails are set aside.
+    """
+
+    def step(part: Sequence[int]) -> int:
+        return _rebuild(part, now, table=profiles.NEXT_TABLE)
+
+    def apart() -> int:
+        done, parked = isolation.fold(ordered, step, now)
+        with connection.cursor() as cursor:
+            cursor.execute(_KEEP, [list(parked)])
+        return done
+
+    ordered = sorted(customer_ids)
+    return isolation.either(lambda: step(ordered), apart)
+
+
+def _clear_and_rebuild(customer_ids: Sequence[int], now: datetime) -> int:
+    """Fold those of the locked customers for whom it is still due."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLEAR, [list(customer_ids)])
+        mine = [row[0] for row in cursor.fetchall()]
+    return _rebuild(mine, now)
 
 
 def fold_locked(customer_ids: Sequence[int], *, now: datetime) -> int:

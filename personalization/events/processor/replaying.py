@@ -48,7 +48,7 @@ JOIN customers_identity i ON i.id = e.identity_id
 UNION
 SELECT customer_id FROM customers_profile WHERE rebuilt_at >= %(since)s
 UNION
-SELECT customer_id FROM customers_rebuild_due
+SELECT customer_id FROM customers_rebuild_due WHERE error = ''
 ORDER BY 1
 """
 # The new table takes over the names, so that migrations find what they expect.
