@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -33,9 +32,8 @@ def _elsewhere() -> Iterator[Path]:
 
 
 def urls(local: Path) -> dict[str, str]:
-    host = quote(str(paths.socket_dir(local)), safe="")
     return {
-        "DATABASE_URL": f"postgres://postgres@{host}/personalization",
+        "DATABASE_URL": f"postgres://postgres@/{paths.socket_dir(local)}/personalization",
         "REDIS_URL": paths.redis_url(local, "cache"),
         "BROKER_URL": paths.broker_url(local),
     }
