@@ -75,13 +75,15 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
                 self._audit(request, "delete", obj, before, None)
             self._publish(request, f"delete {len(rows)} {self.opts.verbose_name_plural}")
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse | None:
         """Run an action; a deletion that is refused becomes a message, and leaves no log entry."""
         if "delete_selected" not in request.POST.getlist("action"):
-            return super().response_action(request, queryset)
+            return super().response_action(request, queryset, *args, **kwargs)
         try:
             with transaction.atomic():
-                return super().response_action(request, queryset)
+                return super().response_action(request, queryset, *args, **kwargs)
         except AppError as error:
             self._refused(request, error)
             return HttpResponseRedirect(request.get_full_path())

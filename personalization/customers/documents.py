@@ -5,9 +5,10 @@ after a restart of Redis (empty or from an old dump), a restore of the database,
 that could not reach Redis, nothing written before can be found any more. Old spaces fall to their
 TTL.
 
-    p13n:<space>:a:<kind>:<value>  -> customer id
+    p13n:<space>:a:<digest>        -> customer id; the digest of <kind>:<value> (`alias_key`)
     p13n:<space>:d:<customer id>   -> version (16 digits) and JSON; no JSON: read PostgreSQL
-    p13n:<space>:complete          -> a missing alias means a stranger
+    p13n:<space>:complete          -> what Redis had evicted when all was written: while that has
+                                      not grown, a missing alias means a stranger
 """
 
 import hashlib
@@ -33,8 +34,15 @@ log = structlog.get_logger("customers")
 TTL_S = 7 * 24 * 3600
 VERSION_DIGITS = 16
 _COMPLETE_TTL_S = 30
-# One processor warms at a time; one that dies in the middle leaves it to another after this.
+# One processor warms at a time; one that dies in the middle leaves it to another after this. It
+# renews the mark, and `complete`, as often as `_TEND_EVERY_S` says.
 _WARMING_TTL_S = 60
+_TEND_EVERY_S = 1.0
+# After an eviction all is written again, but not more often than this: a Redis that is too small
+# evicts for ever.
+_REWARM_AFTER_S = 600
+# Part of the space's name: other code's keys are read by nobody. 2: aliases by digest.
+_LAYOUT = "2"
 # A mark of `forget` outlives every writer that read before the change.
 _FORGOTTEN_TTL_S = 60
 # How long a process believes the cache epochs that it has read; a withdrawal past Redis holds
@@ -115,7 +123,8 @@ def learn_epochs() -> None:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         cluster = cursor.fetchone()[0]
     name = ":".join(
-        [cluster, connection.settings_dict["NAME"]] + [str(e()) for _, e in cache_epochs.items()]
+        [_LAYOUT, cluster, connection.settings_dict["NAME"]]
+        + [str(e()) for _, e in cache_epochs.items()]
     )
     _space.truth = hashlib.blake2b(name.encode(), digest_size=5).hexdigest()
     _space.look_at = float("inf") if _space.watched else time.monotonic() + EPOCH_LEASE_S
@@ -144,6 +153,14 @@ def prefix() -> str | None:
         redisclient.call(lambda client: client.ping())
         run = redisclient.run_id()
     return f"p13n:{space.truth}{run[:10]}:" if space.truth and run else None
+
+
+def alias_key(alias: str) -> str:
+    """Return what stands for `<kind>:<value>` in the names of keys.
+
+    A user id may be an address; names of keys turn up in logs, dumps and monitors.
+    """
+    return hashlib.blake2b(alias.encode(), digest_size=16).hexdigest()
 
 
 def build(customer_ids: Sequence[int]) -> dict[int, tuple[int, list[str], bytes]]:
@@ -194,7 +211,8 @@ def put(built: Mapping[int, tuple[int, list[str], bytes]]) -> None:
         raise redisclient.Away
     arguments: list[Any] = [TTL_S, head]
     for customer_id, (version, aliases, body) in built.items():
-        arguments += [customer_id, f"{version:016d}", body, len(aliases), *aliases]
+        keys = map(alias_key, aliases)
+        arguments += [customer_id, f"{version:016d}", body, len(aliases), *keys]
 
     def send(client: redis.Redis) -> None:
         client.register_script(_WRITE)(args=arguments)
@@ -256,10 +274,11 @@ def sweep(*, older_than: timedelta = timedelta(0)) -> int:
 
 
 def keep() -> None:
-    """Sweep, and keep the mark `complete` true: the processor's job of each second."""
+    """Sweep, keep the mark `complete` true, and warm when it is time: each second's work."""
     sweep(older_than=SWEEP_AGE)
     try:
-        _keep_complete()
+        if _keep_complete() and _may_warm():
+            warm()
     except redisclient.Away:
         return
 
@@ -267,17 +286,24 @@ def keep() -> None:
 def warm() -> bool:
     """Write the documents of all customers and set the mark `complete`.
 
-    Return False when Redis went away.
+    Return False when Redis went away. Meanwhile it does what `keep` does, and says that it lives.
     """
+    head = prefix()
+    if head is None:
+        return False
     try:
-        head = prefix()
         before = redisclient.call(_evicted)
+        tend_at = time.monotonic() + _TEND_EVERY_S
         for chunk in _all_customers():
             put(build(chunk))
-        if head is None or prefix() != head:
+            if time.monotonic() >= tend_at:
+                _tend(head)
+                tend_at = time.monotonic() + _TEND_EVERY_S
+        if prefix() != head:
             return False
         mark = orjson.dumps({"at": clock.now().timestamp(), "evicted": before})
         redisclient.call(lambda client: client.set(f"{head}warmed", mark, ex=TTL_S))
+        redisclient.call(lambda client: client.delete(f"{head}warming"))
         _keep_complete()
     except redisclient.Away:
         return False
@@ -285,24 +311,43 @@ def warm() -> bool:
     return True
 
 
-def _keep_complete() -> None:
-    """Set or drop `complete`.
+def _may_warm() -> bool:
+    """Whether no other processor is warming; if so, it is this one from now on."""
+    head = prefix()
+    return head is not None and bool(
+        redisclient.call(lambda c: c.set(f"{head}warming", 1, nx=True, ex=_WARMING_TTL_S))
+    )
 
-    True while all documents were written and Redis has evicted nothing since.
+
+def _tend(head: str) -> None:
+    """Do in the middle of a warming, which may take minutes, what cannot wait for its end."""
+    redisclient.call(lambda client: client.expire(f"{head}warming", _WARMING_TTL_S))
+    sweep(older_than=SWEEP_AGE)
+    _keep_complete()
+
+
+def _keep_complete() -> bool:
+    """Set or drop `complete`; return whether it is time to write all documents anew.
+
+    It is set while all documents were written and Redis has evicted nothing since; its value is
+    what Redis had evicted by then, so that a reader need not wait for this to notice an eviction.
     """
     head = prefix()
     if head is None:
-        return
+        return False
     text = redisclient.call(lambda client: client.get(f"{head}warmed"))
-    warmed = orjson.loads(text) if text else None
-    if warmed is None or clock.now().timestamp() - warmed["at"] > TTL_S / 2:
-        mine = redisclient.call(lambda c: c.set(f"{head}warming", 1, nx=True, ex=_WARMING_TTL_S))
-        if mine:
-            warm()
-    elif redisclient.call(_evicted) > warmed["evicted"]:
-        redisclient.call(lambda client: client.delete(f"{head}complete"))
-    else:
-        redisclient.call(lambda client: client.set(f"{head}complete", 1, ex=_COMPLETE_TTL_S))
+    if not text:
+        return True
+    warmed = orjson.loads(text)
+    age_s = clock.now().timestamp() - warmed["at"]
+    if redisclient.call(_evicted) > warmed["evicted"]:
+        if redisclient.call(lambda client: client.delete(f"{head}complete")):
+            log.warning("documents.evicted", hint="give the cache Redis more memory")
+        return bool(age_s > _REWARM_AFTER_S)
+    redisclient.call(
+        lambda client: client.set(f"{head}complete", warmed["evicted"], ex=_COMPLETE_TTL_S)
+    )
+    return bool(age_s > TTL_S / 2)
 
 
 def _evicted(client: redis.Redis) -> int:

@@ -26,17 +26,25 @@ Source = Literal["redis", "postgres", "stranger", "unavailable", "nobody"]
 # ingests can give away when Redis is cold. Beyond it the answer is the anonymous one.
 _POSTGRES_PER_S = 200
 
-# Answers whether `complete` is set, then id and document of each alias; false for what is not
-# there, and for a document that has been answered before.
+# Answers whether what is missing is a stranger's, then id and document of each alias; false for
+# what is not there, and for a document that has been answered before. An eviction may have taken an
+# alias this very moment, of somebody who has denied consent: `complete` holds what had been evicted
+# when all was there, and is compared with the count of now. Only strangers pay for that.
 _READ = redisclient.Script(
     """
-local head, before = ARGV[1], false
-local answer = {redis.call('EXISTS', head .. 'complete')}
+local head, before, missing = ARGV[1], false, false
+local answer = {0}
 for i = 2, #ARGV do
     local id = redis.call('GET', head .. 'a:' .. ARGV[i])
     answer[#answer + 1] = id
     answer[#answer + 1] = id and id ~= before and redis.call('GET', head .. 'd:' .. id)
     before = id
+    missing = missing or not id
+end
+local evicted = missing and redis.call('GET', head .. 'complete')
+if evicted then
+    local now = string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)')
+    if now and tonumber(now) <= tonumber(evicted) then answer[1] = 1 end
 end
 return answer
 """
@@ -143,7 +151,7 @@ def _from_redis(aliases: list[str]) -> Read | None:
         head = documents.prefix()
         if head is None:
             return None
-        answer = redisclient.run(_READ, head, *aliases)
+        answer = redisclient.run(_READ, head, *map(documents.alias_key, aliases))
         if documents.prefix() != head:  # it restarted under us: the answer may be from an old dump
             return None
     except (redisclient.Away, redis.ResponseError, UnicodeEncodeError):

@@ -11,9 +11,9 @@ import structlog
 from django.db import connection, transaction
 
 from personalization.access.audit import audit, state
-from personalization.customers import merging
+from personalization.customers import merging, parking
 from personalization.customers.engine import ids
-from personalization.customers.models import Identity, Merge
+from personalization.customers.models import Identity, Merge, RebuildDue
 
 log = structlog.get_logger("customers")
 
@@ -62,6 +62,9 @@ SELECT id, %(cause)s, %(now)s FROM unnest(%(ids)s::bigint[]) AS t (id) ORDER BY 
 ON CONFLICT (customer_id) DO UPDATE SET cause = excluded.cause, at = excluded.at
 """
 
+# What the trail, which nobody can erase from, must not hold: it is a user's or a device's id.
+_UNTOLD = frozenset({"target_assignment_key"})
+
 
 def create_identities(keys: Collection[tuple[int, str]], *, now: datetime) -> int:
     """Make sure that each (kind, value) has an identity and a customer.
@@ -92,6 +95,20 @@ def touch(customer_ids: Collection[int], *, now: datetime, rebuild: str = "") ->
         cursor.execute(_TOUCH, {"ids": ordered, "now": now})
         if rebuild:
             cursor.execute(_REBUILD, {"ids": ordered, "cause": rebuild, "now": now})
+
+
+def retry_parked(customer_ids: Collection[int], *, actor: str, now: datetime) -> int:
+    """Have those of the customers that are set aside tried again at once; return how many.
+
+    One transaction, with a row of the trail for each. Idempotent.
+    """
+    with transaction.atomic():
+        rows = RebuildDue.objects.filter(customer_id__in=customer_ids).exclude(error="")
+        due = list(rows.order_by("pk").select_for_update())
+        for row in due:
+            audit(actor=actor, action="retry", obj=row, before=state(row))
+        parking.retry(now=now, customer_ids=[row.pk for row in due])
+    return len(due)
 
 
 def log_in(*, user: str, device: str, now: datetime) -> bool:
@@ -136,7 +153,7 @@ def merge(source_id: int, target_id: int, *, cause: str, actor: str, now: dateti
         done = merging.merge(source_id, target_id, cause=cause, actor=actor, now=now)
         touch([source_id, target_id], now=now, rebuild="merge")
         if cause == Merge.Cause.STAFF:
-            audit(actor=actor, action="merge", obj=done, after=state(done))
+            audit(actor=actor, action="merge", obj=done, after=state(done, without=_UNTOLD))
     return done
 
 
@@ -151,7 +168,7 @@ def unmerge(merge_id: int, *, actor: str, now: datetime) -> None:
     with transaction.atomic():
         undone = merging.unmerge(merge_id, now=now)
         touch([undone.source_id, undone.target_id], now=now, rebuild="unmerge")
-        audit(actor=actor, action="unmerge", obj=undone, before=state(undone))
+        audit(actor=actor, action="unmerge", obj=undone, before=state(undone, without=_UNTOLD))
     log.info("customer.unmerged", merge=merge_id, actor=actor)
 
 

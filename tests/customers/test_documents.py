@@ -1,14 +1,19 @@
 """Documents in Redis: newer only, a space per Redis run and epoch, and the one read over them."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+import redis
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries, Settings
 
 from personalization.customers import documents, profiles, serve, services
 from personalization.customers.models import Identity, Merge, ProfileDirty
 from personalization.lib import redisclient
+from personalization.lib.clock import frozen
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 USER, DEVICE = Identity.Kind.USER, Identity.Kind.ANONYMOUS
@@ -158,15 +163,120 @@ def test_read__redis_away__postgres_within_its_rate(
     documents.keep()
 
 
-def test_keep__evictions_since_the_warming__no_longer_complete(
+def is_complete() -> bool:
+    head = documents.prefix()
+    return bool(redisclient.call(lambda client: client.exists(f"{head}complete")))
+
+
+@contextmanager
+def evicted() -> Iterator[None]:
+    """Have Redis throw away what may go, as when its memory is full."""
+
+    def limit(size: object) -> None:
+        with suppress(redis.ResponseError):
+            redisclient.call_bulk(lambda client: client.config_set("maxmemory", size))
+
+    before = redisclient.call(lambda client: client.config_get("maxmemory"))["maxmemory"]
+    limit(1)
+    with suppress(redis.ResponseError):
+        redisclient.call_bulk(lambda client: client.set("p13n:test", 1, ex=1))
+    limit(before)
+    yield
+
+
+def test_keep__evictions_since_the_warming__no_longer_complete() -> None:
+    made()
+    with frozen(NOW):
+        documents.keep()
+        assert serve.read(user_id=None, anonymous_id="nobody").source == "stranger"
+        with evicted():
+            documents.keep()
+            assert is_complete()  # the mark of the warming went as well: all was written again
+
+
+def test_read__alias_evicted_a_moment_ago__is_no_stranger() -> None:
+    """Of somebody who denied consent a stranger's answer would be a personal one."""
+    made()
+    with frozen(NOW):
+        documents.warm()
+        head = documents.prefix()
+        mark = redisclient.call(lambda client: client.get(f"{head}complete"))
+        with evicted():
+            redisclient.call(lambda client: client.set(f"{head}complete", mark, ex=30))
+            found = serve.read(user_id=None, anonymous_id="a1")
+
+    assert found.source == "postgres"
+
+
+def test_keep__evicted_again_and_again__written_anew_now_and_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made()
+    with frozen(NOW):
+        documents.keep()
+        head = documents.prefix()
+        mark = redisclient.call(lambda client: client.get(f"{head}warmed"))
+        with evicted():
+            redisclient.call(lambda client: client.set(f"{head}warmed", mark, ex=60))
+    complete = []
+    for minutes in (1, 9, 11):
+        with frozen(NOW + timedelta(minutes=minutes)):
+            documents.keep()
+            complete.append(is_complete())
+
+    assert complete == [False, False, True]
+
+
+def test_keep__half_of_their_life_is_over__complete_all_through_the_next_warming(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made()
-    documents.keep()
-    assert serve.read(user_id=None, anonymous_id="nobody").source == "stranger"
-
-    monkeypatch.setattr(documents, "_evicted", lambda _client: 7)
-    documents.keep()
-
+    with frozen(NOW):
+        documents.keep()
     head = documents.prefix()
-    assert not redisclient.call(lambda client: client.exists(f"{head}complete"))
+    redisclient.call(lambda client: client.delete(f"{head}complete"))
+    redisclient.call(lambda client: client.set(f"{head}warming", 1, ex=60))  # another's work
+
+    with frozen(NOW + timedelta(days=4)):
+        documents.keep()
+
+    assert is_complete()
+
+
+def test_warm__longer_than_its_marks_live__renews_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        made(value=f"a{number}")
+    monkeypatch.setattr(documents, "_CHUNK", 1)
+    monkeypatch.setattr(documents, "_TEND_EVERY_S", 0.0)
+    with frozen(NOW):
+        documents.warm()
+        head = documents.prefix()
+        left: list[int] = []
+        put = documents.put
+
+        def slow(built: Any) -> None:
+            left.append(redisclient.call(lambda client: client.ttl(f"{head}warming")))
+            redisclient.call(lambda client: client.delete(f"{head}complete"))
+            redisclient.call(lambda client: client.set(f"{head}warming", 1, ex=5))
+            put(built)
+
+        redisclient.call(lambda client: client.set(f"{head}warming", 1, ex=5))
+        monkeypatch.setattr(documents, "put", slow)
+        tended = []
+        sweep = documents.sweep
+        monkeypatch.setattr(documents, "sweep", lambda **how: tended.append(sweep(**how)))
+        documents.warm()
+
+    assert is_complete()
+    assert len(tended) == 3
+    assert not redisclient.call(lambda client: client.exists(f"{head}warming"))
+
+
+def test_keys__names__hold_no_ids() -> None:
+    customer_id = made(USER, "ann@example.org")
+    documents.write_now([customer_id])
+
+    names = redisclient.call(lambda client: client.keys("*"))
+
+    assert names
+    assert not [name for name in names if b"ann" in name]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
+from personalization.access.models import AuditEvent
 from personalization.customers import services
 from personalization.customers.engine import ids
 from personalization.customers.errors import MergeConflict, MergeRefused
@@ -158,6 +159,9 @@ def test_unmerge__after_log_in__everything_as_before_and_no_second_log_in_merge(
 
     services.unmerge(Merge.objects.get().pk, actor="staff", now=NOW)
 
+    trail = [f"{row.object_label} {row.before} {row.after}" for row in AuditEvent.objects.all()]
+    assert trail
+    assert not [words for words in trail if "u1" in words or "a1" in words]
     assert (owner(DEVICE, "a1"), owner(USER, "u1")) == (device, user)
     assert Customer.objects.get(pk=user).assignment_key == "u1"
     assert Customer.objects.get(pk=device).merged_into_id is None

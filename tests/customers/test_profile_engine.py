@@ -1,5 +1,6 @@
 """The fold of a profile: whatever order facts come in, the same profile comes out."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -241,3 +242,40 @@ def test_parse__an_order_in_yen__whole_units_and_items() -> None:
     assert parse("order", "Order Completed", without, "EUR")[2] == 1200
     assert parse("refund", "Order Cancelled", {"order_id": "o"}, "EUR")[0] == "cancel"
     assert (minor(19.99, "EUR"), minor(1.5, "KWD"), minor("3", "EUR")) == (1999, 1500, None)
+
+
+@given(st.permutations(range(300)), st.lists(st.integers(0, 300), max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_traits__more_and_larger_than_are_kept__the_same_in_any_order(
+    order: list[int], cuts: list[int]
+) -> None:
+    sizes = (1, 20, 60, 200, 250, 900, 1100)
+    facts = [
+        fact(f"m{n}", n // 3, traits={f"k{n * 7 % 140}": "x" * sizes[n % len(sizes)]})
+        for n in range(300)
+    ]
+    assert folded([facts[n] for n in order], cuts) == folded(facts)
+
+
+def test_traits__more_than_any_person_has__sixteen_kilobytes_stay() -> None:
+    facts = [
+        fact(f"m{n}", n, traits={f"k{n}": "x" * size, "huge": "y" * 2000})
+        for n, size in enumerate([50, 240, 1000] * 200)
+    ]
+    state = profile.folded(facts, currency="EUR")
+
+    traits = profile.traits(state)
+    assert 15_000 < sum(len(key) + len(value) for key, value in traits.items()) <= 16 * 1024
+    assert "huge" not in traits
+    assert len(json.dumps(state)) < 40_000
+
+
+def test_traits__value_grows_and_shrinks__the_latest_word_counts() -> None:
+    facts = [
+        fact(f"m{n}", n, traits={"bio": value})
+        for n, value in enumerate(["x" * 500, "short", "x" * 200])
+    ]
+    for upto, value in ((1, "x" * 500), (2, "short"), (3, "x" * 200)):
+        assert profile.traits(profile.folded(facts[:upto], currency="EUR")) == {"bio": value}
+    gone = [*facts, fact("m9", 9, traits={"bio": None})]
+    assert profile.traits(profile.folded(gone, currency="EUR")) == {}

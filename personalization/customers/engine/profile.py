@@ -6,11 +6,12 @@ it reaches, and a fact that could change such a sum asks for an exact fold of th
 log (`fold` returns True).
 
 Keys of the state: n events, k counts by kind, f/l first and last time, r recent items, b bought
-items, c cart, w the latest list of the whole cart, q time up to which orders emptied it, t traits,
-x device and place, s sessions, sc closed sessions [count, until], o orders, oc closed orders
-[count, revenue, last]. All times are microseconds since the epoch.
+items, c cart, w the latest list of the whole cart, q time up to which orders emptied it, t/tm/tl
+traits by size, x device and place, s sessions, sc closed sessions [count, until], o orders,
+oc closed orders [count, revenue, last]. All times are microseconds since the epoch.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
@@ -22,7 +23,11 @@ State = dict[str, Any]
 RECENT = 50
 BOUGHT = 100
 CART = 50
-TRAITS = 200
+# Traits by the size of key and value: place in the state, largest in bytes, how many are kept.
+# Together 16 KB at most; what is larger than the last is not kept. Each size is bounded by itself:
+# were the newest kept until 16 KB are full, a value that shrinks would make room for one already
+# thrown away, and the order of arrival would show.
+TRAITS = (("t", 64, 96), ("tm", 256, 20), ("tl", 1024, 5))
 SESSIONS = 60
 ORDERS = 300
 # A session ends after 30 minutes without an event (DESIGN section 6); one that the client names,
@@ -91,9 +96,13 @@ def sessions(state: State) -> int:
 
 
 def traits(state: State) -> dict[str, Any]:
-    """Return the traits in force; a null takes a trait away."""
-    held = _newest(state.get("t", {}), TRAITS)
-    return {key: value for key, (_, _, value) in held.items() if value is not None}
+    """Return the traits in force: the latest word on each key; a null takes a trait away."""
+    latest: dict[str, Any] = {}
+    for place, _, most in TRAITS:
+        for key, word in _newest(state.get(place, {}), most).items():
+            if key not in latest or latest[key][:2] < word[:2]:
+                latest[key] = word
+    return {key: value for key, (_, _, value) in latest.items() if value is not None}
 
 
 def place(state: State) -> dict[str, str]:
@@ -190,11 +199,21 @@ def _place(state: State, facts: Sequence[Fact]) -> None:
 
 
 def _traits(state: State, fact: Fact) -> None:
-    held = state.setdefault("t", {})
     stamp = [fact.occurred_us, fact.message_id]
     for key, value in (fact.traits or {}).items():
+        size = _size(key, value)
+        place = next((place for place, largest, _ in TRAITS if size <= largest), None)
+        if place is None:
+            continue
+        held = state.setdefault(place, {})
         if key not in held or held[key][:2] < stamp:
             held[key] = [*stamp, value]
+
+
+def _size(key: str, value: Any) -> int:
+    """Return the bytes of key and value as JSON, about."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return len(key.encode("utf-8", "replace")) + len(text.encode("utf-8", "replace"))
 
 
 def _sessions(state: State, facts: Sequence[Fact]) -> bool:
@@ -302,9 +321,17 @@ _STEPS = {
 }
 
 
+_BOUNDS = (
+    ("r", RECENT),
+    ("b", BOUGHT),
+    ("c", CART),
+    *((place, most) for place, _, most in TRAITS),
+)
+
+
 def _bound(state: State) -> None:
     """Cut each part to its newest entries. Orders and sessions leave their sums behind."""
-    for key, most in (("r", RECENT), ("b", BOUGHT), ("c", CART), ("t", TRAITS)):
+    for key, most in _BOUNDS:
         held = state.get(key)
         if held is not None and len(held) > most * _SLACK:
             state[key] = _newest(held, most)
