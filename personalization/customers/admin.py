@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from personalization.access.admin_base import AuditedModelAdmin
-from personalization.customers import parking, selectors, services
+from personalization.customers import selectors, services
 from personalization.customers.models import Customer, Merge, Profile, RebuildDue, Trait
 from personalization.lib import clock, money
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
@@ -242,7 +242,8 @@ class RebuildDueAdmin(ReadOnlyModelAdmin):
     def try_again(self, request: HttpRequest, queryset: QuerySet[RebuildDue]) -> None:
         """Have the chosen customers that are set aside folded at once."""
         chosen = list(queryset.values_list("pk", flat=True))
-        count = parking.retry(now=clock.now(), customer_ids=chosen)
+        actor = request.user.get_username()
+        count = services.retry_parked(chosen, actor=actor, now=clock.now())
         messages.success(request, f"{count} set aside will be tried again now.")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:

@@ -8,6 +8,7 @@ customer, so that nobody is set aside or taken back under a fold.
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -45,7 +46,7 @@ def among(customer_ids: Collection[int]) -> set[int]:
 def retry(*, now: datetime, customer_ids: Collection[int] | None = None) -> int:
     """Have those set aside (None: all of them) tried again at once; return how many."""
     some = "" if customer_ids is None else " AND customer_id = ANY(%s)"
-    values = [now] if customer_ids is None else [now, list(customer_ids)]
+    values: list[Any] = [now] if customer_ids is None else [now, list(customer_ids)]
     with connection.cursor() as cursor:
         cursor.execute(_RETRY + some, values)
         return int(cursor.rowcount)

@@ -48,7 +48,7 @@ def to_minor(amount: object, currency: str) -> int | None:
     if isinstance(amount, bool) or not isinstance(amount, int | float | str | Decimal):
         return None
     if isinstance(amount, float):  # nearly all amounts of events, at a fifth of the price
-        scaled = amount * 10 ** digits(currency)
+        scaled: float = amount * 10 ** digits(currency)
         if not abs(scaled) <= MAX_MINOR:  # nan too
             return None
         whole = round(scaled)

@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from structlog.testing import capture_logs
 
+from personalization.consent.selectors import resolved
 from personalization.customers.engine.ids import MAX_IDENTITIES
 from personalization.customers.models import Customer, Identity, Merge
 from personalization.customers.services import create_identities
@@ -101,7 +102,7 @@ def test_alias__refused__kept_and_the_others_go_on(server: Client) -> None:
 
 def test_apart__refusal_is_over__asked_again() -> None:
     create_identities([(USER, "u"), (ANONYMOUS, "d")], now=NOW)
-    known = logins.resolved([(USER, "u"), (ANONYMOUS, "d")])
+    known = resolved([(USER, "u"), (ANONYMOUS, "d")])
     logins._remember_refusal("u", "d", known, NOW)
 
     assert not logins.apart("u", "d", known, NOW)
@@ -110,7 +111,7 @@ def test_apart__refusal_is_over__asked_again() -> None:
 
 def test_refusals__remembered_by_many_threads__no_error() -> None:
     create_identities([(USER, "u"), (ANONYMOUS, "d")], now=NOW)
-    known = logins.resolved([(USER, "u"), (ANONYMOUS, "d")])
+    known = resolved([(USER, "u"), (ANONYMOUS, "d")])
     pictures, failures = Pictures(), []
 
     def work(number: int) -> None:

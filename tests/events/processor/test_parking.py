@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import ProgrammingError, connection
 from django.test import Client
 
+from personalization.access.models import AuditEvent
 from personalization.customers import parking, services
 from personalization.customers.models import Identity, Profile, RebuildDue
 from personalization.events.processor import bulk, loop, rebuilding, replaying
@@ -225,4 +226,5 @@ def test_doctor_and_admin__someone_set_aside__both_say_so_and_staff_may_retry() 
     chosen = {"action": "try_again", "_selected_action": [RebuildDue.objects.get().pk]}
     with clock.frozen(NOW - timedelta(hours=5)):
         staff.post(page, chosen)
+        assert AuditEvent.objects.get(action="retry").actor == "ada"
         assert RebuildDue.objects.get().at == clock.now()
