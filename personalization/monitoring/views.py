@@ -72,11 +72,9 @@ def _text() -> bytes:
 
 
 class JobRunViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
-    """Runs of long work, by id. Scope of a key: `admin`. Publishers cancel and resume.
+    """Runs of long work, by id. Scope of a key: `admin`. Publishers cancel and resume."""
 
-    Here and not in the ops room, whose floor lies below the one that knows callers.
-    """
-
+    # Here and not in the ops room, whose floor lies below the one that knows callers.
     queryset = JobRun.objects.all()
     serializer_class = JobRunSerializer
 

@@ -37,6 +37,7 @@ class Command(BaseCommand):
         except AppError as error:
             raise CommandError(error.message) from error
         minutes = int(LINK_TTL.total_seconds() // 60)
-        self.stderr.write(f"Logs {options['username']!r} in once, within {minutes} minutes:")
+        who = options["username"]
+        self.stderr.write(f"Its button logs {who!r} in once, within {minutes} minutes:")
         path = reverse("one-time-login", args=[token])
         self.stdout.write(f"{options['base'].rstrip('/')}{path}")

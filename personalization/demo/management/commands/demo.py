@@ -101,7 +101,7 @@ def addresses(base: str) -> str:
 
   Shop            {base}/shop/
   Admin           {base}{reverse("one-time-login", args=[token])}
-                  (logs you in once, within 30 minutes; `manage.py login_link` makes another)
+                  (press its button within 30 minutes; `manage.py login_link` makes another)
   API explorer    {base}/api/docs/
   Public key      {keys.public}
   Secret key      {keys.secret}
