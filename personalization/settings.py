@@ -215,7 +215,7 @@ STATIC_ROOT = LOCAL_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "templates" / "static"]
 MODEL_DIR = Path(env.str("MODEL_DIR", default=str(LOCAL_DIR / "models")))
 LAST_GOOD_DIR = Path(env.str("LAST_GOOD_DIR", default=str(LOCAL_DIR / "last-good")))
-# A configuration on disk that nobody confirmed for longer is not served: it may name what has ended.
+# A configuration on disk that nobody confirmed for longer is not served: it may be out of date.
 LAST_GOOD_MAX_AGE_H = env.int("LAST_GOOD_MAX_AGE_H", default=72)
 MODEL_CACHE_DIR = Path(env.str("MODEL_CACHE_DIR", default=str(LOCAL_DIR / "model-cache")))
 STORAGES = {
