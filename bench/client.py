@@ -98,8 +98,6 @@ def _drive(
     while True:
         now = time.perf_counter()
         over = exhausted or now - started >= seconds
-        if over and len(idle) == len(pool):
-            break
         while idle and not over:
             due = now if rate_per_s is None else started + sent / rate_per_s
             if due > now:
@@ -112,6 +110,8 @@ def _drive(
             connection.due_at, connection.needed = due, -1
             connection.sock.sendall(request)
             sent += 1
+        if over and len(idle) == len(pool):
+            break
         wait = (
             0.5
             if rate_per_s is None or over or not idle

@@ -71,7 +71,7 @@ def _probe(port: int, key: str, *, until: float) -> list[float]:
             "anonymousId": who,
             "properties": {"product_id": item},
         }
-        ask = {"anonymousId": who, "placements": [], "explain": True}
+        ask = {"anonymousId": who, "flags": ["none"], "explain": True}
         sent = client.run(
             port,
             iter([client.request_bytes("POST", "/v1/track", orjson.dumps(event), headers)]),

@@ -33,7 +33,7 @@ def test_load__saved__same_arrays_and_facts(folders: tuple[Path, Path]) -> None:
 
     assert loaded.facts == {"algorithm": "test"}
     assert all((loaded.arrays[name] == ARRAYS[name]).all() for name in ARRAYS)
-    assert isinstance(loaded.arrays["data"], np.memmap)
+    assert isinstance(loaded.arrays["data"].base, np.memmap)
 
 
 def test_save__twice__one_name_and_no_second_copy(folders: tuple[Path, Path]) -> None:
