@@ -36,11 +36,15 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(django_db_setup: None) -> Iterator[Browser]:
     """Chromium; without one the browser tests are skipped, which the summary (-ra) shows."""
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: browser tests did NOT run (set CHROMIUM)")
+    # With playwright's loop in this thread Django hands out other connection objects, to the end of
+    # the session: they, too, must know the rows of migrations, or no later test gets them back.
+    rows = vars(connections["default"])["_test_serialized_contents"]
     with sync_playwright() as playwright:
+        vars(connections["default"])["_test_serialized_contents"] = rows
         chromium = playwright.chromium.launch(
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],

@@ -2,7 +2,7 @@
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core import checks
 from django.http import HttpRequest
 from django.test import Client
@@ -64,7 +64,9 @@ def test_back_office__form_without_token__is_refused() -> None:
 @pytest.mark.django_db
 def test_wire__staff_session__is_known_to_the_view() -> None:
     client = Client()
-    client.force_login(User.objects.create_user("staff", is_staff=True))
+    viewer = User.objects.create_user("staff", is_staff=True)
+    viewer.groups.add(Group.objects.get(name="viewer"))
+    client.force_login(viewer)
 
     response = client.post("/v1/decide", b"{}", content_type="application/json")
 
