@@ -16,6 +16,7 @@ from personalization.consent.serve import purposes as published
 from personalization.customers import documents, merging
 from personalization.customers.engine import ids
 from personalization.customers.models import Identity
+from personalization.customers.selectors import has_user
 from personalization.customers.services import create_identities, touch
 from personalization.lib.errors import Problem, Unavailable
 from personalization.ops.services import publish
@@ -52,7 +53,7 @@ def record(
     with transaction.atomic():
         create_identities([identity], now=now)
         who = _locked(kind, value)
-        linked = kind == Identity.Kind.ANONYMOUS and _has_user(who.customer_id)
+        linked = kind == Identity.Kind.ANONYMOUS and has_user(who.customer_id)
         ConsentRecord.objects.bulk_create(
             ConsentRecord(
                 identity_id=who.identity_id,
@@ -131,11 +132,6 @@ def _locked(kind: int, value: str) -> Resolved:
             return who
     msg = "the customer is being merged; send it again"
     raise Unavailable(msg)
-
-
-def _has_user(customer_id: int) -> bool:
-    users = Identity.objects.filter(customer_id=customer_id, kind=Identity.Kind.USER)
-    return users.exists()
 
 
 def _refresh(customer_id: int, *, epoch_raised: bool) -> None:

@@ -47,6 +47,11 @@ class CustomerPage:
         return self.profile.last_seen_at if self.profile else None
 
 
+def has_user(customer_id: int) -> bool:
+    """Whether a user id stands behind the customer: somebody has logged in."""
+    return Identity.objects.filter(customer_id=customer_id, kind=Identity.Kind.USER).exists()
+
+
 def by_any_id(rows: QuerySet[Customer], term: str) -> QuerySet[Customer]:
     """Return the customers that go by exactly this id: user id, anonymous id, our uuid or number.
 

@@ -14,6 +14,7 @@ from personalization.access.audit import audit, state
 from personalization.customers import merging, parking
 from personalization.customers.engine import ids
 from personalization.customers.models import Identity, Merge, RebuildDue
+from personalization.customers.selectors import has_user
 
 log = structlog.get_logger("customers")
 
@@ -127,7 +128,7 @@ def log_in(*, user: str, device: str, now: datetime) -> bool:
         if pair is None:
             return False
         owner, held = pair
-        if _has_user(held.customer_id):
+        if has_user(held.customer_id):
             return _take_over(held, owner.customer_id, now=now)
         if Merge.objects.filter(
             source_id=held.customer_id, target_id=owner.customer_id, undone_at__isnull=False
@@ -218,10 +219,6 @@ def _current(user: str, device: str) -> tuple[Identity | None, Identity | None]:
         for row in Identity.objects.filter(value__in=[user, device], ended_at=None)
     }
     return rows.get((Identity.Kind.USER, user)), rows.get((Identity.Kind.ANONYMOUS, device))
-
-
-def _has_user(customer_id: int) -> bool:
-    return Identity.objects.filter(customer_id=customer_id, kind=Identity.Kind.USER).exists()
 
 
 def _take_over(held: Identity, customer_id: int, *, now: datetime) -> bool:
