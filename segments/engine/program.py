@@ -1,0 +1,335 @@
+"""Rules compiled together: shared streams, what an event can change, verdicts and their schedules.
+
+A `Program` is made of the live rules once a configuration is published. It folds events into the
+streams of a customer, says which rules that can change, and decides them at a moment.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from segments.engine import leaves as meaning
+from segments.engine.events import names
+from segments.engine.language import Leaf, Node, Not, leaves, parse, references
+from segments.engine.leaves import Evaluate, Verdict
+from segments.engine.streams import Entries, Need, Stream, needs
+from segments.engine.values import SECOND_US
+from segments.engine.windows import NEVER, Calendar
+
+# Changes by the clock alone that are known in advance; after the last of them a timer asks again.
+MOST_FLIPS = 6
+DAY_US = 86_400 * SECOND_US
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What rules are read by: the shop's time zone, and how long events are kept (None: for good).
+
+    `retention` is microseconds.
+    """
+
+    zone: ZoneInfo
+    retention: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One rule of a program: its key, and the generation of the configuration it came with."""
+
+    key: str
+    rule: Mapping[str, Any]
+    generation: int = 0
+
+
+@dataclass(slots=True)
+class Person:
+    """What is known of one customer: implements `leaves.View`.
+
+    `entries` by place of the program's streams.
+    """
+
+    entries: Sequence[Entries | None] = ()
+    traits: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    lists: frozenset[str] = frozenset()
+    first_seen: Mapping[str, int] = field(default_factory=dict)
+    members: Mapping[str, Verdict] = field(default_factory=dict)
+    request: Mapping[str, Any] = field(default_factory=dict)
+    product: Mapping[str, Any] = field(default_factory=dict)
+    assignment_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The truth now and the moments at which it turns by itself, in order.
+
+    `complete`: nothing happens after the last of them without an event.
+    """
+
+    truth: bool
+    flips: tuple[int, ...] = ()
+    complete: bool = True
+
+    def at(self, now: int) -> bool:
+        """Return the truth at a moment not before the one this was made for."""
+        turned = sum(1 for flip in self.flips if flip <= now)
+        return self.truth ^ bool(turned & 1)
+
+    def over(self, now: int) -> bool:
+        """Whether more than what is known may have happened."""
+        return not self.complete and now >= self.flips[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """One rule ready to be decided; `streams` are places in the program."""
+
+    key: str
+    generation: int
+    node: Node
+    decide: Evaluate
+    streams: frozenset[int]
+    reads: frozenset[tuple[str, str]]
+    references: frozenset[str]
+
+
+class Program:
+    """Live rules, compiled. Raises ValueError for a cycle or a reference to nothing.
+
+    `rules` come in an order in which each is after those that it names.
+    """
+
+    def __init__(self, sources: Iterable[Source], setting: Setting) -> None:
+        self.setting = setting
+        self.calendar = Calendar(setting.zone)
+        trees = {source.key: (source, parse(source.rule)) for source in sources}
+        order = _ordered({key: references(tree) for key, (_, tree) in trees.items()})
+        self._needs: dict[str, Need] = {}
+        self.since: dict[str, int] = {}
+        for source, tree in sorted(trees.values(), key=lambda one: one[0].generation):
+            self._gather(tree, source.generation)
+        self.streams = [Stream(need, self.calendar) for need in self._needs.values()]
+        self._places = {stream.key: place for place, stream in enumerate(self.streams)}
+        self.rules = tuple(self._compiled(*trees[key]) for key in order)
+        self.place_of = {rule.key: place for place, rule in enumerate(self.rules)}
+        self._dependents = self._spread()
+        self._by_stream = self._index(lambda rule: rule.streams)
+        self._by_fact = self._index(lambda rule: rule.reads)
+        self._named: dict[str, tuple[int, ...]] = {}
+        self.generation = max((source.generation for source, _ in trees.values()), default=0)
+        self.reads_scores = any(kind == "score" for rule in self.rules for kind, _ in rule.reads)
+
+    # --- What events do ---
+
+    def streams_of(self, name: str) -> tuple[int, ...]:
+        """Return the places of the streams that events of a name may concern."""
+        found = self._named.get(name)
+        if found is None:
+            if len(self._named) > _MOST_NAMES:
+                self._named.clear()
+            found = self._named[name] = tuple(
+                place
+                for place, stream in enumerate(self.streams)
+                if names(stream.need.matcher, name)
+            )
+        return found
+
+    def touched(self, places: Iterable[int]) -> set[int]:
+        """Return the places of the rules that changes of these streams can change."""
+        found: set[int] = set()
+        for place in places:
+            found |= self._by_stream.get(place, _NONE)
+        return found
+
+    def reading(self, kind: str, keys: Collection[str] | None = None) -> set[int]:
+        """Return the places of the rules that read facts of a kind (of one of the keys)."""
+        found: set[int] = set()
+        for (its_kind, key), places in self._by_fact.items():
+            if its_kind == kind and (keys is None or key in keys):
+                found |= places
+        return found
+
+    # --- What rules say ---
+
+    def decide(self, place: int, person: Person, now: int) -> Verdict:
+        """Return (truth, until) of one rule; `person.members` must hold what it refers to."""
+        return self.rules[place].decide(person, now)
+
+    def members(
+        self, person: Person, now: int, places: Collection[int] | None = None
+    ) -> dict[str, Verdict]:
+        """Return the verdicts on all rules, or on some and what they refer to."""
+        wanted = range(len(self.rules)) if places is None else sorted(self._with_named(places))
+        known: dict[str, Verdict] = {}
+        person.members = known
+        for place in wanted:
+            rule = self.rules[place]
+            known[rule.key] = rule.decide(person, now)
+        return known
+
+    def schedules(self, person: Person, now: int, places: Collection[int]) -> dict[int, Schedule]:
+        """Return what the rules say at `now` and when that turns by itself."""
+        first = self.members(person, now, places)
+        return {
+            place: self._schedule(place, person, first[self.rules[place].key])
+            for place in sorted(places)
+        }
+
+    def _schedule(self, place: int, person: Person, first: Verdict) -> Schedule:
+        rule = self.rules[place]
+        truth, until = first
+        flips: list[int] = []
+        last = truth
+        for _ in range(_MOST_ASKED):
+            if until >= NEVER:
+                return Schedule(truth, tuple(flips))
+            at = until
+            if rule.references:
+                self.members(person, at, (place,))
+            value, until = rule.decide(person, at)
+            if value != last:
+                flips.append(at)
+                last = value
+                if len(flips) == MOST_FLIPS:
+                    return Schedule(truth, tuple(flips), complete=until >= NEVER)
+        # it was asked too often: somebody must look at the next boundary, whatever is said there
+        return Schedule(truth, (*flips, until, until), complete=False)
+
+    def _with_named(self, places: Collection[int]) -> set[int]:
+        wanted, todo = set(places), list(places)
+        while todo:
+            for key in self.rules[todo.pop()].references:
+                place = self.place_of[key]
+                if place not in wanted:
+                    wanted.add(place)
+                    todo.append(place)
+        return wanted
+
+    # --- How it is put together ---
+
+    def _gather(self, tree: Node, generation: int) -> None:
+        for leaf in leaves(tree):
+            for need in needs(leaf, self.calendar, self.setting.retention):
+                held = self._needs.get(need.key)
+                if held is None:
+                    self._needs[need.key], self.since[need.key] = need, generation
+                elif not held.covers(need):
+                    self._needs[need.key] = held.joined(need)
+                    self.since[need.key] = generation
+
+    def _compiled(self, source: Source, tree: Node) -> Compiled:
+        used: set[int] = set()
+        reads = frozenset(
+            (leaf.kind, leaf.key) for leaf in leaves(tree) if leaf.kind not in _NO_FACTS
+        ) | frozenset(
+            ("first_seen", leaf.matchers[0].event)
+            for leaf in leaves(tree)
+            if leaf.kind == "first_time" and not leaf.matchers[0].where
+        )
+        decide = self._node(tree, used)
+        return Compiled(
+            source.key, source.generation, tree, decide, frozenset(used), reads, references(tree)
+        )
+
+    def _node(self, node: Node, used: set[int]) -> Evaluate:
+        if isinstance(node, Leaf):
+            places = self.places(node)
+            used.update(places)
+            return meaning.compiled(node, places, self.calendar, self.setting.retention)
+        if isinstance(node, Not):
+            return _opposite(self._node(node.child, used))
+        children = [self._node(child, used) for child in node.children]
+        return children[0] if len(children) == 1 else _joined(children, all_of=node.op == "and")
+
+    def places(self, leaf: Leaf) -> tuple[int, ...]:
+        """Return the places of the streams that a leaf reads, one a matcher."""
+        asked = needs(leaf, self.calendar, self.setting.retention)
+        return tuple(self._places[need.key] for need in asked)
+
+    def _spread(self) -> dict[int, frozenset[int]]:
+        """Return rule -> itself and all that refer to it, at any remove."""
+        found: dict[int, set[int]] = {place: {place} for place in range(len(self.rules))}
+        for place in reversed(range(len(self.rules))):
+            for key in self.rules[place].references:
+                found[self.place_of[key]] |= found[place]
+        return {place: frozenset(held) for place, held in found.items()}
+
+    def _index(self, what: Callable[[Compiled], Iterable[Any]]) -> dict[Any, frozenset[int]]:
+        found: dict[Any, frozenset[int]] = {}
+        for place, rule in enumerate(self.rules):
+            for one in what(rule):
+                found[one] = found.get(one, _NONE) | self._dependents[place]
+        return found
+
+
+_NONE: frozenset[int] = frozenset()
+# Kinds that read streams, other rules, or what never changes.
+_NO_FACTS = frozenset(
+    {
+        "count",
+        "distinct_days",
+        "aggregate",
+        "first_time",
+        "sequence",
+        "then_not",
+        "stopped",
+        "regularly",
+        "segment",
+        "bucket",
+    }
+)
+_MOST_NAMES = 2_000
+_MOST_ASKED = 24
+
+
+def _ordered(named: Mapping[str, frozenset[str]]) -> list[str]:
+    """Return the keys so that each comes after those that it names."""
+    done: dict[str, None] = {}
+    open_: list[str] = []
+
+    def visit(key: str, path: tuple[str, ...]) -> None:
+        if key in done:
+            return
+        if key in path:
+            msg = f"segments name each other in a circle: {' -> '.join((*path, key))}"
+            raise ValueError(msg)
+        if key not in named:
+            msg = f"there is no segment {key!r}, which {path[-1]!r} names"
+            raise ValueError(msg)
+        for other in sorted(named[key]):
+            visit(other, (*path, key))
+        done[key] = None
+
+    for key in sorted(named):
+        visit(key, tuple(open_))
+    return list(done)
+
+
+def _opposite(decide: Evaluate) -> Evaluate:
+    def evaluate(view: Any, now: int) -> Verdict:
+        truth, until = decide(view, now)
+        return not truth, until
+
+    return evaluate
+
+
+def _joined(children: Sequence[Evaluate], *, all_of: bool) -> Evaluate:
+    """Return all (or any) of the children.
+
+    What makes it false (true for any) holds it as long as the longest of them.
+    """
+
+    def evaluate(view: Any, now: int) -> Verdict:
+        until, decided = NEVER, -1
+        for child in children:
+            truth, holds = child(view, now)
+            if truth is not all_of:
+                if holds >= NEVER:
+                    return truth, NEVER
+                decided = max(decided, holds)
+            elif holds < until:
+                until = holds
+        return (all_of, until) if decided < 0 else (not all_of, decided)
+
+    return evaluate
