@@ -244,8 +244,13 @@ def _weekday(value: Sequence[int], zone: ZoneInfo) -> Test:
     return test
 
 
+def _same(left: Any, right: Any) -> bool:
+    """Whether two versions have the same precedence."""
+    return bool(left == right)
+
+
 def _version(op: str) -> Callable[[Any, ZoneInfo], Test]:
-    holds = _ORDERED.get(op, lambda a, b: a == b)
+    holds: Callable[[Any, Any], bool] = _ORDERED.get(op, _same)
 
     def make(value: str, _zone: ZoneInfo) -> Test:
         wanted = semver(value)
