@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from segments.engine import leaves as meaning
 from segments.engine.events import names
 from segments.engine.language import Leaf, Node, Not, leaves, parse, references
-from segments.engine.leaves import Evaluate, Verdict
 from segments.engine.streams import Entries, Need, Stream, needs
 from segments.engine.values import SECOND_US
+from segments.engine.verdicts import Evaluate, Verdict
 from segments.engine.windows import NEVER, Calendar
 
 # Changes by the clock alone that are known in advance; after the last of them a timer asks again.
