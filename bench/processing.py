@@ -24,7 +24,8 @@ _STATED = 200_000
 PROTOCOL = (
     f"{EVENTS} events of {CUSTOMERS} known customers in visits of five, loaded into the log "
     "beforehand. Live: the clock runs from the first micro-batch to the last commit of one "
-    "processor, profiles, dirty marks, watermarks and Redis documents included. Bulk: watermarks "
+    "processor, profiles, dirty marks, watermarks and Redis documents included; the garbage "
+    "collector is set as `manage.py process` sets it. Bulk: watermarks "
     "set back and profiles emptied, then bulk mode over the same log, without documents. "
     "cpu_us_per_event adds the processor's process and its PostgreSQL session (bulk's second "
     "session, which reads, is left out): it says what a busy machine hides. The bare loop reads "
@@ -47,13 +48,13 @@ def main() -> None:
     from django.db import connection
 
     from personalization.events.bulk import copy_events
-    from personalization.events.processor import bulk
-    from personalization.events.processor.loop import Processor
+    from personalization.events.processor import bulk, loop
 
     copy_events(history(), progress=lambda _counts: None)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    processor = Processor()
+    loop.calm_collector()
+    processor = loop.Processor()
     processor.start()
     live, live_cpu = _measured(processor.drain)
     processor.stop()

@@ -4,6 +4,7 @@ Built from plain values.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from personalization.customers.engine.facts import Fact
@@ -19,6 +20,9 @@ _NO_ITEMS: tuple[tuple[str, int, int | None], ...] = ()
 # Described types allow no more pieces of a product in one event; what is not described is not
 # believed beyond it.
 _MOST_PIECES = 10**6
+# A shop has few prices and sends each of them thousands of times. No price as a key but numbers:
+# 1, 1.0 and True are one key, and `minor` lets no True come here.
+_to_minor = lru_cache(maxsize=16_384)(money.to_minor)
 
 
 def minor(amount: object, currency: str) -> int | None:
@@ -28,7 +32,7 @@ def minor(amount: object, currency: str) -> int | None:
     """
     if type(amount) is not int and type(amount) is not float:
         return None
-    return money.to_minor(amount, currency)
+    return _to_minor(amount, currency)
 
 
 def parse(

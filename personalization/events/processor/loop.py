@@ -190,7 +190,7 @@ def run(stop: threading.Event) -> None:
     PostgreSQL may go and come back: nothing is lost and nothing done twice.
     """
     processor = Processor()
-    _calm_collector()
+    calm_collector()
     log.info("processor.started", processor=processor.name)
     failures = 0
     ready = release = False
@@ -223,10 +223,11 @@ def run(stop: threading.Event) -> None:
     log.info("processor.stopped", processor=processor.name)
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Let the garbage collector leave Django's own objects alone.
 
-    A batch is thousands of young ones, all freed.
+    A batch is thousands of young ones, all freed. For the whole process: call it once, when
+    everything is loaded.
     """
     gc.collect()
     gc.freeze()
