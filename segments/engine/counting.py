@@ -2,11 +2,12 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal, localcontext
+from decimal import localcontext
 from typing import Any
 
+from segments.engine.decimals import EXACT, divided, exact, millionths, stored
 from segments.engine.language import Leaf
-from segments.engine.values import compared, distinct_key, rounded
+from segments.engine.values import compared, distinct_key
 from segments.engine.verdicts import Evaluate, Spilled, Verdict, View, by_pieces, known
 from segments.engine.windows import NEVER, Calendar, Span
 
@@ -71,90 +72,129 @@ def aggregate(
     leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None
 ) -> Evaluate:
     """Decide a figure of what the events of the window say."""
-    span, total = Span(leaf.window, calendar, retention), _TOTALS[leaf.agg](leaf)
-    nothing = total(()), NEVER
+    span, figure = Span(leaf.window, calendar, retention), _FIGURES[leaf.agg](leaf)
+    nothing = figure(())(0, 0), NEVER
     (place,) = places
 
     def evaluate(view: View, now: int) -> Verdict:
         entries = known(view, place)
         if not entries:
             return nothing
-        times = [entry[0] for entry in entries]
-        return by_pieces(span, times, now, lambda start, stop: total(entries[start:stop]))
+        return by_pieces(span, [entry[0] for entry in entries], now, figure(entries))
 
     return evaluate
 
 
-Total = Callable[[Sequence[list[Any]]], bool]
+# From entries to the function that says whether the figure of a piece of them holds.
+Figure = Callable[[Sequence[list[Any]]], Callable[[int, int], bool]]
 
 
-def _sum(leaf: Leaf) -> Total:
-    holds = _rounded(leaf)
-    return lambda entries: holds(_added(entries)[0])
+def _sum(leaf: Leaf) -> Figure:
+    holds = _compared_millionths(leaf)
+
+    def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+        sums, _ = _running(entries)
+        return lambda start, stop: holds(millionths(sums[stop] - sums[start]))
+
+    return figure
 
 
-def _avg(leaf: Leaf) -> Total:
-    holds = _rounded(leaf)
+def _avg(leaf: Leaf) -> Figure:
+    holds = _compared_millionths(leaf)
 
-    def total(entries: Sequence[list[Any]]) -> bool:
-        added, count = _added(entries)
-        if not count:
-            return False
-        with localcontext(prec=400):
-            return holds(added / count)
+    def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+        sums, counts = _running(entries)
 
-    return total
+        def of_piece(start: int, stop: int) -> bool:
+            count = counts[stop] - counts[start]
+            return bool(count) and holds(divided(sums[stop] - sums[start], count))
+
+        return of_piece
+
+    return figure
 
 
-def _added(entries: Sequence[list[Any]]) -> tuple[Decimal, int]:
-    values = [value for entry in entries for value in entry[2:]]
+def _running(entries: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
+    """Return the sums and counts of the values of the first n entries, in millionths."""
+    sums: list[Any] = [0]
+    counts = [0]
+    total: Any = 0
+    count = 0
     with localcontext(prec=400):
-        return sum((Decimal(repr(value)) for value in values), Decimal(0)), len(values)
+        for entry in entries:
+            for value in entry[2:]:
+                total += exact(value)
+                count += 1
+            sums.append(total)
+            counts.append(count)
+    return sums, counts
 
 
-def _rounded(leaf: Leaf) -> Callable[[Decimal], bool]:
-    """Return the comparison of a number rounded to six places with the value, rounded too."""
+def _compared_millionths(leaf: Leaf) -> Callable[[int], bool]:
+    """Return the comparison of whole millionths with the value, rounded to them too."""
     value = leaf.value
-    wanted = [rounded(one) for one in value] if isinstance(value, list) else rounded(value)
-    holds = _DECIMAL[leaf.op]
-    return lambda number: bool(holds(rounded(number), wanted))
+    if isinstance(value, list):
+        return compared(leaf.op, [millionths(stored(one)) for one in value])
+    return compared(leaf.op, millionths(stored(value)))
 
 
-_DECIMAL: Mapping[str, Callable[[Any, Any], bool]] = {
-    "eq": lambda a, b: a == b,
-    "neq": lambda a, b: a != b,
-    "lt": lambda a, b: a < b,
-    "lte": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "gte": lambda a, b: a >= b,
-    "between": lambda a, b: b[0] <= a <= b[1],
-}
+def _extreme(pick: Callable[[Sequence[Any]], Any]) -> Callable[[Leaf], Figure]:
+    """Return the makers of `min` and `max`: numbers, exact in millionths."""
 
+    def make(leaf: Leaf) -> Figure:
+        value = leaf.value
+        wanted = (
+            [exact(stored(v)) for v in value] if isinstance(value, list) else exact(stored(value))
+        )
+        holds = EXACT[leaf.op]
 
-def _extreme(pick: Callable[[Sequence[Any]], Any]) -> Callable[[Leaf], Total]:
-    def make(leaf: Leaf) -> Total:
-        holds = compared(leaf.op, leaf.value)
+        def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+            def of_piece(start: int, stop: int) -> bool:
+                found = [exact(v) for entry in entries[start:stop] for v in entry[2:]]
+                return bool(found) and bool(holds(pick(found), wanted))
 
-        def total(entries: Sequence[list[Any]]) -> bool:
-            values = [value for entry in entries for value in entry[2:]]
-            return bool(values) and holds(pick(values))
+            return of_piece
 
-        return total
+        return figure
 
     return make
 
 
-def _distinct(leaf: Leaf) -> Total:
+def _end(place: int) -> Callable[[Leaf], Figure]:
+    """Return the makers of `first` and `last`: the value at one end, of any type."""
+
+    def make(leaf: Leaf) -> Figure:
+        holds = compared(leaf.op, leaf.value)
+
+        def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+            def of_piece(start: int, stop: int) -> bool:
+                if start == stop:
+                    return False
+                return holds(entries[start][2] if place == 0 else entries[stop - 1][-1])
+
+            return of_piece
+
+        return figure
+
+    return make
+
+
+def _distinct(leaf: Leaf) -> Figure:
     holds = compared(leaf.op, leaf.value)
-    return lambda entries: holds(len({distinct_key(v) for entry in entries for v in entry[2:]}))
+
+    def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+        keys = [[distinct_key(value) for value in entry[2:]] for entry in entries]
+        return lambda start, stop: holds(len({key for own in keys[start:stop] for key in own}))
+
+    return figure
 
 
-_TOTALS: Mapping[str, Callable[[Leaf], Total]] = {
+_FIGURES: Mapping[str, Callable[[Leaf], Figure]] = {
     "sum": _sum,
     "avg": _avg,
     "min": _extreme(min),
     "max": _extreme(max),
-    "first": _extreme(lambda values: values[0]),
-    "last": _extreme(lambda values: values[-1]),
+    "first": _end(0),
+    "last": _end(-1),
     "distinct": _distinct,
 }

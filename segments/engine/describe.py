@@ -16,6 +16,7 @@ from segments.engine.values import SECOND_US, is_number
 Translate = Callable[[str], str]
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_FIGURES: Mapping[str, str] = {**COUNTS, "lt": "less than"}
 _AGGREGATES: Mapping[str, str] = {
     "sum": "the sum of {prop}",
     "avg": "the average {prop}",
@@ -25,6 +26,7 @@ _AGGREGATES: Mapping[str, str] = {
     "last": "the latest {prop}",
     "distinct": "the number of different values of {prop}",
 }
+_NEAR = ("today", "today or yesterday")
 _MOST_LISTED = 5
 _SLOT = re.compile(r"\{(\w+)\}")
 
@@ -61,7 +63,7 @@ class _Teller:
         if isinstance(node, Leaf):
             return _LEAVES[node.kind](self, node)
         if isinstance(node, Not):
-            return self.say("it is not so that they {what}", what=self.node(node.child))
+            return self.say("are not among those who {what}", what=self.node(node.child))
         return self._group(node, top=top)
 
     def _group(self, node: Group, *, top: bool) -> str:
@@ -225,8 +227,8 @@ class _Teller:
                 "between {far} and {near} ago", far=self.span(window.a), near=self.span(window.b)
             )
         if window.type == "calendar_days":
-            if window.a == 1:
-                return self.say("today")
+            if window.a <= len(_NEAR):
+                return self.say(_NEAR[window.a - 1])
             return self.say("today and on the {days} days before", days=window.a - 1)
         if window.type == "absolute":
             return self.say("from {start} to {end}", start=_moment(window.a), end=_moment(window.b))
@@ -284,7 +286,8 @@ class _Teller:
         return self.say("{many} times", many=self._number(leaf))
 
     def _number(self, leaf: Leaf) -> str:
-        phrase = self.say(COUNTS[leaf.op])
+        words = COUNTS if leaf.kind in ("count", "distinct_days") else _FIGURES
+        phrase = self.say(words[leaf.op])
         if leaf.op == "between":
             both = self.say(
                 "{low} and {high}", low=_shown(leaf.value[0]), high=_shown(leaf.value[1])

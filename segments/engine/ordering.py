@@ -63,7 +63,11 @@ def sequence(
     leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None
 ) -> Evaluate:
     """Decide whether the steps happened in order, the first of them in the window."""
-    span, withins = Span(leaf.window, calendar, retention), leaf.withins
+    span, withins, anchored = (
+        Span(leaf.window, calendar, retention),
+        leaf.withins,
+        leaf.window.anchored,
+    )
 
     def evaluate(view: View, now: int) -> Verdict:
         steps = [known(view, place) for place in places]
@@ -71,12 +75,18 @@ def sequence(
             return False, NEVER
         starts = [entry[0] for entry in steps[0]]
 
-        def truth_at(at: int) -> bool:
+        def begun(at: int) -> int | None:
+            """Return when the latest of the sequences that are whole at a moment began."""
             start, stop = span.piece(starts, at)
-            reached = steps[0][start:stop]
+            reached = [(entry, entry[0]) for entry in steps[0][start:stop]]
             for entries, within in zip(steps[1:], withins[1:], strict=True):
                 reached = _followed(reached, _until(entries, at), within)
-            return bool(reached)
+            return reached[-1][1] if reached else None
+
+        if anchored and all(entries[-1][0] <= now for entries in steps):
+            # nothing is still to come: the latest to begin is the last to leave
+            latest = begun(now)
+            return (False, NEVER) if latest is None else (True, span.leaves(latest))
 
         def next_after(at: int) -> int:
             low, high = span.bounds(at)
@@ -93,24 +103,28 @@ def sequence(
                     edges.append(entries[place][0])
             return min(edges, default=NEVER)
 
-        return by_boundaries(now, truth_at, next_after)
+        return by_boundaries(now, lambda at: begun(at) is not None, next_after)
 
     return evaluate
 
 
-def _followed(before: Entries, entries: Entries, within: int | None) -> Entries:
-    """Return the entries that follow one of those before, soon enough.
+_Reached = list[tuple[list[Any], int]]
 
-    The latest before is the best: if any is near enough, it is.
+
+def _followed(before: _Reached, entries: Entries, within: int | None) -> _Reached:
+    """Return the entries that follow one of those before soon enough, with where that one began.
+
+    The latest before is the best: if any is near enough it is, and none began later.
     """
-    found: Entries = []
-    place, last = 0, None
+    found: _Reached = []
+    place = 0
+    last: tuple[list[Any], int] | None = None
     for entry in entries:
-        while place < len(before) and before[place][:2] < entry[:2]:
+        while place < len(before) and before[place][0] < entry:
             last = before[place]
             place += 1
-        if last is not None and (within is None or entry[0] - last[0] <= within):
-            found.append(entry)
+        if last is not None and (within is None or entry[0] - last[0][0] <= within):
+            found.append((entry, last[1]))
     return found
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from segments.engine.decimals import stored
 from segments.engine.events import (
     Event,
     Get,
@@ -42,6 +43,7 @@ _SCALARS = (str, int, float, bool)
 class Need:
     """What one leaf asks of one matcher's events.
 
+    `numbers`: only numbers count, remembered in millionths (`decimals`).
     `keep`: how many of the newest suffice (0: all). `by_day`: of each local day, the newest.
     `horizon`: microseconds after which an event cannot matter (None: as long as kept). `low` and
     `high` bound the time of events that matter at all.
@@ -184,7 +186,7 @@ class Stream:
         else:
             found = values_at(event.props, self._steps)
         if self.need.numbers:
-            found = [value for value in found if is_number(value)]
+            found = [stored(value) for value in found if is_number(value)]
         else:
             found = [value for value in found if type(value) in _SCALARS]
         return [event.at, event.seq, *found] if found else None

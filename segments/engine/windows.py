@@ -19,6 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_US = 86_400_000_000
 # Offsets of time zones change on multiples of a quarter of an hour.
 _QUARTER_US = 900_000_000
+_SLIDING = frozenset({"last", "between"})
 # datetime's own years 1 to 9999, with a day to spare.
 _FIRST_US = instant_us(datetime(2, 1, 1, tzinfo=UTC))
 _LAST_US = instant_us(datetime(9998, 1, 1, tzinfo=UTC))
@@ -65,11 +66,15 @@ class Span:
         self.window = window
         self._calendar = calendar
         self._retention = retention
+        self.horizon = self._reach()
         self.enters = {"between": self._enters_late, "absolute": self._enters_between}.get(
             window.type, _at_once
         )
-        self.leaves = self._leaves if retention is None else self._leaves_kept
-        self.horizon = self._reach()
+        self.leaves = self._leaves
+        if window.type in _SLIDING and self.horizon is not None:
+            self.leaves = self.horizon.__add__
+        elif retention is not None:
+            self.leaves = self._leaves_kept
 
     def _reach(self) -> int | None:
         """How long after an event it can still matter, in microseconds; None: as long as kept."""
