@@ -5,7 +5,7 @@ that of a list of events in the order of time a window always holds one piece.
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -70,7 +70,7 @@ class Span:
         self.enters = {"between": self._enters_late, "absolute": self._enters_between}.get(
             window.type, _at_once
         )
-        self.leaves = self._leaves
+        self.leaves: Callable[[int], int] = self._leaves
         if window.type in _SLIDING and self.horizon is not None:
             self.leaves = self.horizon.__add__
         elif retention is not None:
@@ -81,8 +81,8 @@ class Span:
         reach = {
             "last": self.window.a,
             "between": self.window.a,
-            # the longest local day has 25 hours
-            "calendar_days": self.window.a * (_DAY_US + _DAY_US // 24),
+            # the longest local day has 26 hours (Antarctica/Troll, when its summer ends)
+            "calendar_days": self.window.a * (_DAY_US + _DAY_US // 12),
         }.get(self.window.type)
         kept = self._retention
         return kept if reach is None else reach if kept is None else min(reach, kept)
