@@ -1,6 +1,6 @@
 """The fact: what folds understand of an event, whatever the shop calls it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 
@@ -12,7 +12,8 @@ class Fact(NamedTuple):
     `kind` is view, add, remove, order, refund, cancel, wishlist, review, search, dwell or ""
     (counts by name alone). `items` holds (product key, quantity, price in minor units or None).
     `value_minor` is the worth of an order or refund in minor units of `currency`; None where the
-    event does not say.
+    event does not say. `position` is (epoch, transaction, place) in the log; `props` what rules may
+    read of it (`events.engine.registered`), None for nothing.
     """
 
     identity_id: int
@@ -34,3 +35,20 @@ class Fact(NamedTuple):
     session: str
     purposes: int
     flags: int
+    position: tuple[int, int, int] = (0, 0, 0)
+    props: Mapping[str, Any] | None = None
+
+
+class FoldedBatch(NamedTuple):
+    """What projections of the group `profile` are given, with the customers locked.
+
+    `facts` may be folded for personalization; of a customer in `causes` they are the whole log and
+    what was held of it is void. `states` are the profiles after the fold; `purposes` what is in
+    force for whom. `horizon` is (epoch, transaction): everything below it was seen.
+    """
+
+    facts: Sequence[Fact]
+    states: Mapping[int, Mapping[str, Any]]
+    purposes: Mapping[int, int]
+    causes: Mapping[int, str]
+    horizon: tuple[int, int]

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import parking, profiles
 from personalization.customers.engine import profile
+from personalization.customers.engine.facts import FoldedBatch
 from personalization.events import epoch
 from personalization.events.engine.facts import Fact
 from personalization.events.engine.flags import BOT
@@ -86,7 +87,9 @@ def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
             return 0
         owners = reading.owners({row.identity_id for row in rows if row.identity_id is not None})
         facts = [fact for _, fact in reading.facts(rows, owners)]
-        _project(group, facts, now)
+        for _name, projection in projections.items():  # noqa: PERF102 -- a Registry
+            if projection.group == group:
+                projection.fold(facts, now)
         positions.move(group, positions.last(rows), now=now)
     return len(rows)
 
@@ -157,15 +160,14 @@ def _fold_facts(
     states = profiles.states(locked)
     known = set(states)
     by_customer: dict[int, list[Fact]] = defaultdict(list)
-    facts: list[Fact] = []
+    told: list[Fact] = []
     for row, fact in reading.facts(rows, owners):
         if not fact.purposes & PERSONALIZATION:
             continue
+        told.append(fact)
         floor = states[fact.customer_id].get(FLOOR) if fact.customer_id in known else None
-        if floor is not None and (row.epoch, row.xid) < (floor[0], floor[1]):
-            continue
-        by_customer[fact.customer_id].append(fact)
-        facts.append(fact)
+        if floor is None or (row.epoch, row.xid) >= (floor[0], floor[1]):
+            by_customer[fact.customer_id].append(fact)
     currency, late, changed = settings.SHOP_CURRENCY, [], []
     for customer_id, own in by_customer.items():
         state = states.setdefault(customer_id, {})
@@ -176,14 +178,16 @@ def _fold_facts(
     if late:
         with connection.cursor() as cursor:
             cursor.execute(_DUE, [now, late])
-    _project(positions.PROFILE, facts, now)
-    return len(facts)
+    in_force = {owner.customer_id: owner.in_force for owner in owners.values()}
+    project(FoldedBatch(told, states, in_force, causes={}, horizon=(0, 0)), now)
+    return sum(map(len, by_customer.values()))
 
 
-def _project(group: str, facts: Sequence[Fact], now: datetime) -> None:
+def project(batch: FoldedBatch, now: datetime) -> None:
+    """Let the projections of the group `profile` fold what the profiles have just folded."""
     for _name, projection in projections.items():  # noqa: PERF102 -- a Registry
-        if projection.group == group:
-            projection.fold(facts, now)
+        if projection.group == positions.PROFILE:
+            projection.fold(batch, now)
 
 
 def _is_full(rows: Sequence[Row], limit: int) -> bool:

@@ -15,14 +15,13 @@ from personalization.consent import serve as consent
 from personalization.events import serve
 from personalization.events.engine import flags
 from personalization.events.engine.facts import Fact, parse
+from personalization.events.engine.registered import registered
 from personalization.events.epoch import Horizon
 
 _FIELDS = """
     e.shard, e.epoch, e.xid::text::bigint, e.seq, e.identity_id, e.message_id,
     (extract(epoch FROM e.occurred_at) * 1000000)::bigint, e.name, e.purposes, e.flags,
-    e.properties::text, e.traits::text,
-    e.context->'device'->>'type', e.context->>'country', e.context->>'region',
-    e.context->>'locale', e.context->>'timezone', e.context->'session'->>'id'
+    e.properties::text, e.traits::text, e.context::text
 """
 # One descent of the tail index a shard and partition. PostgreSQL has no estimate for positions in
 # the log, takes them for rare, and would sort the whole backlog of a shard to return its first
@@ -64,7 +63,6 @@ ORDER BY i.customer_id
 """  # noqa: S608 -- a constant
 # What the properties of an event say that folds know by its name alone.
 _PLAIN = parse("", "", {}, "")
-_places: dict[str, tuple[str, ...]] = {}
 
 
 class Position(NamedTuple):
@@ -90,12 +88,7 @@ class Row(NamedTuple):
     flags: int
     properties: str
     traits: str | None
-    device_type: str | None
-    country: str | None
-    region: str | None
-    locale: str | None
-    timezone: str | None
-    session: str | None
+    context: str
 
 
 class Owner(NamedTuple):
@@ -161,13 +154,15 @@ def facts(rows: Iterable[Row], owner_of: Mapping[int, Owner]) -> Iterator[tuple[
 
     Purposes are those that hold then and now.
     """
-    kinds, currency, bot = _Kinds(serve.schema().fact), settings.SHOP_CURRENCY, flags.BOT
+    schema = serve.schema()
+    kinds, currency, bot = _Kinds(schema.fact), settings.SHOP_CURRENCY, flags.BOT
     for row in rows:
         owner = owner_of.get(row[4]) if row[4] is not None else None
         if owner is None or row[9] & bot:
             continue
-        _, _, _, _, identity, message, at, name, then, bits, text, traits, *place = row
+        _, epoch, xid, seq, identity, message, at, name, then, bits, text, traits, around = row
         kind = kinds[name]
+        properties, context = _object(text), _object(around)
         yield (
             row,
             Fact._make(
@@ -177,14 +172,33 @@ def facts(rows: Iterable[Row], owner_of: Mapping[int, Owner]) -> Iterator[tuple[
                     message,
                     at,
                     name,
-                    *(parse(kind, name, _object(text), currency) if kind else _PLAIN),
+                    *(parse(kind, name, properties, currency) if kind else _PLAIN),
                     _object(traits) if traits else None,
-                    *[word or "" for word in place],
+                    *_place(context),
                     then & owner[2],
                     bits,
+                    (epoch, xid, seq),
+                    registered(name, properties, context, schema),
                 )
             ),
         )
+
+
+def _place(context: Mapping[str, Any]) -> tuple[str, str, str, str, str, str]:
+    """Return device type, country, region, locale, time zone and session, "" for unknown."""
+    get = context.get
+    return (
+        _inner(get("device"), "type"),
+        get("country") or "",
+        get("region") or "",
+        get("locale") or "",
+        get("timezone") or "",
+        _inner(get("session"), "id"),
+    )
+
+
+def _inner(value: object, key: str) -> str:
+    return (value.get(key) or "") if isinstance(value, dict) else ""
 
 
 class _Kinds(dict[str, str]):

@@ -8,7 +8,8 @@ anywhere and be done twice.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 
@@ -18,10 +19,11 @@ from django.db import connection, transaction
 from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import profiles
 from personalization.customers.engine import profile
+from personalization.customers.engine.facts import FoldedBatch
 from personalization.events import epoch
 from personalization.events.engine.facts import Fact
 from personalization.events.processor import isolation, reading
-from personalization.events.processor.folding import FLOOR
+from personalization.events.processor.folding import FLOOR, project
 from personalization.events.processor.reading import Row
 
 # Those set aside wait for their time.
@@ -33,7 +35,12 @@ _KEEP = f"""
 INSERT INTO {profiles.NEXT_TABLE} SELECT * FROM {profiles.TABLE} WHERE customer_id = ANY(%s)
 ON CONFLICT DO NOTHING
 """  # noqa: S608 -- constants
-_CLEAR = "DELETE FROM customers_rebuild_due WHERE customer_id = ANY(%s) RETURNING customer_id"
+_CLEAR = """
+DELETE FROM customers_rebuild_due WHERE customer_id = ANY(%s) RETURNING customer_id, cause
+"""
+# Why a customer is folded anew where no row says so: in bulk, of whom nothing was folded yet, it is
+# the events.
+BULK, REPLAY = "event", "replay"
 
 
 def rebuild_due(*, limit: int, now: datetime) -> frozenset[int]:
@@ -93,8 +100,8 @@ def _clear_and_rebuild(customer_ids: Sequence[int], now: datetime) -> int:
     """Fold those of the locked customers for whom it is still due."""
     with connection.cursor() as cursor:
         cursor.execute(_CLEAR, [list(customer_ids)])
-        mine = [row[0] for row in cursor.fetchall()]
-    return _rebuild(mine, now)
+        causes = dict(cursor.fetchall())
+    return _rebuild(sorted(causes), now, causes=causes)
 
 
 def fold_locked(customer_ids: Sequence[int], *, now: datetime) -> int:
@@ -107,10 +114,40 @@ def fold(rows_of: Mapping[int, Sequence[Row]], *, horizon: epoch.Horizon, now: d
 
     The caller has locked the customers and knows that they have not changed since.
     """
-    _fold(rows_of, reading.owners_of_customers(rows_of), horizon, now, profiles.TABLE)
+    owners = reading.owners_of_customers(rows_of)
+    _fold(rows_of, owners, horizon, _Target(now, causes=dict.fromkeys(rows_of, BULK)))
 
 
-def _rebuild(customer_ids: Sequence[int], now: datetime, *, table: str = profiles.TABLE) -> int:
+def project_again(customer_ids: Sequence[int], *, now: datetime, cause: str) -> int:
+    """Have projections fold the customers' whole logs, whose profiles stay; return how many events.
+
+    One transaction.
+    """
+    with transaction.atomic():
+        locked = sorted(profiles.lock(customer_ids, now=now))
+        causes = dict.fromkeys(locked, cause)
+        return _rebuild(locked, now, table=None, causes=causes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where folded profiles go (None: they stay), and why the customers are folded anew.
+
+    Projections are told where the profiles in use, not a generation beside them, are meant.
+    """
+
+    now: datetime
+    table: str | None = profiles.TABLE
+    causes: Mapping[int, str] = field(default_factory=dict)
+
+
+def _rebuild(
+    customer_ids: Sequence[int],
+    now: datetime,
+    *,
+    table: str | None = profiles.TABLE,
+    causes: Mapping[int, str] | None = None,
+) -> int:
     if not customer_ids:
         return 0
     horizon = epoch.horizon()
@@ -119,7 +156,9 @@ def _rebuild(customer_ids: Sequence[int], now: datetime, *, table: str = profile
     rows = reading.all_of(list(owners), horizon=horizon)
     for row in rows:
         rows_of[owners[row.identity_id or 0].customer_id].append(row)
-    _fold(rows_of, owners, horizon, now, table)
+    if causes is None:
+        causes = dict.fromkeys(customer_ids, REPLAY)
+    _fold(rows_of, owners, horizon, _Target(now, table, causes))
     return len(rows)
 
 
@@ -127,24 +166,26 @@ def _fold(
     rows_of: Mapping[int, Sequence[Row]],
     owners: Mapping[int, reading.Owner],
     horizon: epoch.Horizon,
-    now: datetime,
-    table: str,
+    target: _Target,
 ) -> None:
     by_customer: dict[int, list[Fact]] = defaultdict(list)
     for _, fact in reading.facts(chain.from_iterable(rows_of.values()), owners):
         if fact.purposes & PERSONALIZATION:
             by_customer[fact.customer_id].append(fact)
-    folded = _folded(rows_of, by_customer, settings.SHOP_CURRENCY, horizon)
-    profiles.write(folded, known=None, now=now, table=table)
-
-
-def _folded(
-    customer_ids: Iterable[int],
-    facts: dict[int, list[Fact]],
-    currency: str,
-    horizon: epoch.Horizon,
-) -> Iterable[profiles.Folded]:
-    for customer_id in customer_ids:
-        state = profile.folded(facts.get(customer_id, ()), currency=currency)
-        state[FLOOR] = list(horizon)
-        yield profiles.Folded(customer_id, state, rebuilt=True)
+    states = {
+        customer_id: profile.folded(
+            by_customer.get(customer_id, ()), currency=settings.SHOP_CURRENCY
+        )
+        | {FLOOR: list(horizon)}
+        for customer_id in rows_of
+    }
+    if target.table is not None:
+        folded = [profiles.Folded(one, state, rebuilt=True) for one, state in states.items()]
+        profiles.write(folded, known=None, now=target.now, table=target.table)
+    if target.table == profiles.NEXT_TABLE:
+        return
+    in_force = {owner.customer_id: owner.in_force for owner in owners.values()}
+    told = list(chain.from_iterable(by_customer.values()))
+    project(
+        FoldedBatch(told, states, in_force, target.causes, (horizon.epoch, horizon.xid)), target.now
+    )

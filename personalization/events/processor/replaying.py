@@ -11,7 +11,6 @@ from datetime import datetime
 import structlog
 from django.db import connection, transaction
 
-from personalization.customers import services
 from personalization.events import epoch
 from personalization.events.epoch import Horizon
 from personalization.events.processor import positions, rebuilding
@@ -100,7 +99,10 @@ def _replay(progress: Progress | None) -> int:
             break
     customers = _swap(since, horizon)
     for start in range(0, len(customers), _CHUNK):
-        services.touch(customers[start : start + _CHUNK], now=clock.now())
+        # raises their versions too, so that the documents follow
+        rebuilding.project_again(
+            customers[start : start + _CHUNK], now=clock.now(), cause=rebuilding.REPLAY
+        )
     return done
 
 
