@@ -124,9 +124,9 @@ job_tasks: Registry[str] = Registry("job task")
 class Projection:
     """Folds facts of the log, exactly once, in the transaction that moves its group's watermark.
 
-    Those of the group `profile` run with the customers locked and are given a `FoldedBatch`; each other
-    group has a watermark of its own, is given facts, may lag behind `profile` and never leads it,
-    and when it fails stops itself alone. `fold(what, now)` must not depend on the order of the
+    Those of the group `profile` run with the customers locked and are given a `FoldedBatch`; each
+    other group has a watermark of its own, is given facts, may lag behind `profile` and never leads
+    it, and when it fails stops itself alone. `fold(what, now)` must not depend on the order of the
     facts and must check `purposes` of each.
     """
 
