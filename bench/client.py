@@ -106,7 +106,7 @@ def _drive(
             if request is None:
                 exhausted = over = True
                 break
-            connection = idle.pop()
+            connection = idle.pop(0)  # in turn: servers close what has been idle for long
             connection.due_at, connection.needed = due, -1
             connection.sock.sendall(request)
             sent += 1
