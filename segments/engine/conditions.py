@@ -238,7 +238,10 @@ def comparison_faults(
     elif any_type:
         check = _any_faults
     if op == "between":
-        yield from _pair_faults(value, at, check if not any_type else _number_faults)
+        if any_type:
+            ends = value if isinstance(value, list) else []
+            check = _text_faults if any(isinstance(v, str) for v in ends) else _number_faults
+        yield from _pair_faults(value, at, check)
     else:
         yield from check(value, at)
         if any_type and isinstance(value, bool) and op not in ("eq", "neq"):

@@ -181,7 +181,7 @@ def _inside(subject: Any, value: str | list[str], _: Clock) -> bool:
     except ValueError:
         return False
     networks = [value] if isinstance(value, str) else value
-    return any(address in ipaddress.ip_network(network) for network in networks)
+    return any(address in ipaddress.ip_network(network, strict=False) for network in networks)
 
 
 def _elements(subject: Any) -> list[Any]:
