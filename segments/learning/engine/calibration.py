@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from segments.learning.engine.arrays import Arrays, need
 from segments.learning.engine.features import Floats, Ints
 
-# An isotonic map has as many parameters as steps; below it Platt's two overfit less
-# (Niculescu-Mizil, Caruana, ICML 2005, section 5).
+# Of the rarer class: an isotonic map has as many parameters as steps, and below it Platt's two
+# overfit less (Niculescu-Mizil, Caruana, ICML 2005, section 5).
 LEAST_FOR_ISOTONIC = 1_000
 BINS = 10
 _LEAST = 1e-6
@@ -39,9 +39,12 @@ class Calibration:
         """
         if len(np.unique(target)) < 2:  # noqa: PLR2004 -- two classes
             return cls("none", np.array([0.0, 1.0]), np.array([0.0, 1.0]))
-        method = method or ("isotonic" if len(target) >= LEAST_FOR_ISOTONIC else "sigmoid")
+        rarer = int(min(target.sum(), len(target) - target.sum()))
+        method = method or ("isotonic" if rarer >= LEAST_FOR_ISOTONIC else "sigmoid")
         if method == "isotonic":
-            made = IsotonicRegression(y_min=_LEAST, y_max=1 - _LEAST, out_of_bounds="clip")
+            # nobody is certain: a step without an exception is as sure as its fold is large
+            least = 1 / (len(target) + 2)
+            made = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
             made.fit(probability, target)
             return cls(method, made.X_thresholds_, made.y_thresholds_)
         slope, shift = _platt(probability, target)

@@ -1,0 +1,124 @@
+"""Fitting in a process of its own: `python -m segments.learning.fitting FOLDER`.
+
+scikit-learn's OpenMP hangs in a forked child once it has run in the parent, and a Celery worker
+forks; here nothing was forked, Django is not loaded, memory is given back at the end, and a run is
+cancelled by ending the process. Arrays and JSON in (`event_*.npy`, `task.json`), arrays and JSON
+out (`model_*.npy`, `result.json`).
+"""
+
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from segments.learning.engine.features import Events, Ints
+from segments.learning.engine.learned import Before, CannotLearn, Fit, Recipe, learn
+
+
+def write_events(folder: Path, events: Events) -> None:
+    """Lay out the log, once for all models of a run."""
+    for one in fields(events):
+        np.save(folder / f"event_{one.name}.npy", getattr(events, one.name), allow_pickle=False)
+
+
+def write_task(
+    folder: Path,
+    recipe: Recipe,
+    *,
+    as_of_us: int,
+    seed: int,
+    before: Before | None = None,
+    members: Ints | None = None,
+) -> None:
+    """Lay out what `run` needs besides the log, in place of an earlier task."""
+    for path in (*folder.glob("model_*.npy"), *folder.glob("extra_*.npy")):
+        path.unlink()
+    (folder / "result.json").unlink(missing_ok=True)
+    if before is not None:
+        np.save(folder / "extra_customers.npy", before.customers, allow_pickle=False)
+        np.save(folder / "extra_labels.npy", before.labels, allow_pickle=False)
+    if members is not None:
+        np.save(folder / "extra_members.npy", members, allow_pickle=False)
+    task = {
+        "recipe": {
+            "key": recipe.key,
+            "kind": recipe.kind,
+            "title": recipe.title,
+            "config": dict(recipe.config),
+        },
+        "as_of_us": as_of_us,
+        "seed": seed,
+        "least_id": before.least_id if before is not None else None,
+    }
+    (folder / "task.json").write_bytes(orjson.dumps(task))
+
+
+def read_result(folder: Path) -> Fit:
+    """Return the fit that `run` left.
+
+    Raises
+    ------
+    CannotLearn
+        The log holds too little.
+    """
+    found = orjson.loads((folder / "result.json").read_bytes())
+    if "cannot" in found:
+        raise CannotLearn(found["cannot"])
+    arrays = {
+        path.stem.removeprefix("model_"): np.load(path, allow_pickle=False)
+        for path in sorted(folder.glob("model_*.npy"))
+    }
+    return Fit(found["algorithm"], arrays, found["facts"], found["metrics"], found["objection"])
+
+
+def run(folder: Path) -> None:
+    """Learn the task's model and leave it in the folder."""
+    task = orjson.loads((folder / "task.json").read_bytes())
+    events = Events(*(_array(folder, f"event_{one.name}") for one in fields(Events)))
+    before = None
+    if task["least_id"] is not None:
+        customers, labels = (_array(folder, f"extra_{name}") for name in ("customers", "labels"))
+        before = Before(customers, labels, task["least_id"])
+    members = None
+    if (folder / "extra_members.npy").exists():
+        members = _array(folder, "extra_members")
+    try:
+        fit = learn(
+            Recipe(**task["recipe"]),
+            events,
+            as_of_us=task["as_of_us"],
+            rng=np.random.default_rng(task["seed"]),
+            before=before,
+            members=members,
+        )
+    except CannotLearn as error:
+        (folder / "result.json").write_bytes(orjson.dumps({"cannot": str(error)}))
+        return
+    for name, array in fit.arrays.items():
+        np.save(folder / f"model_{name}.npy", array, allow_pickle=False)
+    result = {
+        "algorithm": fit.algorithm,
+        "facts": fit.facts,
+        "metrics": fit.metrics,
+        "objection": fit.objection,
+    }
+    # nan becomes null: undefined is no number in JSON either
+    body = orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY)
+    (folder / "result.json").write_bytes(body)
+
+
+def _array(folder: Path, name: str) -> NDArray[Any]:
+    found: NDArray[Any] = np.load(folder / f"{name}.npy", allow_pickle=False)
+    return found
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]))
