@@ -177,6 +177,9 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommender.tasks.prune_models",
         "schedule": 24 * 3600,
     },
+    "segments.backfill": {"task": "segments.tasks.backfill", "schedule": 60},
+    "segments.measure": {"task": "segments.tasks.measure", "schedule": 900},
+    "segments.prune": {"task": "segments.tasks.prune", "schedule": 24 * 3600},
 }
 
 # --- Events ---------------------------------------------------------------------------------------
@@ -190,6 +193,10 @@ GEO_REGION_HEADER = env.str("GEO_REGION_HEADER", default="CF-Region-Code")
 GEO_MMDB = env.str("GEO_MMDB", default="")
 # How many proxies of ours append to X-Forwarded-For; 0 trusts the peer address alone.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
+
+# --- Segments -------------------------------------------------------------------------------------
+# Entries, exits and sizes: as long as events, so that both can be read side by side.
+SEGMENT_CHANGE_RETENTION_DAYS = env.int("SEGMENT_CHANGE_RETENTION_DAYS", default=400)
 
 # --- Processes of this machine (`manage.py up`) ---------------------------------------------------
 HOST = env.str("HOST", default="127.0.0.1")

@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from personalization.lib import background, registries
+
 
 class SegmentsConfig(AppConfig):
     """The segments app."""
@@ -9,3 +11,17 @@ class SegmentsConfig(AppConfig):
     name = "segments"
     label = "segments"
     verbose_name = "Segments"
+
+    def ready(self) -> None:
+        """Publish the live rules, fold them, keep their timers, show them with the customer."""
+        from segments import serve  # noqa: PLC0415 -- models load after the apps
+        from segments.config import SegmentsPart  # noqa: PLC0415 -- the same
+        from segments.live import projection, timers  # noqa: PLC0415 -- the same
+
+        registries.config_parts.register(serve.PART, SegmentsPart())
+        registries.projections.register(
+            "segments", registries.Projection("profile", projection.fold)
+        )
+        registries.document_parts.register(serve.PART, serve.document_part)
+        registries.job_tasks.register("segments.backfill", "segments.tasks.backfill")
+        background.register("segments.timers", seconds=0.5, run=timers.run, kinds={"processor"})

@@ -27,6 +27,15 @@ class Customer(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["uuid"], name="customers_customer_uuid_uniq")
         ]
+        # one bucket of the known customers, without looking at the others (previews, walks)
+        indexes = [
+            models.Index(
+                models.F("id") % 64,
+                "id",
+                condition=models.Q(merged_into=None),
+                name="customers_customer_bucket_idx",
+            )
+        ]
 
     def __str__(self) -> str:
         return str(self.uuid)

@@ -103,6 +103,24 @@ def ids(wanted: Collection[str]) -> dict[str, int]:
     return {name: known.get(name) or found[name] for name in wanted if name in known | found}
 
 
+def ids_beginning(prefix: str) -> list[int]:
+    """Return the ids of the names that begin so."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM events_factname WHERE starts_with(name, %s)", [prefix])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def all_names() -> dict[str, int]:
+    """Return every name that any event has, with its id; a few hundred at most in any shop."""
+    known = _known()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM events_factname")
+        if cursor.fetchone()[0] != len(known):
+            cursor.execute("SELECT name FROM events_factname")
+            return ids([row[0] for row in cursor.fetchall()])
+    return dict(known)
+
+
 def write(rows: Iterable[FactRow | tuple[int, int, int, int, Mapping[str, Any] | None]]) -> None:
     """Add facts.
 

@@ -43,3 +43,8 @@ CONFIG_VERSION = Gauge(
 DECISION_LOG_LOST = Counter(
     "p13n_decisions_log_lost_total", "Decisions answered whose log row could not be written."
 )
+SEGMENT_TIMER_LATE_S = Histogram(
+    "p13n_segments_timer_late_seconds",
+    "How long after its moment an entry or exit by the clock alone was written.",
+    buckets=(0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 600.0, 3600.0),
+)

@@ -70,8 +70,8 @@ class World:
         }
         self._lists: Mapping[str, list[str]] = case.get("lists", {})
         self._scores: Mapping[str, Mapping[str, float]] = case.get("scores", {})
-        # user -> who holds their events now
-        self.held_by = {name: name for name in self.people}
+        # source -> target of the merges in force
+        self._merged: dict[str, str] = {}
         self._events: dict[str, list[Event]] = {name: [] for name in self.people}
         self._seen: set[str] = set()
 
@@ -90,7 +90,9 @@ class World:
             changed.setdefault(name, set()).update(self.program.reading("profile"))
         for pairs, undo in ((step.get("merge", ()), False), (step.get("unmerge", ()), True)):
             for source, target in pairs:
-                self.held_by[source] = source if undo else target
+                self._merged.pop(source, None)
+                if not undo:
+                    self._merged[source] = target
                 self.people[source].alive = undo
                 for name in (source, target):
                     changed[name] = self._rebuild(name, now)
@@ -115,8 +117,14 @@ class World:
 
     def history(self, name: str) -> list[Event]:
         """Return every event that a user holds, in order."""
-        own = [e for user, at in self.held_by.items() if at == name for e in self._events[user]]
+        own = [e for user, sent in self._events.items() if self.holder(user) == name for e in sent]
         return sorted(own, key=lambda event: (event.at, event.seq))
+
+    def holder(self, user: str) -> str:
+        """Return who has the events of a user now: the end of a chain of merges."""
+        while user in self._merged:
+            user = self._merged[user]
+        return user
 
     def _ingest(self, raw: Mapping[str, Any], now: int, changed: dict[str, set[int]]) -> None:
         if raw["id"] in self._seen:
@@ -125,8 +133,8 @@ class World:
         user = raw["user"]
         if user not in self.people:
             self.people[user] = Member(user, {})
-            self.held_by[user], self._events[user] = user, []
-        holder = self.people[self.held_by[user]]
+            self._events[user] = []
+        holder = self.people[self.holder(user)]
         if not holder.consents:
             return
         event = event_of(raw)

@@ -78,7 +78,7 @@ class Schedule:
 
     def over(self, now: int) -> bool:
         """Whether more than what is known may have happened."""
-        return not self.complete and now >= self.flips[-1]
+        return not self.complete and (not self.flips or now >= self.flips[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +110,16 @@ class Program:
         for source, tree in sorted(trees.values(), key=lambda one: one[0].generation):
             self._gather(tree, source.generation)
         self.streams = [Stream(need, self.calendar) for need in self._needs.values()]
-        self._places = {stream.key: place for place, stream in enumerate(self.streams)}
+        self.keys = [stream.key for stream in self.streams]
+        self._places = {key: place for place, key in enumerate(self.keys)}
         self.rules = tuple(self._compiled(*trees[key]) for key in order)
         self.place_of = {rule.key: place for place, rule in enumerate(self.rules)}
         self._dependents = self._spread()
         self._by_stream = self._index(lambda rule: rule.streams)
         self._by_fact = self._index(lambda rule: rule.reads)
         self._named: dict[str, tuple[int, ...]] = {}
-        self.generation = max((source.generation for source, _ in trees.values()), default=0)
-        self.reads_scores = any(kind == "score" for rule in self.rules for kind, _ in rule.reads)
+        # which kinds of facts any rule reads: others need not be looked up
+        self.kinds = frozenset(leaf.kind for rule in self.rules for leaf in leaves(rule.node))
 
     # --- What events do ---
 
@@ -149,6 +150,14 @@ class Program:
             if its_kind == kind and (keys is None or key in keys):
                 found |= places
         return found
+
+    def newer(self, generation: int) -> tuple[set[int], set[int]]:
+        """Return the places of (streams, rules) that a state of a generation has not taken in."""
+        streams = {place for place, key in enumerate(self.keys) if self.since[key] > generation}
+        rules = {place for place, rule in enumerate(self.rules) if rule.generation > generation}
+        for place in tuple(rules):
+            rules |= self._dependents[place]
+        return streams, rules
 
     # --- What rules say ---
 

@@ -219,8 +219,10 @@ def needs(leaf: Leaf, calendar: Calendar, retention: int | None) -> tuple[Need, 
     make = _NEEDS.get(leaf.kind)
     if make is None:
         return ()
-    span = Span(leaf.window, calendar, retention)
-    return make(leaf, span.horizon)
+    if leaf.kind == "first_time":
+        # which is the first is not known from the window alone
+        return make(leaf, retention)
+    return make(leaf, Span(leaf.window, calendar, retention).horizon)
 
 
 def _bounded(leaf: Leaf, need: Need) -> Need:
@@ -265,10 +267,9 @@ def _aggregate(leaf: Leaf, horizon: int | None) -> tuple[Need, ...]:
     return (_bounded(leaf, need),)
 
 
-def _first_time(leaf: Leaf, _horizon: int | None) -> tuple[Need, ...]:
-    # which is the first is not known from the window alone; without conditions `View.first_seen`
-    # tells it
-    return (Need(leaf.matchers[0]),) if leaf.matchers[0].where else ()
+def _first_time(leaf: Leaf, horizon: int | None) -> tuple[Need, ...]:
+    # without conditions `View.first_seen` tells it
+    return (Need(leaf.matchers[0], horizon=horizon),) if leaf.matchers[0].where else ()
 
 
 def _sequence(leaf: Leaf, horizon: int | None) -> tuple[Need, ...]:

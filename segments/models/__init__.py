@@ -1,7 +1,9 @@
 """Tables of the segments app."""
 
+from segments.models.learning import LearnedModel, Observation, Score
 from segments.models.rules import (
     Change,
+    Generation,
     ListMember,
     Membership,
     Segment,
@@ -10,4 +12,16 @@ from segments.models.rules import (
     State,
 )
 
-__all__ = ["Change", "ListMember", "Membership", "Segment", "SegmentVersion", "Size", "State"]
+__all__ = [
+    "Change",
+    "Generation",
+    "LearnedModel",
+    "ListMember",
+    "Membership",
+    "Observation",
+    "Score",
+    "Segment",
+    "SegmentVersion",
+    "Size",
+    "State",
+]

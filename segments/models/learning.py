@@ -1,6 +1,7 @@
 """Learned models, what they say of each customer, and how both fare over time."""
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class LearnedModel(models.Model):
@@ -74,7 +75,8 @@ class Score(models.Model):
     # `purchase_30d`, `feature:sessions`, `cluster:customers`, `next_category:shoes`, ...
     key = models.CharField(max_length=150)
     value = models.FloatField()
-    as_of = models.DateTimeField()
+    # Of the scoring that gave the value; one that gives the same leaves the row alone.
+    as_of = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "segments_score"

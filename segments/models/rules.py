@@ -1,6 +1,5 @@
 """Segments, their versions, who is a member, and what the processor remembers to know it."""
 
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 
@@ -104,6 +103,19 @@ class SegmentVersion(models.Model):
         return f"{self.segment_id} v{self.number}"
 
 
+class Generation(models.Model):
+    """One row: the newest generation. It only rises, also when versions are deleted."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    value = models.BigIntegerField(default=0)
+
+    class Meta:
+        db_table = "segments_generation"
+
+    def __str__(self) -> str:
+        return f"generation {self.value}"
+
+
 class State(models.Model):
     """What the processor remembers of one customer for all live rules (engine/streams.py).
 
@@ -143,8 +155,6 @@ class Membership(models.Model):
     version_id = models.BigIntegerField()
     customer_id = models.BigIntegerField()
     entered_at = models.DateTimeField()
-    # Microseconds at which time alone turns it, if no event comes.
-    flips = ArrayField(models.BigIntegerField(), default=list)
 
     class Meta:
         db_table = "segments_membership"

@@ -1,0 +1,124 @@
+"""States, memberships and changes in PostgreSQL, by the thousand: a few statements a batch.
+
+Always inside the transaction of whoever has locked the customers.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import orjson
+from django.db import connection
+
+from segments.engine.held import Held, loaded
+
+_LOAD = """
+SELECT customer_id, state, verdicts, generation FROM segments_state WHERE customer_id = ANY(%s)
+"""
+_SAVE = """
+INSERT INTO segments_state (customer_id, state, verdicts, due_at, generation)
+SELECT c, s::text, v::text, d, g
+FROM json_to_recordset(%s::json) AS x (c bigint, s json, v json, d bigint, g bigint)
+ON CONFLICT (customer_id) DO UPDATE SET state = excluded.state, verdicts = excluded.verdicts,
+    due_at = excluded.due_at, generation = excluded.generation
+"""
+_SAVE_VERDICTS = """
+UPDATE segments_state p SET verdicts = v::text, due_at = d
+FROM json_to_recordset(%s::json) AS x (c bigint, v json, d bigint) WHERE p.customer_id = x.c
+"""
+_ENTER = """
+INSERT INTO segments_membership (segment_id, version_id, customer_id, entered_at)
+SELECT s, v, c, TIMESTAMPTZ 'epoch' + a * INTERVAL '1 microsecond'
+FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[]) AS x (s, v, c, a)
+ON CONFLICT (version_id, customer_id) DO UPDATE SET entered_at = excluded.entered_at
+"""
+_LEAVE = """
+DELETE FROM segments_membership m USING unnest(%s::bigint[], %s::bigint[]) AS x (v, c)
+WHERE m.version_id = x.v AND m.customer_id = x.c
+"""
+_CHANGE = """
+INSERT INTO segments_change (customer_id, segment_id, version, entered, at, noticed_at, cause)
+SELECT c, s, n, e, TIMESTAMPTZ 'epoch' + a * INTERVAL '1 microsecond', %s, w
+FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::boolean[], %s::bigint[], %s::text[])
+    AS x (c, s, n, e, a, w)
+"""
+
+
+class Turn(NamedTuple):
+    """One entry into a version or exit from it; `told`: it is the version in force."""
+
+    customer_id: int
+    segment_id: int
+    version_id: int
+    number: int
+    entered: bool
+    at: int
+    cause: str
+    told: bool
+
+
+def load(customer_ids: Collection[int]) -> dict[int, Held]:
+    """Return what is remembered of those customers that have a state."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOAD, [list(customer_ids)])
+        return {
+            customer_id: loaded(state, verdicts, generation)
+            for customer_id, state, verdicts, generation in cursor.fetchall()
+        }
+
+
+def save(states: Mapping[int, Held], streams: Mapping[str, Any]) -> None:
+    """Write states whole; `streams` are the keys that live rules read."""
+    if not states:
+        return
+    rows = [
+        {
+            "c": customer_id,
+            "s": orjson.Fragment(held.dumped(streams)),
+            "v": orjson.Fragment(held.dumped_verdicts()),
+            "d": held.due(),
+            "g": held.generation,
+        }
+        for customer_id, held in sorted(states.items())
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_SAVE, [orjson.dumps(rows).decode()])
+
+
+def save_verdicts(states: Mapping[int, Held]) -> None:
+    """Write verdicts alone: what time has turned changes no stream."""
+    if not states:
+        return
+    rows = [
+        {"c": customer_id, "v": orjson.Fragment(held.dumped_verdicts()), "d": held.due()}
+        for customer_id, held in sorted(states.items())
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_SAVE_VERDICTS, [orjson.dumps(rows).decode()])
+
+
+def record(turns: Sequence[Turn], *, now: datetime) -> None:
+    """Bring the memberships to what the turns say, in their order, and keep those told of."""
+    last: dict[tuple[int, int], Turn] = {}
+    for turn in turns:
+        last[turn.version_id, turn.customer_id] = turn
+    entered = sorted(key for key, turn in last.items() if turn.entered)
+    left = sorted(key for key, turn in last.items() if not turn.entered)
+    with connection.cursor() as cursor:
+        if left:
+            cursor.execute(_LEAVE, _columns(left, 2))
+        if entered:
+            rows = [(last[key].segment_id, *key, last[key].at) for key in entered]
+            cursor.execute(_ENTER, _columns(rows, 4))
+        told = [
+            (turn.customer_id, turn.segment_id, turn.number, turn.entered, turn.at, turn.cause)
+            for turn in turns
+            if turn.told
+        ]
+        if told:
+            cursor.execute(_CHANGE, [now, *_columns(told, 6)])
+
+
+def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
+    listed = list(rows)
+    return [[row[place] for row in listed] for place in range(width)]

@@ -1,0 +1,171 @@
+"""Reads of segments: what rules may name, sizes, members, overlaps, who names whom."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from personalization.consent.serve import purposes
+from personalization.customers import serve as customers
+from personalization.events.models import EventSchema
+from personalization.lib.registries import segment_users
+from segments.config import LIVE
+from segments.engine import catalogue as words
+from segments.engine.catalogue import Attribute, Catalogue, EventType, Named
+from segments.engine.language import parse, references
+from segments.models import Segment, SegmentVersion
+
+__all__ = ["LIVE", "catalogue", "dependents", "is_key", "overlaps", "sizes"]
+
+_KEY = re.compile(r"[a-z][a-z0-9_-]{0,59}")
+# Type of a described property -> type of an attribute.
+_TYPES: Mapping[str, str] = {
+    "string": words.STRING,
+    "id": words.STRING,
+    "number": words.NUMBER,
+    "boolean": words.BOOLEAN,
+    "datetime": words.DATETIME,
+    "list": words.STRINGS,
+}
+_SIZES = """
+SELECT segment_id, count(*) FROM segments_membership m JOIN segments_segment s
+    ON s.id = m.segment_id AND s.published_id = m.version_id GROUP BY 1
+"""
+_OVERLAPS = """
+WITH held AS (
+    SELECT m.segment_id, m.customer_id FROM segments_membership m JOIN segments_segment s
+        ON s.id = m.segment_id AND s.published_id = m.version_id
+    WHERE m.segment_id = ANY(%s))
+SELECT a.segment_id, b.segment_id, count(*) FROM held a JOIN held b USING (customer_id)
+GROUP BY 1, 2
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Something that names a segment: where it is, and what it is called."""
+
+    where: str
+    what: str
+
+
+def is_key(key: object) -> bool:
+    """Whether a text may be the key of a segment."""
+    return isinstance(key, str) and _KEY.fullmatch(key) is not None
+
+
+def catalogue() -> Catalogue:
+    """Return everything that rules may name in this shop, read from the tables."""
+    segments = list(Segment.objects.order_by("title").values_list("key", "title", "kind"))
+    return Catalogue(
+        events={
+            row.name: EventType(row.name, row.title or row.name, _properties(row.properties))
+            for row in EventSchema.objects.order_by("name")
+        },
+        traits=(*_traits(), *words.COMPUTED, *_consents()),
+        segments=tuple(Named(key, title) for key, title, _ in segments),
+        lists=tuple(
+            Named(key, title) for key, title, kind in segments if kind == Segment.Kind.LIST
+        ),
+        scores=_scores(),
+        references=named_by(),
+        currency=settings.SHOP_CURRENCY,
+        time_zone=settings.SHOP_TIME_ZONE,
+    )
+
+
+def named_by() -> dict[str, frozenset[str]]:
+    """Return segment -> segments that its live rules or its draft name."""
+    found: dict[str, frozenset[str]] = {}
+    rows = SegmentVersion.objects.exclude(status=SegmentVersion.Status.RETIRED)
+    for key, rule in rows.values_list("segment__key", "rule"):
+        found[key] = found.get(key, frozenset()) | references(parse(rule))
+    return found
+
+
+def dependents(key: str) -> list[Use]:
+    """Return everything that names a segment: other segments, and what upper floors tell of."""
+    found = [
+        Use(f"segments.{other}", f"segment {other}")
+        for other, named in sorted(named_by().items())
+        if key in named and other != key
+    ]
+    for where, uses in segment_users.items():
+        found += [Use(f"{where}.{name}", name) for name in uses(key)]
+    return found
+
+
+def sizes() -> dict[int, int]:
+    """Return how many customers are in each segment in force, by id."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SIZES)
+        return dict(cursor.fetchall())
+
+
+def overlaps(segment_ids: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Return how many customers are in both of two segments; in one, on the diagonal."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OVERLAPS, [list(segment_ids)])
+        return {(a, b): count for a, b, count in cursor.fetchall()}
+
+
+def _properties(described: Mapping[str, Any]) -> tuple[Attribute, ...]:
+    return tuple(_paths("", described))
+
+
+def _paths(before: str, described: Mapping[str, Any]) -> Iterator[Attribute]:
+    for key, spec in described.items():
+        path, kind = f"{before}{key}", spec.get("type")
+        if kind == "objects":
+            yield from _paths(f"{path}[].", spec.get("of", {}))
+        elif kind in _TYPES:
+            title = spec.get("title") or path.replace("[].", " ").replace("_", " ")
+            yield Attribute(path, title, _TYPES[kind])
+
+
+def _traits() -> tuple[Attribute, ...]:
+    return tuple(Attribute(one.key, one.title, one.type) for one in customers.traits().values())
+
+
+def _consents() -> tuple[Attribute, ...]:
+    return tuple(
+        Attribute(f"consent.{one.key}", f"Consent: {one.title}", words.BOOLEAN, computed=True)
+        for one in purposes().all
+    )
+
+
+@lru_cache(maxsize=1)
+def _has_scores() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('segments_score') IS NOT NULL")
+        return bool(cursor.fetchone()[0])
+
+
+def _scores() -> tuple[Named, ...]:
+    """Return the scores that models have written, a loose index scan over their keys."""
+    if not _has_scores():
+        return ()
+    with connection.cursor() as cursor:
+        cursor.execute(_SCORE_KEYS)
+        return tuple(Named(row[0], row[0]) for row in cursor.fetchall())
+
+
+_SCORE_KEYS = """
+WITH RECURSIVE k AS (
+    (SELECT key FROM segments_score ORDER BY key LIMIT 1)
+    UNION ALL
+    SELECT (SELECT key FROM segments_score s WHERE s.key > k.key ORDER BY key LIMIT 1)
+    FROM k WHERE k.key IS NOT NULL
+)
+SELECT key FROM k WHERE key IS NOT NULL
+"""
+
+
+def as_of(now: datetime) -> str:
+    """Return a moment as pages and answers give it."""
+    return f"{now:%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,76 @@
+"""Membership at the moment of a decision: from the profile document, exact without any worker.
+
+No query, nothing raised for missing data: no document, no membership.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import connection
+
+from personalization.lib import clock
+from segments.live.rules import PART, Live, live
+
+__all__ = ["PART", "Live", "Member", "live", "members"]
+
+_VERDICTS = "SELECT customer_id, verdicts FROM segments_state WHERE customer_id = ANY(%s)"
+_INCOMPLETE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Membership of one segment: which version says so, and until when if no event comes.
+
+    `until` is seconds since the epoch, None: by the clock alone for good. `known` is False where a
+    worker should have looked since.
+    """
+
+    key: str
+    title: str
+    version: int
+    until: float | None
+    known: bool = True
+
+
+def members(document: Mapping[str, Any], *, now_us: int) -> list[Member]:
+    """Return the segments in force that the customer of a document is in at a moment."""
+    told: Mapping[str, Sequence[int]] = document.get(PART, {})
+    if not told:
+        return []
+    found = []
+    for version in live().in_force.values():
+        verdict = told.get(str(version.id))
+        if verdict is None:
+            continue
+        flags, flips = verdict[0], verdict[1:]
+        past = sum(1 for flip in flips if flip <= now_us)
+        if bool(flags & 1) ^ bool(past & 1):
+            rest = flips[past:]
+            found.append(
+                Member(
+                    version.key,
+                    version.title,
+                    version.number,
+                    rest[0] / 1e6 if rest else None,
+                    known=flags < _INCOMPLETE or bool(rest),
+                )
+            )
+    return found
+
+
+def members_now(document: Mapping[str, Any]) -> list[Member]:
+    """Return the segments that the customer of a document is in now."""
+    return members(document, now_us=clock.now_us())
+
+
+def document_part(customer_ids: Sequence[int]) -> Mapping[int, Any]:
+    """Return {customer: verdicts} for the profile document."""
+    with connection.cursor() as cursor:
+        cursor.execute(_VERDICTS, [list(customer_ids)])
+        return {
+            customer_id: orjson.Fragment(verdicts)
+            for customer_id, verdicts in cursor.fetchall()
+            if verdicts != "{}"
+        }
