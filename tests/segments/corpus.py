@@ -2,16 +2,24 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from tests.segments import corpus_grid, corpus_hand, corpus_operators, corpus_worlds, corpus_zones
+from tests.segments import (
+    corpus_grid,
+    corpus_hand,
+    corpus_many,
+    corpus_operators,
+    corpus_worlds,
+    corpus_zones,
+)
 from tests.segments.casefiles import Case, write
 
 FAMILIES: Mapping[str, Sequence[Callable[[], Iterable[Case]]]] = {
     "aggregate": [corpus_grid.aggregate],
-    "composition": [corpus_hand.composition],
+    "composition": [corpus_hand.composition, corpus_grid.shared],
     "consent": [corpus_worlds.consent],
     "count": [corpus_grid.count],
     "identity": [corpus_worlds.identity],
     "lifecycle": [corpus_hand.lifecycle, corpus_grid.lifecycle],
+    "many": [corpus_many.many],
     "operators": [corpus_operators.operators],
     "order": [corpus_worlds.order],
     "retention": [corpus_worlds.retention],

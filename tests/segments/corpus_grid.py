@@ -80,6 +80,59 @@ def lifecycle() -> Iterator[Case]:
         yield _drawn(f"regularly-{number}", "regularly", None, _regularly)
 
 
+def shared() -> Iterator[Case]:
+    """Draw groups of leaves that ask different things of the same events.
+
+    An executor that remembers the least for each may not let one leaf's least stand for another's.
+    """
+    for number in range(16):
+        name = f"shared-{number}"
+        rng = np.random.default_rng([*name.encode()])
+        for _ in range(_TRIES):
+            told = _shared(rng, name)
+            if len(turns(told)) >= 3:
+                break
+        assert turns(told), f"nobody ever comes or goes in {name}"
+        yield told
+
+
+def _shared(rng: Generator, name: str) -> Case:
+    zone, group = str(rng.choice(ZONES)), str(rng.choice(["and", "or"]))
+    where = _where(rng)
+    leaves = [_any_leaf(rng, where) for _ in range(int(rng.integers(2, 5)))]
+    sent = _history(rng, DAY, latest=4)
+    edges = rng.permutation(edges_us(leaves, [round(e.ts * SECOND) for e in sent], zone=zone))
+    clock = around(*(int(edge) / SECOND for edge in edges[: (_MOST_STEPS - len(sent)) // 3]))
+    return case(
+        name,
+        {group: leaves},
+        sent=sent,
+        clock=[at for at in clock if at >= T0],
+        timezone=zone,
+        profiles={"u0": {}, "u1": {}, "u2": {}},
+    )
+
+
+def _any_leaf(rng: Generator, where: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a leaf about the one event, over a window and with a comparison of its own."""
+    kind = str(
+        rng.choice(["count", "count", "distinct_days", "aggregate", "first_time", "stopped"])
+    )
+    op = str(rng.choice(COMPARISONS))
+    leaf: dict[str, Any] = {"kind": kind, "event": "view", **where}
+    if kind == "stopped":
+        seconds = int(rng.choice([HOUR, DAY]))
+        return {**leaf, "before_seconds": 3 * DAY, "inactive_seconds": seconds}
+    leaf["window"] = window(str(rng.choice(WINDOWS)), int(rng.choice([HOUR, DAY, 2 * DAY])))
+    if kind == "aggregate":
+        agg = str(rng.choice(["last", "sum", "max", "distinct"]))
+        value = _mark(rng, op, _marks(agg))
+        return {**leaf, "prop": "price", "agg": agg, "op": op, "value": value}
+    if kind == "first_time":
+        return leaf
+    return {**leaf, "op": op, "value": _mark(rng, op, [0, 1, 1, 2, 3])}
+
+
 def _drawn(name: str, kind: str, of: str | None, members: Any) -> Case:
     """Return the first draw that turns as much as its window can, or the best of many."""
     rng = np.random.default_rng([*name.encode()])

@@ -299,6 +299,19 @@ def consent() -> Iterator[Case]:
         **people,
     )
 
+    for op, first, later in (("eq", "u w", "w"), ("neq", "v", "u v")):
+        yield worked(
+            f"consent-{op}",
+            {"kind": "profile", "key": "consent.marketing", "op": op, "value": True},
+            {T0: first, T0 + 1: later},
+            profiles={
+                "u": {"consent.marketing": True},
+                "v": {"consent.marketing": False},
+                "w": {"consent.marketing": True, "consent.analytics": False},
+            },
+            happens={T0 + 1: {"traits": {"u": {"consent.marketing": False}}}},
+        )
+
 
 def retention() -> Iterator[Case]:
     """Thirty days are kept, whatever the window asks for."""

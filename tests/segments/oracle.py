@@ -119,6 +119,7 @@ def _event(given: Mapping[str, Any]) -> Event:
 def _is_member(user: str, *, case: Mapping[str, Any], world: _World, now_us: int) -> bool:
     if user in world.withdrawn:
         return False
+    traits = world.traits.get(user, {})
     return truth(
         case["segment"],
         events=[
@@ -126,13 +127,13 @@ def _is_member(user: str, *, case: Mapping[str, Any], world: _World, now_us: int
             for event in world.log.values()
             if world.owner(event.user) == user and event.id not in world.uncounted
         ],
-        traits=world.traits.get(user, {}),
+        traits=traits,
         now_us=now_us,
         timezone=case["timezone"],
         assignment_key=user,
         segments=case.get("segments", {}),
         lists=case.get("lists", {}),
         scores=case.get("scores", {}).get(user, {}),
-        consents=dict.fromkeys(_PURPOSES, True) | case.get("consents", {}).get(user, {}),
+        consents={key: traits.get(f"consent.{key}", True) for key in _PURPOSES},
         retention_days=case.get("retention_days"),
     )

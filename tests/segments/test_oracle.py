@@ -12,7 +12,7 @@ from tests.segments.oracle import members, truth
 from tests.segments.oracle_operators import OPERATORS, SECOND
 
 # Drawn from seeds until they turn, which takes a minute.
-_DRAWN = ("aggregate", "count", "lifecycle", "sequence", "then_not")
+_DRAWN = ("aggregate", "composition", "count", "lifecycle", "sequence", "then_not")
 
 
 @pytest.mark.skipif(not GIVEN.exists(), reason=f"NOT CHECKED: {GIVEN} is not there")
