@@ -51,6 +51,30 @@ def next_cases(
     return cases
 
 
+def visit_cases(
+    data: Interactions, cut: float, *, seed: int = 42, limit: int = MAX_CASES
+) -> list[Case]:
+    """Return one case a user first seen after `cut`: the last item, asked of all steps before it.
+
+    For visitors who do not come back. As they may turn to an item again, so may the truth be one of
+    the query.
+    """
+    order = np.lexsort((data.at_s, data.users))
+    bounds = np.flatnonzero(np.diff(data.users[order])) + 1
+    begun = data.at_s[order]
+    new = [
+        (start, stop)
+        for start, stop in _spans(bounds, len(order))
+        if begun[start] > cut and stop - start > 1
+    ]
+    cases = []
+    for start, stop in _choice(new, seed, limit):
+        rows = order[start:stop]
+        last = data.items[rows[-1:]].astype(np.int32)
+        cases.append(Case(query_of(data, rows[:-1]), last))
+    return cases
+
+
 def basket_cases(
     data: Interactions, cut: float, *, seed: int = 42, limit: int = MAX_CASES
 ) -> list[Case]:

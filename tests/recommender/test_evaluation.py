@@ -12,7 +12,7 @@ from recommender.engine.base import Interactions, Query
 from recommender.engine.evaluation import Case, Metrics, evaluate
 from recommender.engine.formats import purchases, temporal
 from recommender.engine.popularity import Popularity
-from recommender.engine.splits import basket_cases, cut_s, next_cases
+from recommender.engine.splits import basket_cases, cut_s, next_cases, visit_cases
 
 NOBODY = Query(np.zeros(0, np.int32), np.zeros(0, np.float32))
 DAY_S = 86_400.0
@@ -93,6 +93,14 @@ def test_next_cases__sampled__same_seed_same_users() -> None:
 
     assert len(first) == 7
     assert [c.truth.tolist() for c in first] == [c.truth.tolist() for c in second]
+
+
+def test_visit_cases__visitors_of_the_last_days__last_step_asked_of_the_ones_before() -> None:
+    data = _data((0, 1, 1), (0, 2, 9), (1, 3, 8), (1, 4, 8.1), (1, 3, 8.2), (2, 5, 9))
+
+    cases = visit_cases(data, 5 * DAY_S)
+
+    assert [(c.query.rows.tolist(), c.truth.tolist()) for c in cases] == [([3, 4], [3])]
 
 
 def test_basket_cases__last_item_hidden__never_in_the_query() -> None:
