@@ -1,0 +1,276 @@
+"""A rule before it is saved: how many, who for example, what each condition removes, overlaps.
+
+Exact up to SEGMENT_PREVIEW_EXACT customers; above it whole buckets are a sample, with its margin.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+
+from segments import compile as sql
+from segments.engine.catalogue import Catalogue
+from segments.engine.describe import describe, describe_part
+from segments.engine.language import GROUPS, parse
+from segments.population import AT_HAND, Question, Rule, settled, verdicts
+from segments.sampling import estimate
+from segments.sql.pieces import Truth
+
+MOST_MS = 5_000
+SAMPLE = 10
+# A sample has at least so many customers: ± 0.8 % of the base at worst.
+_LEAST_SAMPLED = 15_000
+_LEAST_BUCKETS = 1
+
+_MANY = """
+SELECT count(*) FROM (SELECT FROM customers_customer WHERE merged_into_id IS NULL LIMIT %s) c
+"""
+_EXTENT = """
+SELECT count(*) FROM customers_customer WHERE merged_into_id IS NULL AND id %% 64 = %s
+"""
+_PEOPLE = """
+SELECT c.id, c.uuid::text, (
+    SELECT i.value FROM customers_identity i WHERE i.customer_id = c.id AND i.ended_at IS NULL
+    ORDER BY i.kind, i.id LIMIT 1
+)
+FROM customers_customer c WHERE c.id = ANY(%s) ORDER BY c.id
+"""
+_OVERLAP = """
+SELECT s.key, s.title, count(*) FILTER (WHERE held.id IS NOT NULL), count(*)
+FROM segments_membership m
+JOIN segments_segment s ON s.id = m.segment_id AND s.published_id = m.version_id
+LEFT JOIN unnest(%(members)s::bigint[]) AS held (id) ON held.id = m.customer_id
+WHERE {sampled}
+GROUP BY 1, 2 ORDER BY 3 DESC, 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One condition: for how many it holds alone, and how many it removes.
+
+    `removes`: members that the rule would have without it, less those it has; under `or` a
+    condition adds, which is less than 0.
+    """
+
+    path: str
+    sentence: str
+    matching: int
+    removes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Someone:
+    """One member, to look at."""
+
+    id: int
+    uuid: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """A segment in force: how many members of the rule are in it, and how many it has."""
+
+    key: str
+    title: str
+    shared: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a rule says of the base at a moment.
+
+    `margin`: how far off `count` may be, at 95 %; 0 when `exact`. `total`: known customers who
+    consent. `share`: the part of the base that was looked at.
+    """
+
+    count: int
+    total: int
+    exact: bool
+    margin: int
+    share: float
+    sample: tuple[Someone, ...]
+    conditions: tuple[Condition, ...]
+    overlap: tuple[Overlap, ...]
+    sentence: str
+    ms: float
+    as_of: datetime
+
+
+def preview(
+    rule: Rule,
+    *,
+    now: datetime,
+    catalogue: Catalogue | None = None,
+    segments: Mapping[str, Rule] | None = None,
+) -> Preview:
+    """Return what a valid rule says of the base.
+
+    Parameters
+    ----------
+    catalogue
+        Words for the sentences; None: keys as they are.
+    segments
+        Rules by key that it may name; None: those in force.
+
+    Raises
+    ------
+    PreviewTooSlow
+        A statement took longer than five seconds.
+    """
+    began = time.perf_counter()
+    words = catalogue or Catalogue()
+    parts = conditions_of(rule)
+    asked = {AT_HAND: rule, **{path: part for path, part in parts if path}}
+    question = Question(asked, now, segments)
+    with settled(most_ms=MOST_MS):
+        buckets = _buckets()
+        tally = _tally(question, rule, [path for path, _ in parts], buckets)
+        members = tally.members
+        overlap = _overlap(members, buckets)
+        people = _people(_spread(members))
+    share = len(buckets) / sql.BUCKETS
+    whole = estimate(len(members), tally.total, share)
+    return Preview(
+        count=whole.count,
+        total=round(tally.total / share),
+        exact=share == 1,
+        margin=whole.margin,
+        share=share,
+        sample=people,
+        conditions=tuple(
+            Condition(
+                path,
+                describe_part(parse(part), words),
+                round(tally.matching[path] / share),
+                round((tally.without[path] - len(members)) / share),
+            )
+            for path, part in parts
+        ),
+        overlap=tuple(
+            replace(one, shared=round(one.shared / share), size=round(one.size / share))
+            for one in overlap
+        ),
+        sentence=describe(parse(rule), words),
+        ms=1000 * (time.perf_counter() - began),
+        as_of=now,
+    )
+
+
+def conditions_of(rule: Rule) -> list[tuple[str, Rule]]:
+    """Return (path, rule) of the direct children of the top group, or the rule itself."""
+    for op in GROUPS:
+        if op in rule:
+            return [(f"{op}[{place}]", child) for place, child in enumerate(rule[op])]
+    return [("", rule)]
+
+
+def _buckets() -> Sequence[int]:
+    """Return the buckets to look at: all of a small base, of a large one enough for a sample."""
+    exact = settings.SEGMENT_PREVIEW_EXACT
+    with connection.cursor() as cursor:
+        cursor.execute(_MANY, [exact + 1])
+        if cursor.fetchone()[0] <= exact:
+            return range(sql.BUCKETS)
+        cursor.execute(_EXTENT, [0])
+        of_one = cursor.fetchone()[0]
+    wanted = max(_LEAST_BUCKETS, -(-_LEAST_SAMPLED // max(of_one, 1)))
+    return range(min(wanted, sql.BUCKETS))
+
+
+# --- Counting -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts within the sample, by path of a condition."""
+
+    total: int
+    members: list[int]
+    matching: dict[str, int]
+    without: dict[str, int]
+
+    def add(self, customer: int, truths: Mapping[str, bool], op: str) -> None:
+        """Count one customer who was decided in process."""
+        holds = all if op == "and" else any
+        if truths[AT_HAND]:
+            self.members.append(customer)
+        for path in self.matching:
+            self.matching[path] += truths[path or AT_HAND]
+            rest = [truths[other] for other in self.matching if other != path]
+            self.without[path] += holds(rest)
+
+
+def _tally(question: Question, rule: Rule, paths: Sequence[str], buckets: Sequence[int]) -> _Tally:
+    """Count all conditions in one statement; in process those whom it leaves undecided."""
+    op = "or" if "or" in rule else "and"
+    selection = sql.Selection(replace(question.scope, buckets=buckets))
+    truths = {path: selection.truth(question.nodes[path or AT_HAND]) for path in paths}
+    held = selection.group(op, list(truths.values()))
+    rest = {
+        path: selection.group(op, [truth for other, truth in truths.items() if other != path])
+        for path in paths
+    }
+    exact = all(truth.exact for truth in truths.values())
+    # one and the same customer is counted here in everything, or in process in everything
+    known = "TRUE" if exact else _all_known(truths.values())
+    counted = [held, *(truths[path] for path in paths), *(rest[path] for path in paths)]
+    select = ["count(*)", f"array_agg(x.id) FILTER (WHERE {known} AND {held.must})"]
+    select += [f"count(*) FILTER (WHERE {known} AND {one.must})" for one in counted[1:]]
+    select.append("NULL" if exact else f"array_agg(x.id) FILTER (WHERE NOT {known})")
+    with connection.cursor() as cursor:
+        cursor.execute(selection.statement(", ".join(select)), selection.values)
+        total, members, *counts, undecided = cursor.fetchone()
+    found = _Tally(
+        total,
+        members or [],
+        dict(zip(paths, counts[: len(paths)], strict=True)),
+        dict(zip(paths, counts[len(paths) :], strict=True)),
+    )
+    if undecided:
+        keys = [AT_HAND, *(path for path in paths if path)]
+        for customer, said in verdicts(question.reader, keys, undecided, question.scope.now):
+            found.add(customer, said, op)
+    return found
+
+
+def _all_known(truths: Iterable[Truth]) -> str:
+    """Return SQL that says whether every condition of a customer is decided."""
+    open_ = [f"({one.may} AND NOT {one.must})" for one in truths if not one.exact]
+    return f"(NOT ({' OR '.join(open_)}))"
+
+
+# --- People and segments --------------------------------------------------------------------------
+
+
+def _spread(members: Sequence[int]) -> list[int]:
+    """Return ten members from all over the list."""
+    step = max(1, len(members) // SAMPLE)
+    return list(members[::step][:SAMPLE])
+
+
+def _people(customer_ids: Sequence[int]) -> tuple[Someone, ...]:
+    """Return customers with what tells them apart: no trait, which may be personal."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PEOPLE, [list(customer_ids)])
+        return tuple(
+            Someone(its_id, uuid, f"{uuid[:8]} · {value}" if value else uuid[:8])
+            for its_id, uuid, value in cursor.fetchall()
+        )
+
+
+def _overlap(members: Sequence[int], buckets: Sequence[int]) -> list[Overlap]:
+    """Return the segments in force that share members, within the sample."""
+    params: dict[str, Any] = {"members": list(members), "buckets": list(buckets)}
+    sampled = "TRUE"
+    if len(buckets) < sql.BUCKETS:
+        sampled = "m.customer_id %% 64 = ANY(%(buckets)s::bigint[])"
+    with connection.cursor() as cursor:
+        cursor.execute(_OVERLAP.format(sampled=sampled), params)
+        return [Overlap(*row) for row in cursor.fetchall() if row[2]]

@@ -1,0 +1,1 @@
+"""SQL for rules: pieces that `segments.compile` puts together. Text with parameters, no queries."""

@@ -1,0 +1,63 @@
+"""Which facts a leaf reads: of some names, of a stretch of time, in some buckets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from segments.engine.language import Matcher
+from segments.engine.windows import Calendar
+from segments.sql.paths import where
+from segments.sql.pieces import Params, Truth, certain
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What all leaves of a statement are rendered in.
+
+    `retention` is microseconds, None: for good. `names` says the ids of the names that a matcher
+    means. `buckets`: which of the facts' buckets are read.
+    """
+
+    params: Params
+    calendar: Calendar
+    retention: int | None
+    now: int
+    names: Callable[[Matcher], Sequence[int]]
+    buckets: Sequence[int]
+
+    @property
+    def kept_since(self) -> int | None:
+        """Return the moment at or before which no event exists; None for none."""
+        return None if self.retention is None else self.now - self.retention
+
+    def facts(self, matchers: Sequence[Matcher], low: int | None, high: int) -> str:
+        """Return `events_fact f WHERE ...`: of these names, with low < at <= high."""
+        ids = sorted({name for matcher in matchers for name in self.names(matcher)})
+        parts = [self.named(ids), f"f.at <= {self.params.add(min(high, self.now), 'bigint')}"]
+        if self.kept_since is not None:
+            low = self.kept_since if low is None else max(low, self.kept_since)
+        if low is not None:
+            parts.append(f"f.at > {self.params.add(low, 'bigint')}")
+        bucket = self.params.add(list(self.buckets), "smallint[]")
+        return f"events_fact f WHERE f.bucket = ANY({bucket}) AND {' AND '.join(parts)}"
+
+    def named(self, ids: Sequence[int]) -> str:
+        """Return whether a fact has one of the names."""
+        if not ids:
+            return "FALSE"
+        if len(ids) == 1:
+            return f"f.name_id = {self.params.add(ids[0], 'int')}"
+        return f"f.name_id = ANY({self.params.add(list(ids), 'int[]')})"
+
+    def takes(self, matcher: Matcher, *, alone: bool = False) -> Truth:
+        """Return whether a matcher takes a fact; `alone`: all facts read have its names."""
+        held = where(matcher.where, "f", self.params, self.calendar.zone)
+        if alone:
+            return held
+        name = certain(self.named(sorted(self.names(matcher))))
+        return Truth(f"({name.must} AND {held.must})", f"({name.may} AND {held.may})")
+
+
+def doubtful(takes: Sequence[Truth]) -> str:
+    """Return SQL of facts that SQL cannot decide; empty where it decides all."""
+    open_ = [f"({one.may} AND ({one.must}) IS NOT TRUE)" for one in takes if not one.exact]
+    return f"({' OR '.join(open_)})" if open_ else ""
