@@ -17,6 +17,7 @@ FAMILIES: Mapping[str, Sequence[Callable[[], Iterable[Case]]]] = {
     "composition": [corpus_hand.composition, corpus_grid.shared],
     "consent": [corpus_worlds.consent],
     "count": [corpus_grid.count],
+    "figures": [corpus_hand.figures],
     "identity": [corpus_worlds.identity],
     "lifecycle": [corpus_hand.lifecycle, corpus_grid.lifecycle],
     "many": [corpus_many.many],

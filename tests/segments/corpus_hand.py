@@ -1,6 +1,7 @@
 """Cases of leaves and groups that a person thought of, with that person's word on members."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from tests.segments.casefiles import Case
 from tests.segments.corpus_grid import COMPARISONS
@@ -268,6 +269,64 @@ def lifecycle() -> Iterator[Case]:
         {T0: "u", T0 + 10: "", T0 + HOUR: ""},
         sent=[Sent("u", T0), Sent("u", T0 - HOUR, late=HOUR + 10)],
     )
+
+
+# (values of one event each, aggregate, operator, value, whether it holds)
+FIGURES: Sequence[tuple[Sequence[Any], str, str, Any, bool]] = (
+    ((0.1, 0.1, 0.1), "sum", "eq", 0.3, True),
+    ((0.1, 0.2), "sum", "lte", 0.3, True),
+    ((0.1, 0.2), "sum", "gt", 0.3, False),
+    # half to even: not up, and not by what the nearest float is
+    ((0.0000005,), "sum", "eq", 0, True),
+    ((0.0000015,), "sum", "eq", 0.000002, True),
+    ((0.0000025,), "sum", "eq", 0.000002, True),
+    ((-0.0000005,), "sum", "gte", 0, True),
+    ((-0.0000015,), "sum", "eq", -0.000002, True),
+    ((1.0000005, 0), "sum", "eq", 1, True),
+    ((0.000001, 0), "avg", "eq", 0, True),
+    ((0.000003, 0), "avg", "eq", 0.000002, True),
+    ((1, 0, 0), "avg", "eq", 0.333333, True),
+    ((2, 0, 0), "avg", "eq", 0.666667, True),
+    # the value is rounded as well
+    ((1, 0, 0), "avg", "eq", 0.33333334, True),
+    ((1,), "sum", "lt", 1.0000004, False),
+    ((10**15, 0.1), "sum", "eq", 1000000000000000.1, True),
+    ((9007199254740993, 1), "sum", "gt", 9007199254740993, True),
+    ((1e15, -1e15, 0.000001), "sum", "eq", 0.000001, True),
+    # what is no number is passed over by four of them
+    ((1, "2", True, None, [3], {"a": 4}), "sum", "eq", 1, True),
+    ((1, "2", True, None, [3], {"a": 4}), "avg", "eq", 1, True),
+    (("2", True, 0.5), "min", "eq", 0.5, True),
+    (("2", True, 0.5), "max", "eq", 0.5, True),
+    (("2", True), "sum", "eq", 0, True),
+    (("2", True), "avg", "neq", 7, False),
+    (("2", True), "min", "neq", 7, False),
+    (("2", True), "max", "lt", 7, False),
+    ((None, "a", 5, None), "first", "eq", "a", True),
+    ((None, "a", 5, None), "last", "eq", 5, True),
+    ((None, "a", 5, None), "last", "gte", 5.0, True),
+    ((True, 5), "first", "eq", True, True),
+    ((True, 5), "first", "eq", 1, False),
+    ((5, False), "last", "neq", 0, True),
+    ((5, "m"), "last", "between", ["l", "n"], True),
+    ((5, "m"), "last", "lt", 9, False),
+    (([1], {"a": 1}, None), "first", "neq", 9, False),
+    ((1, 1.0, "1", True, -0.0, 0, None, "a", "A"), "distinct", "eq", 6, True),
+    ((None, [1], {"a": 1}), "distinct", "eq", 0, True),
+)
+
+
+def figures() -> Iterator[Case]:
+    """What an aggregate is of odd values, an hour long."""
+    for number, (values, agg, op, value, holds) in enumerate(FIGURES):
+        leaf: Rule = {"prop": "n", "agg": agg, "op": op, "value": value}
+        yield worked(
+            f"figure-{number}-{agg}",
+            counted(HOUR_BACK, kind="aggregate", **leaf),
+            {T0: "u" if holds else ""},
+            sent=[Sent("u", T0, props={"n": one}) for one in values],
+            clock=[T0 - 1, T0 + HOUR - 1, T0 + HOUR],
+        )
 
 
 def composition() -> Iterator[Case]:

@@ -35,6 +35,11 @@ TABLE: Sequence[Row] = (
     ("between", ["b", "d"], ["b", "c", "d"], ["a", "da", "C", 2, NOTHING]),
     ("in", [1, "a"], [1, 1.0, "a"], ["1", True, "A", 2, NOTHING]),
     ("in", [True], [True], [1, "true", NOTHING]),
+    ("in", [0, "it's", "ä"], [0, -0.0, "it's", "ä"], ["", False, "a\u0308", "Ä", NOTHING]),
+    ("eq", 9007199254740993, [9007199254740993], [9007199254740992, 9007199254740992.0, NOTHING]),
+    ("eq", 0.3, [0.3], [0.30000000000000004, "0.3", NOTHING]),
+    ("eq", 1e21, [1e21], [1e20, NOTHING]),
+    ("lt", -1.5, [-2, -1.6, -1e300], [-1.5, 0, 1e-300, "-2", NOTHING]),
     ("not_in", [1, "a"], ["1", True, "A", 2], [1, 1.0, "a", NOTHING]),
     (
         "contains",
@@ -44,6 +49,12 @@ TABLE: Sequence[Row] = (
     ),
     ("contains", "ss", [_LONG, "ASS"], ["s", NOTHING]),
     ("contains", "straße", ["STRASSE 1", "Hohe Straße"], ["strase", NOTHING]),
+    ("contains", "50%_", ["GET 50%_OFF"], ["50 percent", "50%x", "50", NOTHING]),
+    ("contains", "\\", ["a\\b"], ["a/b", NOTHING]),
+    ("contains", "i\u0307", ["\u0130stanbul"], ["istanbul", NOTHING]),
+    ("contains", "\u03c3", ["\u03a3IGMA", "te\u03c2"], ["sigma", NOTHING]),
+    ("contains", "'", ["it's"], ['"', NOTHING]),
+    ("not_contains", "a_c", ["abc", "a%c"], ["xA_C", NOTHING]),
     ("not_contains", "Shoe", ["sho", "", ["SHOES"]], ["shoes", ["SHOE"], 5, True, NOTHING]),
     ("starts_with", "ab", ["ab", "abc"], ["Ab", "xab", 5, ["ab"], NOTHING]),
     ("starts_with", "%_", ["%_x"], ["ab", NOTHING]),
@@ -58,6 +69,14 @@ TABLE: Sequence[Row] = (
     ("before", "2026-09-21T14:13:20+00:00", [T0 - 1, "2026-09-21"], [T0, [], NOTHING]),
     ("after", T0, [T0 + 1, "2026-09-21T16:13:21+02:00"], [T0, T0 - 1, "", False, NOTHING]),
     ("after", "2026-09-21T14:13:20", [T0 + 0.5], [T0, "2026-09-21T14:13:20Z", NOTHING]),
+    ("after", T0, ["2026-09-21T14:13:20.000001Z", "20260921T141321Z"], ["20260921T141320Z"]),
+    ("after", T0 - 1.5, ["2026-09-21T14:13:18.600Z", "2026-09-22"], ["2026-09-21", "2026-13-01"]),
+    (
+        "before",
+        "2026-09-22",
+        ["2026-09-21", "2026-09-22T00:59:59+01:00"],
+        ["2026-09-21T23:00-01:00"],
+    ),
     ("within_last", HOUR, [T0, T0 - HOUR + 1], [T0 - HOUR, T0 + 7 * DAY, "x", True, NOTHING]),
     ("weekday", [1, 7], [T0, T0 - DAY, _MONDAY], [T0 - 2 * DAY, T0 + DAY, "monday", 0, NOTHING]),
     ("semver_eq", "1.2.3", ["1.2.3", "1.2.3+build.7"], ["1.2.3-rc.1", "v1.2.3", "1.2", 1, NOTHING]),
@@ -80,6 +99,7 @@ def operators() -> Iterator[Case]:
         yield _on_profile(number, row)
         yield _in_where(number, row)
     yield from _paths()
+    yield from _odd_names()
 
 
 def _condition(op: str, value: Any, key: str = "x") -> dict[str, Any]:
@@ -156,6 +176,8 @@ _STAMPS = {
     "products": [{"category": "shoes", "brand": "Acme", "price_minor": 1999}, {"category": "hats"}]
 }
 _BASKET = {"products": [{"category": "bags", "price": 5}, {"category": "hats"}, {"price": 7}]}
+# Names that would break a query put together from them.
+_ODD = {"it's": "it's", 'say "x"': 'so "x"', "back\\slash": "\\", "50%_ä": 50}
 _CONTEXT = {
     "context": {
         "device": {"type": "mobile"},
@@ -180,6 +202,10 @@ PATHS: Sequence[tuple[str, str, Any, bool]] = (
     ("a.b", "eq", 1, True),
     ("a.c", "eq", 1, False),
     ("a.c", "not_exists", NOTHING, True),
+    ("it's", "eq", "it's", True),
+    ('say "x"', "eq", 'so "x"', True),
+    ("back\\slash", "eq", "\\", True),
+    ("50%_ä", "gte", 50, True),
     ("tags[]", "eq", "new", True),
     ("tags[]", "eq", "old", False),
     ("tags", "any_of", ["new", "old"], True),
@@ -220,7 +246,7 @@ PATHS: Sequence[tuple[str, str, Any, bool]] = (
 
 def _paths() -> Iterator[Case]:
     """Who has everything, who has nothing: the same question of both."""
-    full = {"a": {"b": 1, "c": None}, "tags": ["new", "x"], **_BASKET}
+    full = {"a": {"b": 1, "c": None}, "tags": ["new", "x"], **_BASKET, **_ODD}
     for number, (path, op, value, wanted) in enumerate(PATHS):
         rule = {
             "kind": "count",
@@ -239,3 +265,35 @@ def _paths() -> Iterator[Case]:
         assert ("full" in told["steps"][1]["expect"]) is wanted, told["id"]
         assert ("none" in told["steps"][1]["expect"]) is (op == "not_exists"), told["id"]
         yield told
+
+
+def _odd_names() -> Iterator[Case]:
+    """Traits, events and prefixes of such names."""
+    for number, (key, value) in enumerate(_ODD.items()):
+        rule = {"kind": "profile", **_condition("eq", value, key)}
+        people = {"u00": {key: value}, "u01": {key[:-1]: value}, "u02": {key: None}}
+        told = case(
+            f"odd-trait-{number}",
+            rule,
+            profiles=people,
+            clock=[T0],
+            happens={T0 + 1: {"traits": {"u00": {key: "other"}, "u01": {key: value}}}},
+        )
+        yield _checked(told, 0, 1)
+        window = {"type": "last", "seconds": HOUR}
+        for event in (key, {"prefix": key}):
+            sent = [
+                Sent("u00", T0, key),
+                Sent(
+                    "u01", T0, key.replace("_", "x").replace("'", "").replace('"', "").lower() + " "
+                ),
+                Sent("u02", T0, key[:-1]),
+            ]
+            counted = {"event": event, "window": window, "op": "gte", "value": 1}
+            label = "prefix" if isinstance(event, dict) else "event"
+            yield case(
+                f"odd-{label}-{number}",
+                {"kind": "count", **counted},
+                sent=sent,
+                clock=[T0 - 1, T0 + HOUR - 1, T0 + HOUR, T0 + HOUR + 1],
+            )
