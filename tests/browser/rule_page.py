@@ -95,7 +95,7 @@ PAGE = """
 <div class="flex-container">{{ field.label_tag }}{{ field }}</div></div></div>
 {% endfor %}</fieldset>
 <div class="submit-row"><input type="submit" value="Save" class="default"></div></div></form>
-{% if saved %}<pre class="code" id="saved">{{ saved }}</pre>{% endif %}
+{% if saved %}<pre class="code" id="saved" tabindex="0">{{ saved }}</pre>{% endif %}
 </div>{% endblock %}
 """
 

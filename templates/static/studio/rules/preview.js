@@ -64,7 +64,7 @@
             this.head = el("output", { class: "rb-count" });
             this.rest = el("div", { class: "rb-answer" });
             const title = el("h3", {}, say("preview"));
-            this.element = el("section", { class: "rb-preview", "aria-label": say("preview"), "data-state": "none" }, title, this.head, this.rest);
+            this.element = el("section", { class: "rb-preview", "aria-label": say("preview"), "data-state": "none", tabindex: "0" }, title, this.head, this.rest);
             window.addEventListener("online", () => { if (this.element.dataset.state === "offline") { this.ask(this.body); } });
         }
 
