@@ -179,6 +179,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "segments.backfill": {"task": "segments.tasks.backfill", "schedule": 60},
     "segments.measure": {"task": "segments.tasks.measure", "schedule": 900},
+    "segments.resolve_lists": {"task": "segments.tasks.resolve_lists", "schedule": 300},
     "segments.prune": {"task": "segments.tasks.prune", "schedule": 24 * 3600},
 }
 
@@ -197,6 +198,8 @@ TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0)
 # --- Segments -------------------------------------------------------------------------------------
 # Entries, exits and sizes: as long as events, so that both can be read side by side.
 SEGMENT_CHANGE_RETENTION_DAYS = env.int("SEGMENT_CHANGE_RETENTION_DAYS", default=400)
+# Customers up to which previews count everybody; above it they sample.
+SEGMENT_PREVIEW_EXACT = env.int("SEGMENT_PREVIEW_EXACT", default=100_000)
 
 # --- Processes of this machine (`manage.py up`) ---------------------------------------------------
 HOST = env.str("HOST", default="127.0.0.1")
