@@ -1,9 +1,9 @@
-"""Fitting in a process of its own: `python -m segments.learning.fitting FOLDER`.
+"""Fitting in a process of its own: `python -m segments.learning.fitting FOLDER TASK...`.
 
 scikit-learn's OpenMP hangs in a forked child once it has run in the parent, and a Celery worker
 forks; here nothing was forked, Django is not loaded, memory is given back at the end, and a run is
-cancelled by ending the process. Arrays and JSON in (`event_*.npy`, `task.json`), arrays and JSON
-out (`model_*.npy`, `result.json`).
+cancelled by ending the process. Arrays and JSON in (`event_*.npy`, `TASK/task.json`), arrays and
+JSON out (`TASK/model_*.npy`, then `TASK/result.json`), one task after the other.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -38,10 +39,8 @@ def write_task(
     before: Before | None = None,
     members: Ints | None = None,
 ) -> None:
-    """Lay out what `run` needs besides the log, in place of an earlier task."""
-    for path in (*folder.glob("model_*.npy"), *folder.glob("extra_*.npy")):
-        path.unlink()
-    (folder / "result.json").unlink(missing_ok=True)
+    """Lay out what one task needs besides the log, in a folder that this makes."""
+    folder.mkdir()
     if before is not None:
         np.save(folder / "extra_customers.npy", before.customers, allow_pickle=False)
         np.save(folder / "extra_labels.npy", before.labels, allow_pickle=False)
@@ -62,7 +61,7 @@ def write_task(
 
 
 def read_result(folder: Path) -> Fit:
-    """Return the fit that `run` left.
+    """Return the fit that `run` left in a task's folder; it is whole once `is_done`.
 
     Raises
     ------
@@ -79,10 +78,21 @@ def read_result(folder: Path) -> Fit:
     return Fit(found["algorithm"], arrays, found["facts"], found["metrics"], found["objection"])
 
 
-def run(folder: Path) -> None:
-    """Learn the task's model and leave it in the folder."""
-    task = orjson.loads((folder / "task.json").read_bytes())
+def is_done(folder: Path) -> bool:
+    """Return whether the task's result is there: it is written last, and all at once."""
+    return (folder / "result.json").exists()
+
+
+def run_all(folder: Path, names: Sequence[str]) -> None:
+    """Learn the models of some tasks, one after the other, from the log in the folder."""
     events = Events(*(_array(folder, f"event_{one.name}") for one in fields(Events)))
+    for name in names:
+        run(folder / name, events)
+
+
+def run(folder: Path, events: Events) -> None:
+    """Learn one task's model and leave it in its folder."""
+    task = orjson.loads((folder / "task.json").read_bytes())
     before = None
     if task["least_id"] is not None:
         customers, labels = (_array(folder, f"extra_{name}") for name in ("customers", "labels"))
@@ -100,7 +110,7 @@ def run(folder: Path) -> None:
             members=members,
         )
     except CannotLearn as error:
-        (folder / "result.json").write_bytes(orjson.dumps({"cannot": str(error)}))
+        _finish(folder, {"cannot": str(error)})
         return
     for name, array in fit.arrays.items():
         np.save(folder / f"model_{name}.npy", array, allow_pickle=False)
@@ -110,9 +120,14 @@ def run(folder: Path) -> None:
         "metrics": fit.metrics,
         "objection": fit.objection,
     }
+    _finish(folder, result)
+
+
+def _finish(folder: Path, result: Mapping[str, Any]) -> None:
     # nan becomes null: undefined is no number in JSON either
     body = orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY)
-    (folder / "result.json").write_bytes(body)
+    (folder / "result.part").write_bytes(body)
+    (folder / "result.part").rename(folder / "result.json")
 
 
 def _array(folder: Path, name: str) -> NDArray[Any]:
@@ -121,4 +136,4 @@ def _array(folder: Path, name: str) -> NDArray[Any]:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    run_all(Path(sys.argv[1]), sys.argv[2:])

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 from django.db import connection, transaction
@@ -20,7 +21,9 @@ _ROWS = 10_000
 _TABLE = """
 CREATE TEMP TABLE IF NOT EXISTS fresh_score (
     customer_id bigint NOT NULL, key varchar(150) NOT NULL, value double precision NOT NULL
-) ON COMMIT DELETE ROWS
+) ON COMMIT DELETE ROWS;
+-- a transaction around several writes does not commit between them
+DELETE FROM fresh_score
 """
 _COPY = "COPY fresh_score (customer_id, key, value) FROM STDIN"
 _UPSERT = """
@@ -128,7 +131,7 @@ def _write(
     return len(changed)
 
 
-def _params(owned: Owned, low: int, high: int) -> dict[str, object]:
+def _params(owned: Owned, low: int, high: int) -> dict[str, Any]:
     quoted = [re.sub(r"([\\%_])", r"\\\1", prefix) for prefix in owned.prefixes]
     return {
         "low": low,

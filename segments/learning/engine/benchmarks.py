@@ -24,7 +24,7 @@ def rfm_clusters(events: Events, *, seed: int) -> dict[str, Any]:
     """Return clusters of customers by recency, frequency and monetary value, by every algorithm."""
     as_of = int(events.at_us.max())
     values = feature_matrix(events, as_of_us=as_of).values
-    config = ClusterConfig()
+    config = ClusterConfig(k=0)
     k, listed = chosen_k(
         values, algorithm="kmeans", config=config, rng=np.random.default_rng(seed), features=RFM
     )

@@ -121,7 +121,10 @@ def chosen_k(
     rng: np.random.Generator,
     features: tuple[str, ...] = NAMES,
 ) -> tuple[int, list[choosing.Candidate]]:
-    """Return (the k to take, every k with its figures) for features (n, len(NAMES))."""
+    """Return (the k to take, every k with its figures) for features (n, len(NAMES)).
+
+    `config.k` above 0 is taken, and judged alone.
+    """
     columns = [NAMES.index(name) for name in features]
     log = [FEATURES[place].log for place in columns]
     points = Preparation.fit(values[:, columns], log).transform(values[:, columns])
@@ -130,7 +133,7 @@ def chosen_k(
         rows = rng.permutation(len(points))[: choosing.SAMPLE]
         one = choosing.judged(points[rows], kind, config, rng=rng)
         return one.k, [one]
-    ks = [k for k in KS if k < len(points)] or [1]
+    ks = [config.k] if config.k else [k for k in KS if k < len(points)] or [1]
     listed = choosing.candidates(points, kind, config, ks=ks, rng=rng)
     return choosing.chosen(listed).k, listed
 

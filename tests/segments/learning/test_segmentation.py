@@ -56,7 +56,9 @@ def test_segmentation__arrays__bring_it_back(algorithm: str) -> None:
 def test_chosen_k__three_groups__are_three_with_both_figures() -> None:
     values, _ = grouped(3)
 
-    k, listed = chosen_k(values, algorithm="kmeans", config=CONFIG, rng=rng(), features=TELLING)
+    k, listed = chosen_k(
+        values, algorithm="kmeans", config=ClusterConfig(k=0), rng=rng(), features=TELLING
+    )
 
     assert k == 3
     assert [one.k for one in listed] == [3, 4, 5, 6, 7, 8]

@@ -1,0 +1,27 @@
+"""Celery doors of learning."""
+
+from celery import shared_task
+
+from personalization.lib import clock
+from segments.learning import services
+
+
+# Fits of a large shop take longer than other tasks may. The soft limit leaves time to end the
+# fitting process and to mark the run; CELERY_BROKER_TRANSPORT_OPTIONS knows of the hard one.
+@shared_task(
+    name="segments.learning.tasks.learn", acks_late=True, soft_time_limit=3480, time_limit=3600
+)
+def learn(slot: str = "") -> None:
+    """Learn all models for one slot; running twice learns once. Beat calls it every 15 minutes.
+
+    A run whose worker died, or that failed, goes on at a later beat of its slot.
+    """
+    services.relearn(slot=slot, actor="beat", now=clock.now())
+
+
+@shared_task(
+    name="segments.learning.tasks.score", acks_late=True, soft_time_limit=3480, time_limit=3600
+)
+def score(slot: str = "") -> None:
+    """Score all customers for one slot; running twice scores once. Beat calls it often."""
+    services.rescore(slot=slot, now=clock.now())
