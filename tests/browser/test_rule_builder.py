@@ -344,6 +344,25 @@ def test_building__by_keyboard_alone__saves_the_rule(window: Watch, server: Serv
 
 
 @looks("light-desktop")
+def test_typed_name__left_by_tab_or_by_a_click__is_taken_and_the_focus_goes_on(
+    window: Watch, server: Server
+) -> None:
+    page = opened(window, server, {"and": [BOUGHT | {"event": "Gone Event"}]})
+    name = page.get_by_label("Name of the event")
+
+    name.fill("Gone Too")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Add filter")).to_be_focused()
+    name.fill("Product Viewed")
+    page.get_by_role("button", name="Add condition").click()
+
+    expect(page.locator(".rb-leaf")).to_have_count(2)
+    expect(page.locator('[data-path="and[0].event"]')).to_have_value("=Product Viewed")
+    expect(page.locator('[data-path="and[1].kind"]')).to_be_focused()
+    assert text_of(page)["and"][0] == BOUGHT | {"event": "Product Viewed"}
+
+
+@looks("light-desktop")
 def test_moving__up_and_down__walks_into_groups_and_out_of_them(
     window: Watch, server: Server
 ) -> None:

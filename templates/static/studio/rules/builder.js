@@ -38,12 +38,14 @@
             this.places = new Map();
             this.unread = null;
             this.byHand = false;
+            this.pressed = false;
             this.frame();
             this.take();
             this.load();
         }
 
         get firstKind() {
+            if (this.kinds.length) { return this.kinds[0]; }
             const all = kinds(this.catalogue, this.kinds).flatMap(([, list]) => list.map(([kind]) => kind));
             return all[0] || "count";
         }
@@ -67,9 +69,11 @@
             this.summary = el("div", { class: "rb-summary", hidden: true });
             this.told = el("output", { class: "rb-hidden" });
             this.preview = new rules.Preview(this.root, this.root.dataset.previewUrl, { told: (problems) => this.mark(problems), nameOf: (path) => this.nameOf(path) });
-            const main = el("div", { class: "rb-side" }, el("div", { class: "rb-bar-top" }, this.undo, this.toggle), this.notice, this.summary, this.form, this.json);
+            const main = el("div", { class: "rb-side" }, el("div", { class: "rb-bar-top" }, this.root.dataset.previewUrl ? this.preview.mini : "", this.undo, this.toggle), this.notice, this.summary, this.form, this.json);
             this.root.append(el("div", { class: "rb-frame" }, main, this.root.dataset.previewUrl ? this.preview.element : ""), this.told);
             this.text.addEventListener("input", () => this.typed());
+            document.addEventListener("pointerdown", () => { this.pressed = true; }, true);
+            ["pointerup", "pointercancel"].forEach((end) => document.addEventListener(end, () => { this.pressed = false; }, true));
             this.form.addEventListener("keydown", (event) => this.enter(event));
             const form = this.text.form;
             if (form) { form.addEventListener("submit", (event) => this.submit(event)); }
@@ -112,7 +116,7 @@
 
         typed() {
             this.take();
-            if (this.unread) { this.preview.say("invalid", say("unread")); } else { this.count(); }
+            this.count();
         }
 
         /** Write the rule into the textarea. */
@@ -128,6 +132,10 @@
         }
 
         count() {
+            if (this.unread) {
+                this.preview.say("invalid", say("unread"));
+                return;
+            }
             const { body } = unwrap(this.rule);
             const op = groupOp(body);
             if (op && body[op].length === 0) {
@@ -142,6 +150,15 @@
         redraw() {
             this.changed();
             this.draw();
+        }
+
+        /**
+         * Draw anew after what is going on now: a field that is left still gives the focus away, and a
+         * button that is pressed must be there when it is let go.
+         */
+        later() {
+            const draw = () => setTimeout(() => this.redraw(), 0);
+            if (this.pressed) { document.addEventListener("pointerup", draw, { once: true }); } else { draw(); }
         }
 
         /** The rule has other conditions or another order: as `redraw`, with the focus where `where` says. */
@@ -195,6 +212,7 @@
             if (!this.byHand) {
                 this.sync();
                 this.view(true);
+                this.text.setSelectionRange(0, 0);
                 this.text.focus();
                 return;
             }
@@ -307,6 +325,8 @@
 
     rules.Builder = Builder;
     const start = () => document.querySelectorAll(".rule-builder:not([data-started])").forEach((root) => {
+        // The row that Django's admin copies for a new one must stay as it is.
+        if (root.closest(".empty-form")) { return; }
         root.dataset.started = "yes";
         new Builder(root);
     });

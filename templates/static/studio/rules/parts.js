@@ -31,7 +31,7 @@
         if (found) { return [field(label, select, { quiet: true })]; }
         const box = input(ctx, { path, options: { type: "text" }, text: value === undefined ? "" : value, value, read: (text) => ({ value: text }), write: (text) => { slot.set(text); chosen(); } });
         // What depends on the name is drawn anew once it is complete, not at every letter.
-        box.addEventListener("change", () => ctx.redraw());
+        box.addEventListener("change", () => ctx.later());
         return [field(label, select, { quiet: true }), field(typed, box, { quiet: true }), value ? mark(say("unknown")) : null];
     };
 
@@ -54,7 +54,7 @@
         const select = choose([["", entries], ["", [...extra, [OTHER, say("other_event")]]]], PREFIX, act, { "data-path": at, class: "rb-pick" });
         const prefix = member(slot.get(), "prefix");
         const box = textInput(ctx, prefix, { path: `${at}.prefix`, label: say("prefix") });
-        box[0].querySelector("input").addEventListener("change", () => ctx.redraw());
+        box[0].querySelector("input").addEventListener("change", () => ctx.later());
         return row(title, field(title, select, { quiet: true }), ...box);
     };
 

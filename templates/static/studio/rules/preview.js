@@ -63,6 +63,8 @@
             Object.assign(this, { root, url, told, nameOf, timer: 0, asked: null, body: null });
             this.head = el("output", { class: "rb-count" });
             this.rest = el("div", { class: "rb-answer" });
+            // The same in short, for where the answer itself is out of sight.
+            this.mini = el("span", { class: "rb-mini", "aria-hidden": "true" });
             const title = el("h3", {}, say("preview"));
             this.element = el("section", { class: "rb-preview", "aria-label": say("preview"), "data-state": "none", tabindex: "0" }, title, this.head, this.rest);
             window.addEventListener("online", () => { if (this.element.dataset.state === "offline") { this.ask(this.body); } });
@@ -72,6 +74,10 @@
             this.element.dataset.state = name;
             this.element.setAttribute("aria-busy", String(name === "waiting"));
             if (said.length) { this.head.replaceChildren(...said); }
+            if (name === "waiting") { return; }
+            const short = this.head.querySelector(".rb-number-big");
+            this.mini.textContent = name === "none" ? "" : short ? `${short.textContent} ${say("customers")}` : this.head.textContent;
+            this.mini.dataset.state = name;
         }
 
         stop() {

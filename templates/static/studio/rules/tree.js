@@ -130,7 +130,7 @@
         const text = write(value);
         const made = input(ctx, { path, tag: "textarea", options: { rows: Math.min(12, text.split("\n").length + 1), class: "rb-code rb-wide" }, text, value, read: readBack, write: (got) => put(ctx, place, got) });
         // Once it can be shown as a form it is, but not while somebody types.
-        made.addEventListener("change", () => { if (made.validationMessage === "" && whyNot(unwrap(raw(ctx, place)).body) === "") { ctx.redraw(); } });
+        made.addEventListener("change", () => { if (made.validationMessage === "" && whyNot(unwrap(raw(ctx, place)).body) === "") { ctx.later(); } });
         return [
             el("p", { class: "rb-help" }, el("span", { class: "badge warn" }, say("kept_json")), " ", say("kept_why", reason)),
             field(`${say("condition")} (${say("json")})`, made, { quiet: true })];
