@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("ingest", "processing", "freshness", "decide")
+NAMES = ("ingest", "processing", "freshness", "decide", "segments_preview")
 
 
 def main(names: list[str]) -> int:

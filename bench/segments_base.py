@@ -23,15 +23,16 @@ NAMES = {
 
 _CUSTOMERS = """
 INSERT INTO customers_customer (uuid, assignment_key, created_at, version)
-SELECT gen_random_uuid(), 'u' || g, now(), 1 FROM generate_series(%s, %s) g ORDER BY g
+SELECT gen_random_uuid(), 'u' || g, now(), 1 FROM generate_series(%(first)s, %(last)s) g ORDER BY g
 """
 _IDENTITIES = """
 INSERT INTO customers_identity (kind, value, generation, customer_id, origin_id, created_at)
-SELECT 1, assignment_key, 1, id, id, now() FROM customers_customer ORDER BY id
+SELECT 1, assignment_key, 1, id, id, now() FROM customers_customer
+WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """
 _CONSENT = """
 INSERT INTO consent_consentstate (customer_id, granted, denied, updated_at)
-SELECT id, 7, 0, now() FROM customers_customer ORDER BY id
+SELECT id, 7, 0, now() FROM customers_customer WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """
 _PROFILES = """
 INSERT INTO customers_profile (customer_id, first_seen_at, last_seen_at, events, sessions, orders,
@@ -41,7 +42,7 @@ SELECT id, now() - random() * interval '365 days', now() - random() * interval '
     'de-DE', 'Europe/Berlin', (ARRAY['mobile', 'desktop'])[1 + id %% 2], jsonb_build_object(
         'tier', (ARRAY['gold', 'silver', 'bronze'])[1 + id %% 3], 'age', 18 + id %% 60),
     '{"filler": "' || repeat('x', 500) || '"}', now()
-FROM customers_customer ORDER BY id
+FROM customers_customer WHERE id BETWEEN %(first)s AND %(last)s ORDER BY id
 """
 # Of a hundred customers 60 have 5 events, 30 have 20, 9 have 80, one has 380: 20 on average.
 _FACTS = """
@@ -67,52 +68,86 @@ FROM (
         WHEN c.id / 64 %% 100 < 90 THEN 20 WHEN c.id / 64 %% 100 < 99 THEN 80 ELSE 380 END) g
     CROSS JOIN LATERAL (SELECT random() + g * 0 AS chance) dice
     JOIN bench_names names ON dice.chance >= names.low AND dice.chance < names.high
-    WHERE c.id %% 64 = %(bucket)s
+    WHERE c.id %% 64 = %(bucket)s AND c.id BETWEEN %(first)s AND %(last)s
     OFFSET 0
 ) made
 ORDER BY at
 """
 _FIRST = """
 INSERT INTO events_firstseen (customer_id, name_id, at)
-SELECT customer_id, name_id, min(at) FROM events_fact WHERE bucket = %s GROUP BY 1, 2
+SELECT customer_id, name_id, min(at) FROM events_fact
+WHERE bucket = %(bucket)s AND customer_id BETWEEN %(first)s AND %(last)s GROUP BY 1, 2
+"""
+_MEMBERS = """
+INSERT INTO segments_membership (segment_id, version_id, customer_id, entered_at)
+SELECT %s, %s, g * %s, now() FROM generate_series(1, %s / %s) g
 """
 
 
-def build(customers: int, now_us: int) -> int:
-    """Fill the tables; return how many facts there are."""
-    from personalization.events import facttable
+def build(first: int, last: int, now_us: int) -> int:
+    """Add the customers of these numbers with all that is theirs; return how many facts they have.
 
-    _say(f"{customers} customers")
-    with connection.cursor() as cursor:
-        step = 100_000
-        for low in range(1, customers + 1, step):
-            cursor.execute(_CUSTOMERS, [low, min(low + step - 1, customers)])
-        for statement in (_IDENTITIES, _CONSENT, _PROFILES):
-            cursor.execute(statement.replace("%%", "%"))
-    _names(facttable.names(list(NAMES)))
-    facts = 0
+    In turn from 1: their ids are their numbers.
+    """
+    _say(f"customers {first} to {last}")
+    span = {"first": first, "last": last}
     with connection.cursor() as cursor:
         cursor.execute("SET jit = off")
+        for statement in (_CUSTOMERS, _IDENTITIES, _CONSENT, _PROFILES):
+            cursor.execute(statement, span)
+    _names()
+    facts = 0
+    with connection.cursor() as cursor:
         cursor.execute("DROP INDEX events_fact_customer_idx")
         for bucket in range(BUCKETS):
-            cursor.execute(_FACTS, {"bucket": bucket, "now": now_us, "span": 365 * DAY_US})
+            params = {"bucket": bucket, "now": now_us, "span": 365 * DAY_US, **span}
+            cursor.execute(_FACTS, params)
             facts += cursor.rowcount
-            cursor.execute(_FIRST, [bucket])
+            cursor.execute(_FIRST, params)
             if bucket % 8 == 7:
                 _say(f"{facts} facts")
         _say("indexes")
         cursor.execute(
             "CREATE INDEX events_fact_customer_idx ON events_fact (customer_id, name_id, at, seq)"
         )
+        _memberships(last)
         _say("vacuum")
         cursor.execute("VACUUM ANALYZE")
     _say("ready")
     return facts
 
 
-def _names(ids: dict[str, int]) -> None:
+def _memberships(customers: int) -> None:
+    """Put the customers into segments in force: every second into one, every third into another."""
+    from personalization.lib import clock
+    from segments.models import Membership, Segment, SegmentVersion
+
+    now = clock.now()
+    rule = {"kind": "profile", "key": "orders", "op": "gte", "value": 1}
+    Membership.objects.all().delete()
+    for place in range(2, 12):
+        segment, _ = Segment.objects.get_or_create(
+            key=f"every-{place}",
+            defaults={"title": f"Every {place}", "created_at": now, "updated_at": now},
+        )
+        version, _ = SegmentVersion.objects.get_or_create(
+            segment=segment,
+            number=1,
+            defaults={"rule": rule, "status": "published", "generation": 1, "created_at": now},
+        )
+        Segment.objects.filter(pk=segment.pk).update(published=version)
+        with connection.cursor() as cursor:
+            cursor.execute(_MEMBERS, [segment.pk, version.pk, place, customers, place])
+
+
+def _names() -> None:
+    """Give the names their shares of chance, in a table of this session."""
+    from personalization.events import facttable
+
+    ids = facttable.names(list(NAMES))
     low = 0.0
     with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS bench_names")
         cursor.execute("CREATE TEMP TABLE bench_names (id int, name text, low float8, high float8)")
         for name, share in NAMES.items():
             cursor.execute(

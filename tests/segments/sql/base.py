@@ -82,7 +82,7 @@ def write(people: Sequence[Customer]) -> None:
     """Write the customers and everything of them."""
     target = next(one.id for one in people if not one.absorbed)
     ids = facttable.names(sorted({*NAMES}))
-    params = {
+    params: dict[str, Any] = {
         "ids": [one.id for one in people],
         "merged": [target if one.absorbed else None for one in people],
         "granted": [7 if one.consents else 5 for one in people],
