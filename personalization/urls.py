@@ -39,6 +39,8 @@ api: Addresses = [
     *monitoring.api,
 ]
 
+handler404 = "personalization.lib.http.not_found"
+handler500 = "personalization.lib.http.failed"
 urlpatterns: Addresses = [
     # first: addresses are tried in this order, and nearly all calls come here
     path("v1/", include(wire)),

@@ -10,6 +10,7 @@ import orjson
 import structlog
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
@@ -31,6 +32,8 @@ STATUS: dict[type[AppError], int] = {
     errors.Unavailable: 503,
 }
 View = Callable[..., HttpResponse]
+# Below these addresses programs ask: every answer is JSON, that of no view included.
+_MACHINE_ROOTS = ("/v1/", "/api/", "/ofrep/")
 
 
 def status_of(error: AppError) -> int:
@@ -170,6 +173,21 @@ def nested_deeper(value: Any, levels: int) -> bool:
     return levels == 0 or any(
         nested_deeper(v, levels - 1) for v in value if isinstance(v, dict | list)
     )
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address that leads nowhere (`handler404`)."""
+    if request.path.startswith(_MACHINE_ROOTS):
+        return error_response(errors.NotFound("there is nothing at this address"))
+    return defaults.page_not_found(request, exception)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """Answer for a view that raised (`handler500`): the log has the traceback, the caller not."""
+    if request.path.startswith(_MACHINE_ROOTS):
+        fault = AppError("the server failed; the fault is logged", code="server_error")
+        return json_response(error_body(fault), status=500)
+    return defaults.server_error(request)
 
 
 def _too_large(max_bytes: int) -> str:

@@ -1,6 +1,13 @@
 """Cursor pagination of `/api`: stable while rows are added, and no counting."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.pagination import CursorPagination
+from rest_framework.request import Request
 
 
 class KeyCursorPagination(CursorPagination):
@@ -9,4 +16,16 @@ class KeyCursorPagination(CursorPagination):
     page_size = 50
     max_page_size = 500
     page_size_query_param = "page_size"
-    ordering = "pk"
+    ordering: str | list[str] | tuple[str, ...] = "pk"
+
+    def paginate_queryset(
+        self, queryset: QuerySet[Any] | Sequence[Any], request: Request, view: Any = None
+    ) -> list[Any] | None:
+        """Return the page. Raises ParseError (400) for a cursor that is none of ours.
+
+        Also for one of our shape that names no place.
+        """
+        try:
+            return super().paginate_queryset(queryset, request, view)
+        except (NotFound, ValueError, ValidationError) as error:
+            raise ParseError(self.invalid_cursor_message) from error

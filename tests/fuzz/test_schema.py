@@ -1,4 +1,4 @@
-"""Requests made from the schema of `/v1` and `/ofrep`: no 5xx, answers as the schema tells them.
+"""Requests made from the schema of the whole interface: no 5xx, answers as the schema tells them.
 
 Schemathesis makes both requests that fit the schema and requests that break it.
 """
@@ -35,17 +35,16 @@ CHECKS = [
 ]
 
 
-def _storefront() -> schemathesis.BaseSchema:
+def _below(*roots: str) -> schemathesis.BaseSchema:
     drawn: dict[str, Any] = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]  # untyped
-    drawn["paths"] = {
-        path: item for path, item in drawn["paths"].items() if path.startswith(("/v1", "/ofrep"))
-    }
+    drawn["paths"] = {path: item for path, item in drawn["paths"].items() if path.startswith(roots)}
     loaded = schemathesis.openapi.from_dict(drawn)
     loaded.app = WSGIHandler()
     return loaded
 
 
-storefront = _storefront()
+storefront = _below("/v1", "/ofrep")
+back_office = _below("/api")
 # analytics.js' short paths lead to the very views of the long ones.
 _LONG = storefront.exclude(path_regex=r"^/v1/[tipsgab]$")
 
@@ -76,6 +75,19 @@ def conforms(case: Case, key: str) -> None:
 @_LONG.parametrize()
 @settings(settings.get_profile("fuzz"), max_examples=8)
 def test_schema__requests_made_from_it__are_answered_as_it_tells(case: Case, key: str) -> None:
+    conforms(case, key)
+
+
+@back_office.parametrize()
+@settings(settings.get_profile("fuzz"), max_examples=4)
+def test_schema__back_office__is_answered_as_it_tells(case: Case, key: str) -> None:
+    conforms(case, key)
+
+
+@pytest.mark.deep
+@back_office.parametrize()
+@settings(settings.get_profile("fuzz"), max_examples=60)
+def test_schema__back_office_many__are_answered_as_it_tells(case: Case, key: str) -> None:
     conforms(case, key)
 
 
