@@ -7,11 +7,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from sklearn.isotonic import IsotonicRegression
-from sklearn.metrics import roc_auc_score
 
 from segments.learning.engine.arrays import Arrays, need
 from segments.learning.engine.features import Floats, Ints
+from segments.learning.engine.lazy import isotonic, metrics
 
 # Of the rarer class: an isotonic map has as many parameters as steps, and below it Platt's two
 # overfit less (Niculescu-Mizil, Caruana, ICML 2005, section 5).
@@ -44,7 +43,7 @@ class Calibration:
         if method == "isotonic":
             # nobody is certain: a step without an exception is as sure as its fold is large
             least = 1 / (len(target) + 2)
-            made = IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
+            made = isotonic.IsotonicRegression(y_min=least, y_max=1 - least, out_of_bounds="clip")
             made.fit(probability, target)
             return cls(method, made.X_thresholds_, made.y_thresholds_)
         slope, shift = _platt(probability, target)
@@ -83,7 +82,7 @@ def quality(probability: Floats, target: Ints) -> dict[str, float]:
         "log_loss": float(-np.where(target == 1, np.log(held), np.log(1 - held)).mean()),
         "brier": float(((probability - target) ** 2).mean()),
         "ece": calibration_error(probability, target),
-        "auc": float(roc_auc_score(target, probability)) if both else float("nan"),
+        "auc": float(metrics.roc_auc_score(target, probability)) if both else float("nan"),
         "share": float(target.mean()),
         "mean": float(probability.mean()),
         "rows": len(target),

@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from segments.learning.engine.clusters import ClusterConfig, Clustering
 from segments.learning.engine.features import Floats
+from segments.learning.engine.lazy import metrics
 
 # Silhouette compares all pairs.
 SAMPLE = 2_000
@@ -60,7 +60,7 @@ def judged(
     for _ in range(BOOTSTRAPS):
         drawn = sample[rng.integers(len(sample), size=len(sample))]
         other = algorithm.fit(drawn, config, rng=rng).assign(sample)
-        agreed.append(adjusted_rand_score(label, other))
+        agreed.append(metrics.adjusted_rand_score(label, other))
     found = len(np.unique(label[label >= 0]))
     return Candidate(
         found if algorithm.finds_k else config.k,
@@ -75,7 +75,7 @@ def separation(points: Floats, label: Any) -> float:
     held = label >= 0
     if len(np.unique(label[held])) < 2 or held.sum() <= len(np.unique(label[held])):  # noqa: PLR2004 -- two clusters
         return float("nan")
-    return float(silhouette_score(points[held], label[held]))
+    return float(metrics.silhouette_score(points[held], label[held]))
 
 
 def chosen(judged_all: Sequence[Candidate]) -> Candidate:

@@ -11,12 +11,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from segments.learning.engine.arrays import Arrays, need, part, prefixed
 from segments.learning.engine.features import Floats, Ints
+from segments.learning.engine.lazy import ensemble, linear_model
 from segments.learning.engine.preparation import Preparation
 from segments.learning.engine.trees import Trees, of_boosting, of_forest
 
@@ -97,7 +96,9 @@ class Logistic(Classifier):
             intercepts[classes] = 0.0
             return cls(preparation, coefficients, intercepts)
         seed = int(rng.integers(2**31))
-        made = LogisticRegression(max_iter=2_000, random_state=seed).fit(inputs, sample.target)
+        made = linear_model.LogisticRegression(max_iter=2_000, random_state=seed).fit(
+            inputs, sample.target
+        )
         if len(classes) == 2:  # noqa: PLR2004 -- scikit-learn keeps one row for two classes
             coefficients[classes[1]], intercepts[classes[1]] = made.coef_[0], made.intercept_[0]
             intercepts[classes[0]] = 0.0
@@ -145,7 +146,7 @@ class Forest(Classifier):
     @classmethod
     def fit(cls, sample: Sample, *, n_classes: int = 2, rng: np.random.Generator) -> Self:
         """Fit trees with leaves of at least ten customers, so that shares mean something."""
-        made = RandomForestClassifier(
+        made = ensemble.RandomForestClassifier(
             200, min_samples_leaf=10, n_jobs=1, random_state=int(rng.integers(2**31))
         ).fit(sample.values, sample.target)
         trees = of_forest(made)
@@ -197,7 +198,7 @@ class Boosting(Classifier):
             return cls(_constant(float(sample.target.mean())), np.zeros(d))
         # its threads spin while they wait for each other on a machine that others use, too
         with threadpool_limits(1):
-            made = HistGradientBoostingClassifier(
+            made = ensemble.HistGradientBoostingClassifier(
                 learning_rate=0.05,
                 max_iter=300,
                 max_leaf_nodes=15,

@@ -11,15 +11,11 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import cluster
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.cluster import KMeans as SkKMeans
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from segments.learning.engine.arrays import Arrays, need
 from segments.learning.engine.features import Floats
+from segments.learning.engine.lazy import cluster, mixture, neighbors
 
 Labels = NDArray[np.int32]
 NOISE = -1
@@ -115,7 +111,7 @@ class KMeans(Centroids):
         """Return the best of `config.starts` starts."""
         k = min(config.k, len(np.unique(points, axis=0)))
         with threadpool_limits(1):  # as in classifiers.py
-            made = SkKMeans(k, n_init=config.starts, random_state=_seed(rng)).fit(points)
+            made = cluster.KMeans(k, n_init=config.starts, random_state=_seed(rng)).fit(points)
         return cls(made.cluster_centers_)
 
 
@@ -190,7 +186,7 @@ class Agglomerative(Centroids):
         k = min(config.k, len(np.unique(sample, axis=0)))
         if k == 1:
             return cls(sample.mean(axis=0, keepdims=True))
-        label = AgglomerativeClustering(k, linkage="ward").fit_predict(sample)
+        label = cluster.AgglomerativeClustering(k, linkage="ward").fit_predict(sample)
         return cls(np.stack([sample[label == one].mean(axis=0) for one in range(k)]))
 
 
@@ -214,7 +210,9 @@ class Mixture(Clustering):
         k = min(config.k, len(np.unique(sample, axis=0)))
         # GaussianMixture refuses a single row
         sample = np.repeat(sample, 2, axis=0) if len(sample) == 1 else sample
-        made = GaussianMixture(k, n_init=3, reg_covar=1e-3, random_state=_seed(rng)).fit(sample)
+        made = mixture.GaussianMixture(k, n_init=3, reg_covar=1e-3, random_state=_seed(rng)).fit(
+            sample
+        )
         return cls(made.means_, made.precisions_cholesky_, made.weights_)
 
     def membership(self, points: Floats) -> Floats:
@@ -303,7 +301,9 @@ class Hdbscan(Density):
         reach = np.zeros(int(owner.max(initial=-1)) + 1)
         for one in range(len(reach)):
             members = known[owner == one]
-            apart = NearestNeighbors(n_neighbors=2).fit(members).kneighbors(members)[0][:, 1]
+            apart = (
+                neighbors.NearestNeighbors(n_neighbors=2).fit(members).kneighbors(members)[0][:, 1]
+            )
             reach[one] = np.quantile(apart, 0.95)
         return cls(known, owner, reach)
 
@@ -323,7 +323,11 @@ class Dbscan(Density):
         least = min(10, len(sample))
         reach = config.reach
         if not reach:
-            near = NearestNeighbors(n_neighbors=least).fit(sample).kneighbors(sample)[0][:, -1]
+            near = (
+                neighbors.NearestNeighbors(n_neighbors=least)
+                .fit(sample)
+                .kneighbors(sample)[0][:, -1]
+            )
             reach = float(np.quantile(near, 0.9)) or 1e-6
         made = cluster.DBSCAN(eps=reach, min_samples=least).fit(sample)
         core = made.core_sample_indices_

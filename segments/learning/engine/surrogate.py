@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.tree import DecisionTreeClassifier
 
 from segments.learning.engine.catalogue import BY_NAME, PREFIX, READABLE
 from segments.learning.engine.features import Floats, Ints
+from segments.learning.engine.lazy import tree as sk_tree
 
 # A rule of more conditions is one that nobody reads.
 DEPTH = 4
@@ -78,7 +78,7 @@ def retell(
     usable = [name for name in READABLE if name in names]
     seen = values[:, [list(names).index(name) for name in usable]]
     found = np.unique(labels)
-    tree = DecisionTreeClassifier(
+    tree = sk_tree.DecisionTreeClassifier(
         max_depth=DEPTH,
         max_leaf_nodes=max(2, LEAVES_A_CLUSTER * len(found)),
         min_samples_leaf=max(1, int(LEAST_SHARE * len(labels))),
@@ -160,7 +160,7 @@ def _taken(path: Path, names: Sequence[str], values: Floats) -> NDArray[np.bool_
     return found
 
 
-def _paths(tree: DecisionTreeClassifier, names: Sequence[str]) -> list[tuple[int, Path]]:
+def _paths(tree: Any, names: Sequence[str]) -> list[tuple[int, Path]]:
     """Return (label, path) of every leaf; the paths of all leaves part the customers."""
     nodes = tree.tree_
     found: list[tuple[int, Path]] = []

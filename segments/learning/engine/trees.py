@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from segments.learning.engine.arrays import Arrays, need
 from segments.learning.engine.features import Floats
@@ -78,7 +77,7 @@ class Trees:
         return made
 
 
-def of_forest(forest: RandomForestClassifier) -> Trees:
+def of_forest(forest: Any) -> Trees:
     """Return the trees of a forest; leaf values are class shares divided by the number of trees."""
     count = len(forest.estimators_)
     parts = []
@@ -98,7 +97,7 @@ def of_forest(forest: RandomForestClassifier) -> Trees:
     return _joined(parts, single=True)
 
 
-def of_boosting(model: HistGradientBoostingClassifier) -> Trees:
+def of_boosting(model: Any) -> Trees:
     """Return the trees of a binary gradient boosting; the start value goes into the first tree.
 
     Reads scikit-learn's private predictors; the contract test says when an upgrade moves them.

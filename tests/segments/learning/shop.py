@@ -63,7 +63,7 @@ def habits(count: int, *, busy: bool = False, seed: int = 4) -> list[Identity]:
         gone = rng.random() * DAYS * 24 if rng.random() < 0.6 else 0.0
         while hours < DAYS * 24:
             if hours > gone:
-                rows += _visit(rng, identity, number, hours, buys=0.5 if eager else 0.2)
+                rows += _visit(rng, identity, number, hours, buys=0.5 if eager else 0.35)
             hours += rng.exponential(150 if eager else 420) / (2.5 if busy else 1)
     events(rows)
     return who

@@ -1,5 +1,7 @@
 """Every clustering and classifier keeps the contract, and answers as scikit-learn does."""
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -95,3 +97,10 @@ def test_minibatch__one_centre__is_the_mean_of_all_it_has_seen() -> None:
     assert moved.seen.sum() == model.seen.sum() + len(points())
     share = len(points()) / moved.seen.sum()
     np.testing.assert_allclose(moved.centers[0], points().mean(axis=0) + 9.0 * share, atol=1e-6)
+
+
+def test_engine__without_a_fit__does_not_load_scikit_learn() -> None:
+    """Web workers and scoring read arrays; the package would weigh on each of them."""
+    code = "import segments.learning.engine.learned, sys; sys.exit('sklearn' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
