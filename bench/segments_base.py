@@ -120,7 +120,7 @@ def build(first: int, last: int, now_us: int) -> int:
 def _memberships(customers: int) -> None:
     """Put the customers into segments in force: every second into one, every third into another."""
     from personalization.lib import clock
-    from segments.models import Membership, Segment, SegmentVersion
+    from segments.models import Membership, Segment, SegmentVersion, Size
 
     now = clock.now()
     rule = {"kind": "profile", "key": "orders", "op": "gte", "value": 1}
@@ -138,6 +138,7 @@ def _memberships(customers: int) -> None:
         Segment.objects.filter(pk=segment.pk).update(published=version)
         with connection.cursor() as cursor:
             cursor.execute(_MEMBERS, [segment.pk, version.pk, place, customers, place])
+            Size.objects.create(segment=segment, at=now, members=cursor.rowcount)
 
 
 def _names() -> None:

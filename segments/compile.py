@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from personalization.consent.serve import PERSONALIZATION, Purposes
+from personalization.events.facttable import BUCKETS
 from segments.engine.language import BEHAVIOURS, Leaf, Matcher, Node, Not
 from segments.engine.program import Setting
 from segments.engine.windows import Calendar
@@ -19,8 +20,6 @@ from segments.sql.behaviours import hits
 from segments.sql.facts import Frame
 from segments.sql.known import CONSENT, Known
 from segments.sql.pieces import Params, Truth, all_of, any_of, certain
-
-BUCKETS = 64
 
 
 @dataclass(frozen=True, slots=True)

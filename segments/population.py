@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.utils import OperationalError
 
 from personalization.consent.serve import purposes
+from personalization.events.facttable import BUCKETS
 from segments import compile as sql
 from segments.engine.language import Node, parse, references
 from segments.engine.program import Program, Source
@@ -36,7 +37,7 @@ def members_by_sql(
     `segments`: rules by key that it may name; None: those in force.
     """
     question = Question({AT_HAND: rule}, now, segments)
-    for bucket in range(sql.BUCKETS):
+    for bucket in range(BUCKETS):
         with settled():
             found = question.members(AT_HAND, [bucket])
         yield from found

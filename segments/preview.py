@@ -12,6 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from personalization.events.facttable import BUCKETS
 from segments import compile as sql
 from segments.engine.catalogue import Catalogue
 from segments.engine.describe import describe, describe_part
@@ -40,12 +41,18 @@ SELECT c.id, c.uuid::text, (
 FROM customers_customer c WHERE c.id = ANY(%s) ORDER BY c.id
 """
 _OVERLAP = """
-SELECT s.key, s.title, count(*) FILTER (WHERE held.id IS NOT NULL), count(*)
-FROM segments_membership m
-JOIN segments_segment s ON s.id = m.segment_id AND s.published_id = m.version_id
-LEFT JOIN unnest(%(members)s::bigint[]) AS held (id) ON held.id = m.customer_id
-WHERE {sampled}
-GROUP BY 1, 2 ORDER BY 3 DESC, 1
+SELECT s.key, s.title, shared.many, COALESCE(
+    CASE WHEN %(sampled)s THEN (
+        SELECT z.members FROM segments_size z WHERE z.segment_id = s.id ORDER BY z.at DESC LIMIT 1
+    ) END,
+    (SELECT count(*) FROM segments_membership m WHERE m.version_id = s.published_id))
+FROM (
+    SELECT m.version_id, count(*) AS many
+    FROM unnest(%(members)s::bigint[]) AS held (id)
+    JOIN segments_membership m ON m.customer_id = held.id
+    GROUP BY 1
+) shared JOIN segments_segment s ON s.published_id = shared.version_id
+ORDER BY 3 DESC, 1
 """
 
 
@@ -133,9 +140,9 @@ def preview(
         buckets = _buckets()
         tally = _tally(question, rule, [path for path, _ in parts], buckets)
         members = tally.members
-        overlap = _overlap(members, buckets)
+        share = len(buckets) / BUCKETS
+        overlap = _overlap(members, share)
         people = _people(_spread(members))
-    share = len(buckets) / sql.BUCKETS
     whole = estimate(len(members), tally.total, share)
     return Preview(
         count=whole.count,
@@ -153,10 +160,7 @@ def preview(
             )
             for path, part in parts
         ),
-        overlap=tuple(
-            replace(one, shared=round(one.shared / share), size=round(one.size / share))
-            for one in overlap
-        ),
+        overlap=overlap,
         sentence=describe(parse(rule), words),
         ms=1000 * (time.perf_counter() - began),
         as_of=now,
@@ -177,11 +181,11 @@ def _buckets() -> Sequence[int]:
     with connection.cursor() as cursor:
         cursor.execute(_MANY, [exact + 1])
         if cursor.fetchone()[0] <= exact:
-            return range(sql.BUCKETS)
+            return range(BUCKETS)
         cursor.execute(_EXTENT, [0])
         of_one = cursor.fetchone()[0]
     wanted = max(_LEAST_BUCKETS, -(-_LEAST_SAMPLED // max(of_one, 1)))
-    return range(min(wanted, sql.BUCKETS))
+    return range(min(wanted, BUCKETS))
 
 
 # --- Counting -------------------------------------------------------------------------------------
@@ -265,12 +269,16 @@ def _people(customer_ids: Sequence[int]) -> tuple[Someone, ...]:
         )
 
 
-def _overlap(members: Sequence[int], buckets: Sequence[int]) -> list[Overlap]:
-    """Return the segments in force that share members, within the sample."""
-    params: dict[str, Any] = {"members": list(members), "buckets": list(buckets)}
-    sampled = "TRUE"
-    if len(buckets) < sql.BUCKETS:
-        sampled = "m.customer_id %% 64 = ANY(%(buckets)s::bigint[])"
+def _overlap(members: Sequence[int], share: float) -> tuple[Overlap, ...]:
+    """Return the segments in force that share members, the most first.
+
+    Sizes of a large base are as last measured for the trend: counting them takes longer than all
+    the rest.
+    """
+    params: dict[str, Any] = {"members": list(members), "sampled": share < 1}
     with connection.cursor() as cursor:
-        cursor.execute(_OVERLAP.format(sampled=sampled), params)
-        return [Overlap(*row) for row in cursor.fetchall() if row[2]]
+        cursor.execute(_OVERLAP, params)
+        return tuple(
+            Overlap(key, title, round(shared / share), size)
+            for key, title, shared, size in cursor.fetchall()
+        )

@@ -8,6 +8,7 @@ doubtful: whoever has one in the leaf's stretch of time is decided in process.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from personalization.events.facttable import BUCKETS
 from segments.engine.language import Leaf
 from segments.engine.values import compared
 from segments.engine.windows import NEVER, Span
@@ -149,10 +150,10 @@ def _first_seen(leaf: Leaf, frame: Frame) -> Hits:
     low, high = Span(leaf.window, frame.calendar, kept).bounds(frame.now)
     begin = None if low <= -NEVER else low
     ids = list(frame.names(leaf.matchers[0]))
-    rows = (
-        f"events_firstseen h WHERE h.name_id = ANY({frame.params.add(ids, 'int[]')}) "
-        f"AND h.customer_id %% 64 = ANY({frame.params.add(list(frame.buckets), 'int[]')})"
-    )
+    rows = f"events_firstseen h WHERE h.name_id = ANY({frame.params.add(ids, 'int[]')})"
+    if len(frame.buckets) < BUCKETS:
+        buckets = frame.params.add(list(frame.buckets), "int[]")
+        rows += f" AND h.customer_id %% {BUCKETS} = ANY({buckets})"
     if len(ids) == 1:
         return Hits(f"SELECT h.customer_id FROM {rows} AND {_inside('h.at', begin, high, frame)}")  # noqa: S608 -- parameters only
     inside = _inside("min(h.at)", begin, high, frame)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from personalization.events.facttable import BUCKETS
 from segments.engine.language import Matcher
 from segments.engine.windows import Calendar
 from segments.sql.paths import where
@@ -30,15 +31,24 @@ class Frame:
         return None if self.retention is None else self.now - self.retention
 
     def facts(self, matchers: Sequence[Matcher], low: int | None, high: int) -> str:
-        """Return `events_fact f WHERE ...`: of these names, with low < at <= high."""
+        """Return `events_fact f WHERE ...`: of these names, with low < at <= high.
+
+        A single bucket is named by its partition: a condition on the bucket, true of every row,
+        would keep PostgreSQL from answering from an index alone.
+        """
         ids = sorted({name for matcher in matchers for name in self.names(matcher)})
         parts = [self.named(ids), f"f.at <= {self.params.add(min(high, self.now), 'bigint')}"]
         if self.kept_since is not None:
             low = self.kept_since if low is None else max(low, self.kept_since)
         if low is not None:
             parts.append(f"f.at > {self.params.add(low, 'bigint')}")
-        bucket = self.params.add(list(self.buckets), "smallint[]")
-        return f"events_fact f WHERE f.bucket = ANY({bucket}) AND {' AND '.join(parts)}"
+        table = "events_fact"
+        if len(self.buckets) == 1:
+            table = f"events_fact_{self.buckets[0]:02d}"
+        elif len(self.buckets) < BUCKETS:
+            buckets = self.params.add(list(self.buckets), "smallint[]")
+            parts.append(f"f.bucket = ANY({buckets})")
+        return f"{table} f WHERE {' AND '.join(parts)}"
 
     def named(self, ids: Sequence[int]) -> str:
         """Return whether a fact has one of the names."""
