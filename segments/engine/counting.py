@@ -18,6 +18,7 @@ def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int 
     bounds, leaves = span.bounds, span.leaves
     nothing = holds(0), NEVER
     enough, negated = _enough(leaf)
+    sliding = span.sliding
     (place,) = places
 
     def evaluate(view: View, now: int) -> Verdict:
@@ -26,7 +27,7 @@ def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int 
             if times is None:
                 raise Spilled(place)
             return nothing
-        low, high = bounds(now)
+        low, high = bounds(now) if sliding is None else (now - sliding, now)
         if enough < 1 or times[-1] > high:
             return by_pieces(span, times, now, lambda start, stop: holds(stop - start))
         # nothing is still to come, so the number only falls

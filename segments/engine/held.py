@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 
 from segments.engine.events import Event
-from segments.engine.program import Person, Program, Schedule
+from segments.engine.program import INCOMPLETE, Person, Program
 from segments.engine.streams import Entries
 from segments.engine.verdicts import Spilled
+from segments.engine.windows import NEVER
 
 # DESIGN section 6: what a customer's document of states may weigh; the largest streams go first.
 MOST_BYTES = 64 * 1024
@@ -25,15 +26,18 @@ Gather = Callable[[int], Entries]
 class Held:
     """One customer's streams by key, first times by name id, and verdicts by version id.
 
+    A verdict is a list, `Schedule.of` reads it; those that are false for good are left out.
     `floor` is (epoch, transaction): everything of this customer below it is in here. `generation`:
     rules up to it are decided.
     """
 
     streams: dict[str, Entries | None] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
-    verdicts: dict[int, Schedule] = field(default_factory=dict)
+    verdicts: dict[str, list[int]] = field(default_factory=dict)
     generation: int = 0
     floor: tuple[int, int] | None = None
+    # When the first verdict turns, as it was stored.
+    due_at: int | None = None
 
     def take(self, program: Program, events: Iterable[Event], now: int) -> set[int]:
         """Fold events into the streams; return the places of the rules that this can change."""
@@ -66,17 +70,20 @@ class Held:
 
     def decide(
         self, program: Program, person: Person, places: set[int], now: int, gather: Gather
-    ) -> dict[int, Schedule]:
+    ) -> dict[int, list[int]]:
         """Return what the rules of these places say from now on; spilled streams are gathered."""
-        if not places:
-            return {}
-        entries = _Entries(program, self.streams)
-        person.entries = entries  # type: ignore[assignment]  # read by place alone
+        entries: list[Entries | None] = [_NOTHING] * len(program.streams)
+        stream_at = program.stream_at
+        for key, held in self.streams.items():
+            place = stream_at.get(key)
+            if place is not None:
+                entries[place] = held
+        person.entries = entries
         while True:
             try:
-                return program.schedules(person, now, places)
+                return program.told(person, now, places)
             except Spilled as spilled:
-                entries.full[spilled.place] = gather(spilled.place)
+                entries[spilled.place] = gather(spilled.place)
 
     def dumped(self, keep: Mapping[str, Any]) -> bytes:
         """Return the state as JSON within MOST_BYTES; `keep` holds the streams that rules read.
@@ -97,87 +104,62 @@ class Held:
     def _json(self, streams: Mapping[str, Entries | None]) -> bytes:
         return orjson.dumps({"e": streams, "f": self.first, "h": self.floor})
 
-    def dumped_verdicts(self) -> bytes:
-        """Return the verdicts as JSON: {version: [0 or 1, +2 when incomplete, *flips]}."""
-        return orjson.dumps(
-            {
-                str(version): [schedule.truth + 2 * (not schedule.complete), *schedule.flips]
-                for version, schedule in self.verdicts.items()
-            }
-        )
-
     def due(self) -> int | None:
         """Return when the first verdict turns by itself; None for never."""
-        return min(
-            (schedule.flips[0] for schedule in self.verdicts.values() if schedule.flips),
-            default=None,
-        )
+        first = NEVER
+        for told in self.verdicts.values():
+            if len(told) > 1 and told[1] < first:
+                first = told[1]
+        return first if first < NEVER else None
 
-    def settle(self, now: int, live: Container[int]) -> list[tuple[int, int, bool]]:
+    def settle(self, now: int, live: Container[str]) -> list[tuple[str, int, bool]]:
         """Let time turn what is due; return (version, when, truth) in the order of time.
 
-        Verdicts on versions that are not live are dropped. Those of which nothing further is known
-        stay as they were last known: ask `stale`.
+        Verdicts on versions that are not live are dropped with it. Those of which nothing further
+        is known stay as they were last known: ask `stale`.
         """
-        turned: list[tuple[int, int, bool]] = []
-        self.verdicts = {v: schedule for v, schedule in self.verdicts.items() if v in live}
-        for version, schedule in self.verdicts.items():
-            flips = schedule.flips
-            if not flips or flips[0] > now:
+        turned: list[tuple[str, int, bool]] = []
+        if self.due_at is None or self.due_at > now:
+            return turned
+        for version, told in list(self.verdicts.items()):
+            if version not in live:
+                del self.verdicts[version]
                 continue
+            if len(told) < 2 or told[1] > now:  # noqa: PLR2004 -- the first flip
+                continue
+            flag, *flips = told
             past = [flip for flip in flips if flip <= now]
-            truth = schedule.truth
             for flip in past:
-                truth = not truth
-                turned.append((version, flip, truth))
-            rest = flips[len(past) :]
-            self.verdicts[version] = Schedule(truth, rest, complete=schedule.complete)
-        for version in [v for v, s in self.verdicts.items() if s == Schedule(truth=False)]:
-            del self.verdicts[version]
+                flag ^= 1
+                turned.append((version, flip, bool(flag & 1)))
+            rest = [flag, *flips[len(past) :]]
+            if rest == _FALSE:
+                del self.verdicts[version]
+            else:
+                self.verdicts[version] = rest
         return sorted(turned, key=lambda one: one[1])
 
-    def stale(self) -> list[int]:
+    def stale(self) -> list[str]:
         """Return the versions of which nothing further is known: they must be decided anew."""
-        return [v for v, s in self.verdicts.items() if not s.complete and not s.flips]
+        return [
+            version
+            for version, told in self.verdicts.items()
+            if len(told) == 1 and told[0] >= INCOMPLETE
+        ]
 
 
-class _Entries:
-    """Entries by place, looked up as they are asked for; `full` holds what was gathered."""
-
-    __slots__ = ("_keys", "_streams", "full")
-
-    def __init__(self, program: Program, streams: Mapping[str, Entries | None]) -> None:
-        self._keys = program.keys
-        self._streams = streams
-        self.full: dict[int, Entries] = {}
-
-    def __getitem__(self, place: int) -> Entries | None:
-        if place in self.full:
-            return self.full[place]
-        return self._streams.get(self._keys[place], _NOTHING)
+_FALSE = [0]
 
 
-def loaded(state: str | None, verdicts: str | None, generation: int) -> Held:
+def loaded(state: str, verdicts: str, generation: int, due_at: int | None) -> Held:
     """Return what was stored of one customer."""
-    if state is None:
-        return Held()
     data = orjson.loads(state)
     floor = data.get("h")
     return Held(
         streams=data.get("e", {}),
         first=data.get("f", {}),
-        verdicts=loaded_verdicts(verdicts or "{}"),
+        verdicts=orjson.loads(verdicts),
         generation=generation,
         floor=None if floor is None else (floor[0], floor[1]),
+        due_at=due_at,
     )
-
-
-def loaded_verdicts(text: str | bytes) -> dict[int, Schedule]:
-    """Return verdicts as `dumped_verdicts` wrote them."""
-    return {
-        int(version): Schedule(bool(told[0] & 1), tuple(told[1:]), complete=told[0] < _INCOMPLETE)
-        for version, told in orjson.loads(text).items()
-    }
-
-
-_INCOMPLETE = 2

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from segments.engine.events import names
-from segments.engine.language import Leaf
+from segments.engine.language import Leaf, Matcher
 from segments.engine.streams import Entries
 from segments.engine.verdicts import Evaluate, Verdict, View, by_boundaries, known
 from segments.engine.windows import NEVER, Calendar, Span
@@ -23,17 +23,12 @@ def first_time(
     kept = retention if places or leaf.window.type == "ever" else None
     span = Span(leaf.window, calendar, kept)
 
-    def first_seen(view: View) -> Sequence[int]:
-        if not matcher.prefix:
-            at = view.first_seen.get(matcher.event)
-            return () if at is None else (at,)
-        found = [at for name, at in view.first_seen.items() if names(matcher, name)]
-        return (min(found),) if found else ()
-
     def evaluate(view: View, now: int) -> Verdict:
-        times = known(view, places[0]) if places else first_seen(view)
+        times = known(view, places[0]) if places else _remembered(view, matcher)
         if not times:
             return False, NEVER
+        if not places and times[0] <= now:
+            return _between(now, span.enters(times[0]), span.leaves(times[0]))
         gone = retention if places else None
 
         def first(at: int) -> int | None:
@@ -57,6 +52,15 @@ def first_time(
         return by_boundaries(now, truth_at, next_after)
 
     return evaluate
+
+
+def _remembered(view: View, matcher: Matcher) -> Sequence[int]:
+    """Return when the customer first did it ever; nothing for never."""
+    if not matcher.prefix:
+        at = view.first_seen.get(matcher.event)
+        return () if at is None else (at,)
+    found = [at for name, at in view.first_seen.items() if names(matcher, name)]
+    return (min(found),) if found else ()
 
 
 def sequence(
@@ -128,6 +132,13 @@ def _followed(before: _Reached, entries: Entries, within: int | None) -> _Reache
     return found
 
 
+def _between(now: int, start: int, end: int) -> Verdict:
+    """Return the verdict of what is true from one moment to another."""
+    if now >= end or start >= end:
+        return False, NEVER
+    return (True, end) if now >= start else (False, start)
+
+
 def _until(entries: Entries, now: int) -> Entries:
     """Return the entries that are not ahead."""
     if not entries or entries[-1][0] <= now:
@@ -140,12 +151,17 @@ def then_not(
 ) -> Evaluate:
     """Decide whether the last A of the window is old enough and no B came after it."""
     span, after = Span(leaf.window, calendar, retention), leaf.after
+    anchored = leaf.window.anchored
     did, since = places
 
     def evaluate(view: View, now: int) -> Verdict:
         first, second = known(view, did), known(view, since)
         if not first:
             return False, NEVER
+        if anchored and first[-1][0] <= now and (not second or second[-1][0] <= now):
+            # nothing is still to come
+            at, missed = first[-1][0], not second or second[-1] <= first[-1]
+            return _between(now, at + after, span.leaves(at)) if missed else (False, NEVER)
         times = [entry[0] for entry in first]
 
         def last_at(at: int) -> list[Any] | None:
@@ -185,6 +201,8 @@ def stopped(
 
     def evaluate(view: View, now: int) -> Verdict:
         times = known(view, place)
+        if times and times[-1] <= now:
+            return _between(now, span.enters(times[-1]), span.leaves(times[-1]))
 
         def last_at(at: int) -> int | None:
             stop = bisect_right(times, at)

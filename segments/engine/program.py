@@ -19,6 +19,8 @@ from segments.engine.windows import NEVER, Calendar
 
 # Changes by the clock alone that are known in advance; after the last of them a timer asks again.
 MOST_FLIPS = 6
+# In the first place of a told verdict: beside 1 for the truth.
+INCOMPLETE = 2
 DAY_US = 86_400 * SECOND_US
 
 
@@ -71,6 +73,11 @@ class Schedule:
     flips: tuple[int, ...] = ()
     complete: bool = True
 
+    @classmethod
+    def of(cls, told: Sequence[int]) -> "Schedule":
+        """Return the schedule of `[1 if true, +2 if incomplete, *flips]`."""
+        return cls(bool(told[0] & 1), tuple(told[1:]), complete=told[0] < INCOMPLETE)
+
     def at(self, now: int) -> bool:
         """Return the truth at a moment not before the one this was made for."""
         turned = sum(1 for flip in self.flips if flip <= now)
@@ -111,9 +118,10 @@ class Program:
             self._gather(tree, source.generation)
         self.streams = [Stream(need, self.calendar) for need in self._needs.values()]
         self.keys = [stream.key for stream in self.streams]
-        self._places = {key: place for place, key in enumerate(self.keys)}
+        self.stream_at = {key: place for place, key in enumerate(self.keys)}
         self.rules = tuple(self._compiled(*trees[key]) for key in order)
         self.place_of = {rule.key: place for place, rule in enumerate(self.rules)}
+        self._no_references = not any(rule.references for rule in self.rules)
         self._dependents = self._spread()
         self._by_stream = self._index(lambda rule: rule.streams)
         self._by_fact = self._index(lambda rule: rule.reads)
@@ -179,31 +187,47 @@ class Program:
 
     def schedules(self, person: Person, now: int, places: Collection[int]) -> dict[int, Schedule]:
         """Return what the rules say at `now` and when that turns by itself."""
-        first = self.members(person, now, places)
-        return {
-            place: self._schedule(place, person, first[self.rules[place].key])
-            for place in sorted(places)
-        }
+        return {place: Schedule.of(told) for place, told in self.told(person, now, places).items()}
 
-    def _schedule(self, place: int, person: Person, first: Verdict) -> Schedule:
+    def told(self, person: Person, now: int, places: Collection[int]) -> dict[int, list[int]]:
+        """Return the same as plain lists (`Schedule.of`): this is what runs for each event."""
+        if self._no_references:
+            person.members = _NOBODY
+            return {place: self._told(place, person, now) for place in places}
+        self.members(person, now, places)
+        found = {}
+        for place in places:
+            found[place] = self._told(place, person, now)
+            if self.rules[place].references:
+                self.members(person, now, places)
+        return found
+
+    def _told(self, place: int, person: Person, now: int) -> list[int]:
         rule = self.rules[place]
-        truth, until = first
-        flips: list[int] = []
+        decide = rule.decide
+        truth, until = decide(person, now)
+        if until >= NEVER:
+            return [1] if truth else [0]
+        flips: list[int] = [int(truth)]
         last = truth
         for _ in range(_MOST_ASKED):
-            if until >= NEVER:
-                return Schedule(truth, tuple(flips))
             at = until
             if rule.references:
                 self.members(person, at, (place,))
-            value, until = rule.decide(person, at)
-            if value != last:
+            value, until = decide(person, at)
+            if value is not last:
                 flips.append(at)
                 last = value
-                if len(flips) == MOST_FLIPS:
-                    return Schedule(truth, tuple(flips), complete=until >= NEVER)
-        # it was asked too often: somebody must look at the next boundary, whatever is said there
-        return Schedule(truth, (*flips, until, until), complete=False)
+                if len(flips) > MOST_FLIPS:
+                    break
+            if until >= NEVER:
+                return flips
+        else:
+            # asked too often: somebody must look at the next boundary, whatever is said there
+            flips += (until, until)
+        if until < NEVER:
+            flips[0] |= INCOMPLETE
+        return flips
 
     def _with_named(self, places: Collection[int]) -> set[int]:
         wanted, todo = set(places), list(places)
@@ -254,7 +278,7 @@ class Program:
     def places(self, leaf: Leaf) -> tuple[int, ...]:
         """Return the places of the streams that a leaf reads, one a matcher."""
         asked = needs(leaf, self.calendar, self.setting.retention)
-        return tuple(self._places[need.key] for need in asked)
+        return tuple(self.stream_at[need.key] for need in asked)
 
     def _spread(self) -> dict[int, frozenset[int]]:
         """Return rule -> itself and all that refer to it, at any remove."""
@@ -273,6 +297,7 @@ class Program:
 
 
 _NONE: frozenset[int] = frozenset()
+_NOBODY: Mapping[str, Verdict] = {}
 # Kinds that read streams, other rules, or what never changes.
 _NO_FACTS = frozenset(
     {

@@ -60,7 +60,7 @@ class Span:
         Microseconds that events are kept; None: for good.
     """
 
-    __slots__ = ("_calendar", "_retention", "enters", "horizon", "leaves", "window")
+    __slots__ = ("_calendar", "_retention", "enters", "horizon", "leaves", "sliding", "window")
 
     def __init__(self, window: Window, calendar: Calendar, retention: int | None) -> None:
         self.window = window
@@ -70,6 +70,8 @@ class Span:
         self.enters = {"between": self._enters_late, "absolute": self._enters_between}.get(
             window.type, _at_once
         )
+        # the length of a window that ends now, where it has one
+        self.sliding = self.horizon if window.type == "last" else None
         self.leaves: Callable[[int], int] = self._leaves
         if window.type in _SLIDING and self.horizon is not None:
             self.leaves = self.horizon.__add__

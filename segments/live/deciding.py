@@ -3,7 +3,7 @@
 Works on customers that the caller has locked; writes nothing by itself but collects `Turn`s.
 """
 
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -44,15 +44,15 @@ class Crowd:
         self._states = states
         self._masks = masks
         self._histories: dict[int, list[Event]] = {}
+        self._ids = [str(version.id) for version in live.versions]
 
     def person(self, customer_id: int, held: Held) -> Person:
         """Return what rules may read of a customer."""
         kinds = self.live.program.kinds
         found = Person(first_seen=self._first_seen(held) if "first_time" in kinds else {})
         if "profile" in kinds:
-            found.traits = traits(
-                self._states.get(customer_id, {}), self._masks.get(customer_id, 0)
-            )
+            state, mask = self._states.get(customer_id, {}), self._masks.get(customer_id, 0)
+            found.traits = _Traits(state, mask)
         if "bucket" in kinds:
             found.assignment_key = self._assignment_keys.get(customer_id, "")
         if "list" in kinds:
@@ -98,8 +98,8 @@ class Crowd:
         place_of = self.live.place_of
         turns = [
             self._turn(customer_id, place_of[version], cause, at, entered=False)
-            for version, schedule in held.verdicts.items()
-            if schedule.truth and version in place_of
+            for version, told in held.verdicts.items()
+            if told[0] & 1 and version in place_of
         ]
         held.verdicts = {}
         return turns
@@ -112,7 +112,8 @@ class Crowd:
         `at` is when whatever happened did.
         """
         live, turns = self.live, self.turned(customer_id, held, now)
-        places = places | {live.place_of[version] for version in held.stale()}
+        if turns or (held.due_at is not None and held.due_at <= now):
+            places = places | {live.place_of[version] for version in held.stale()}
         if not places:
             return turns
 
@@ -121,15 +122,17 @@ class Crowd:
 
         person = self.person(customer_id, held)
         fresh = held.decide(live.program, person, places, now, gather)
-        for place, schedule in fresh.items():
-            version = live.versions[place]
-            before = held.verdicts.get(version.id)
-            if schedule.truth or schedule.flips or not schedule.complete:
-                held.verdicts[version.id] = schedule
+        verdicts = held.verdicts
+        for place, told in fresh.items():
+            version = self._ids[place]
+            before = verdicts.get(version)
+            if told != [0]:
+                verdicts[version] = told
             elif before is not None:
-                del held.verdicts[version.id]
-            if schedule.truth != (before is not None and before.truth):
-                turns.append(self._turn(customer_id, place, cause, at, entered=schedule.truth))
+                del verdicts[version]
+            truth = told[0] & 1
+            if truth != (before[0] & 1 if before else 0):
+                turns.append(self._turn(customer_id, place, cause, at, entered=bool(truth)))
         return turns
 
     def turned(self, customer_id: int, held: Held, now: int) -> list[Turn]:
@@ -189,6 +192,34 @@ class Crowd:
             cursor.execute(statement, [self.customer_ids])
             rows: Iterable[Any] = cursor.fetchall()
         return rows
+
+
+class _Traits(Mapping[str, Any]):
+    """Traits that are worked out when the first of them is read: most rules read none."""
+
+    __slots__ = ("_known", "_mask", "_state")
+
+    def __init__(self, state: Mapping[str, Any], mask: int) -> None:
+        self._state, self._mask = state, mask
+        self._known: dict[str, Any] | None = None
+
+    def _all(self) -> dict[str, Any]:
+        if self._known is None:
+            self._known = traits(self._state, self._mask)
+        return self._known
+
+    def __getitem__(self, key: str) -> Any:
+        return self._all()[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return one trait."""
+        return self._all().get(key, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
 
 
 def masks_of(customer_ids: Sequence[int]) -> dict[int, int]:

@@ -36,7 +36,8 @@ class Live:
 
     program: Program
     versions: tuple[Version, ...]
-    place_of: Mapping[int, int]
+    # by version id, as text: that is what stored verdicts name
+    place_of: Mapping[str, int]
     in_force: Mapping[str, Version]
 
     generation: int
@@ -80,7 +81,7 @@ def compiled(rows: list[Mapping[str, Any]], generation: int) -> Live:
     return Live(
         program,
         versions,
-        MappingProxyType({version.id: place for place, version in enumerate(versions)}),
+        MappingProxyType({str(version.id): place for place, version in enumerate(versions)}),
         MappingProxyType({one.key: one for one in versions if one.in_force}),
         generation,
     )

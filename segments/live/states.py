@@ -13,7 +13,8 @@ from django.db import connection
 from segments.engine.held import Held, loaded
 
 _LOAD = """
-SELECT customer_id, state, verdicts, generation FROM segments_state WHERE customer_id = ANY(%s)
+SELECT customer_id, state, verdicts, generation, due_at
+FROM segments_state WHERE customer_id = ANY(%s)
 """
 _SAVE = """
 INSERT INTO segments_state (customer_id, state, verdicts, due_at, generation)
@@ -61,10 +62,7 @@ def load(customer_ids: Collection[int]) -> dict[int, Held]:
     """Return what is remembered of those customers that have a state."""
     with connection.cursor() as cursor:
         cursor.execute(_LOAD, [list(customer_ids)])
-        return {
-            customer_id: loaded(state, verdicts, generation)
-            for customer_id, state, verdicts, generation in cursor.fetchall()
-        }
+        return {customer_id: loaded(*stored) for customer_id, *stored in cursor.fetchall()}
 
 
 def save(states: Mapping[int, Held], streams: Mapping[str, Any]) -> None:
@@ -75,7 +73,7 @@ def save(states: Mapping[int, Held], streams: Mapping[str, Any]) -> None:
         {
             "c": customer_id,
             "s": orjson.Fragment(held.dumped(streams)),
-            "v": orjson.Fragment(held.dumped_verdicts()),
+            "v": held.verdicts,
             "d": held.due(),
             "g": held.generation,
         }
@@ -90,7 +88,7 @@ def save_verdicts(states: Mapping[int, Held]) -> None:
     if not states:
         return
     rows = [
-        {"c": customer_id, "v": orjson.Fragment(held.dumped_verdicts()), "d": held.due()}
+        {"c": customer_id, "v": held.verdicts, "d": held.due()}
         for customer_id, held in sorted(states.items())
     ]
     with connection.cursor() as cursor:
