@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("ingest", "processing", "freshness", "decide", "segments_preview")
+NAMES = ("ingest", "processing", "segments", "segments_preview", "freshness", "decide")
 
 
 def main(names: list[str]) -> int:
