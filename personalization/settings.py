@@ -181,7 +181,11 @@ CELERY_BEAT_SCHEDULE = {
     "segments.measure": {"task": "segments.tasks.measure", "schedule": 900},
     "segments.resolve_lists": {"task": "segments.tasks.resolve_lists", "schedule": 300},
     "segments.prune": {"task": "segments.tasks.prune", "schedule": 24 * 3600},
+    "segments.learn": {"task": "segments.learning.tasks.learn", "schedule": 900},
+    "segments.score": {"task": "segments.learning.tasks.score", "schedule": 900},
 }
+# Tasks that are not in an app's own tasks.py, where Celery looks by itself.
+CELERY_IMPORTS = ("segments.learning.tasks",)
 
 # --- Events ---------------------------------------------------------------------------------------
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=400)

@@ -6,6 +6,7 @@ import structlog
 
 from personalization.lib import artifacts
 from recommender.models import ModelVersion
+from segments.learning import registry as learned
 
 log = structlog.get_logger("recommender")
 
@@ -32,8 +33,11 @@ def prune_node() -> int:
 
 
 def kept() -> set[str]:
-    """Return the hashes of files that may serve: live ones, and the newest KEPT of other states."""
-    names: set[str] = set()
+    """Return the hashes of files that may serve: live ones, and the newest KEPT of other states.
+
+    Models of segments lie in the same storage and say for themselves what they need.
+    """
+    names = learned.kept()
     rows = ModelVersion.objects.order_by("-number").values_list(
         "algorithm", "status", "manifest_sha256"
     )

@@ -1,1 +1,5 @@
 """Admin pages of segments."""
+
+from segments.admin import learning
+
+__all__ = ["learning"]

@@ -1,0 +1,141 @@
+"""Pages of learned models in Chromium: no fault, wide and narrow, light and dark; what they do."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.urls import reverse
+from playwright.sync_api import Browser
+
+from segments.learning import services
+from segments.learning.engine.learned import RECIPES
+from segments.models.learning import LearnedModel, Observation
+from segments.models.rules import ListMember, Segment
+from tests.browser.conftest import (
+    Server,
+    _collected,
+    browser,
+    faults_of,
+    server,
+    signed_in,
+    staff_cookie,
+)
+from tests.recommender.shop import NOW
+from tests.segments.learning.shop import habits
+
+__all__ = ["_collected", "browser", "server", "staff_cookie"]
+
+LOOKS = (("light", "desktop"), ("dark", "phone"), ("light", "phone"), ("dark", "desktop"))
+KINDS = services.cluster_recipe("kinds", algorithm="kmeans", k=3)
+
+
+def learnt() -> dict[str, LearnedModel]:
+    """A model of each kind, scored three times."""
+    who = habits(240, busy=True)
+    vips = Segment.objects.create(
+        key="vips", title="VIPs", kind="list", created_at=NOW, updated_at=NOW
+    )
+    ListMember.objects.bulk_create(
+        ListMember(segment=vips, value=one.value, customer_id=one.customer_id, added_at=NOW)
+        for one in who[0:150:3]
+    )
+    names = ("customers", "purchase_30d", "value_90d", "next_category")
+    recipes = [*(RECIPES[name] for name in names), services.lookalike_recipe("vips")]
+    services.learn(slot="s", actor="test", now=NOW, recipes=recipes)
+    for hours in (12, 6, 0):
+        services.score(slot=f"s{hours}", now=NOW - timedelta(hours=hours))
+    return {row.key: row for row in LearnedModel.objects.all()}
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_pages__each_kind__are_clean_in_every_look(
+    shop: Any, browser: Browser, server: Server, staff_cookie: dict[str, str]
+) -> None:
+    models = learnt()
+    faults = []
+    for look in LOOKS:
+        with signed_in(browser, look, staff_cookie) as window:
+            for key, row in models.items():
+                address = reverse("admin:segments_learnedmodel_change", args=[row.pk])
+                page = window.open(server.url + address)
+                for summary in page.locator("#content-main details summary").all():
+                    summary.press("Enter")
+                faults += faults_of(window, f"learned-{key}-{'-'.join(look)}")
+            window.open(server.url + reverse("admin:segments_learnedmodel_changelist"))
+            faults += faults_of(window, f"learned-list-{'-'.join(look)}")
+
+    assert faults == [], "\n".join(faults)
+    assert set(models) == {"customers", "purchase_30d", "value_90d", "next_category", "vips"}
+
+
+@pytest.fixture
+def kinds(shop: Any) -> LearnedModel:
+    habits(120)
+    services.learn(slot="s", actor="test", now=NOW, recipes=[KINDS])
+    services.score(slot="s", now=NOW)
+    return LearnedModel.objects.get()
+
+
+def staff(client: Client, *permissions: str) -> Client:
+    user = User.objects.create_user("ann", password="x" * 20, is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    client.force_login(user)
+    return client
+
+
+def test_cluster_page__saved_as_segment__draft_with_the_rule(
+    kinds: LearnedModel, client: Client
+) -> None:
+    told = next(one for one in kinds.metrics["clusters"] if one["rule"])
+    inside = staff(client, "view_learnedmodel", "add_segment")
+    address = reverse("admin:segments_learnedmodel_segment", args=[kinds.pk, told["label"]])
+
+    for _ in range(2):
+        answer = inside.post(address)
+
+    assert answer.status_code == 302
+    row = Segment.objects.get(key=f"kinds-cluster-{told['label']}")
+    draft = row.versions.get()
+    assert (row.title, draft.status) == (told["title"], "draft")
+    page = inside.get(reverse("admin:segments_learnedmodel_change", args=[kinds.pk]))
+    assert told["title"] in page.content.decode()
+
+
+def test_cluster_page__unknown_cluster__says_so(kinds: LearnedModel, client: Client) -> None:
+    inside = staff(client, "view_learnedmodel", "add_segment")
+
+    inside.post(reverse("admin:segments_learnedmodel_segment", args=[kinds.pk, "77"]))
+
+    page = inside.get(reverse("admin:segments_learnedmodel_change", args=[kinds.pk]))
+    assert "no rule tells cluster 77" in page.content.decode()
+    assert not Segment.objects.exists()
+
+
+def test_pages__without_permission__closed(kinds: LearnedModel, client: Client) -> None:
+    outside = staff(client)
+
+    pages = [
+        outside.get(reverse("admin:segments_learnedmodel_change", args=[kinds.pk])),
+        outside.post(reverse("admin:segments_learnedmodel_segment", args=[kinds.pk, "0"])),
+    ]
+
+    assert [page.status_code for page in pages] == [403, 403]
+
+
+def test_registry__actions__move_the_pointer(kinds: LearnedModel, client: Client) -> None:
+    inside = staff(client, "view_learnedmodel", "change_learnedmodel")
+    later = NOW + timedelta(hours=1)
+    services.learn(slot="s2", actor="test", now=later, recipes=[KINDS])
+
+    for action in ("rollback", "promote"):
+        inside.post(
+            reverse("admin:segments_learnedmodel_changelist"),
+            {"action": action, "_selected_action": [kinds.pk]},
+        )
+
+    kinds.refresh_from_db()
+    assert kinds.status == "live"
+    assert Observation.objects.filter(model=kinds).count() == 1
