@@ -11,12 +11,12 @@ import orjson
 from django.db import connection
 
 from personalization.lib import clock
+from segments.engine.program import INCOMPLETE
 from segments.live.rules import PART, Live, live
 
 __all__ = ["PART", "Live", "Member", "live", "members"]
 
 _VERDICTS = "SELECT customer_id, verdicts FROM segments_state WHERE customer_id = ANY(%s)"
-_INCOMPLETE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +39,25 @@ def members(document: Mapping[str, Any], *, now_us: int) -> list[Member]:
     told: Mapping[str, Sequence[int]] = document.get(PART, {})
     if not told:
         return []
+    rules = live()
     found = []
-    for version in live().in_force.values():
-        verdict = told.get(str(version.id))
-        if verdict is None:
+    for version_id, (flags, *flips) in told.items():
+        place = rules.place_of.get(version_id)
+        if place is None or not rules.versions[place].in_force:
             continue
-        flags, flips = verdict[0], verdict[1:]
         past = sum(1 for flip in flips if flip <= now_us)
-        if bool(flags & 1) ^ bool(past & 1):
-            rest = flips[past:]
+        if (flags ^ past) & 1:
+            version, rest = rules.versions[place], flips[past:]
             found.append(
                 Member(
                     version.key,
                     version.title,
                     version.number,
                     rest[0] / 1e6 if rest else None,
-                    known=flags < _INCOMPLETE or bool(rest),
+                    known=flags < INCOMPLETE or bool(rest),
                 )
             )
-    return found
+    return sorted(found, key=lambda one: one.key)
 
 
 def members_now(document: Mapping[str, Any]) -> list[Member]:

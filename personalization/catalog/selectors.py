@@ -11,7 +11,7 @@ from personalization.catalog.models import Product
 
 
 def changes_after(change: int) -> list[tuple[Any, ...]]:
-    """Rows (key, title, main category, price_minor, sellable, change) after `change`, in order."""
+    """Rows (key, title, main category, brand, price, sellable, change) after `change`, in order."""
     sellable = Q(available=True, deleted_at=None) & (Q(stock=None) | Q(stock__gt=0))
     return list(
         Product.objects.filter(change__gt=change)
@@ -20,7 +20,7 @@ def changes_after(change: int) -> list[tuple[Any, ...]]:
             sellable=ExpressionWrapper(sellable, output_field=BooleanField()),
         )
         .order_by("change")
-        .values_list("key", "title", "main", "price_minor", "sellable", "change")
+        .values_list("key", "title", "main", "brand", "price_minor", "sellable", "change")
     )
 
 

@@ -6,6 +6,7 @@ that asks for `change > last` misses no row of a slow transaction.
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,7 +29,7 @@ _KEEP_EVERY_S = 60.0
 _KEPT = "catalogue"
 
 
-_COLUMNS = ("keys", "titles", "categories", "available", "price_minor")
+_COLUMNS = ("keys", "titles", "categories", "brands", "available", "price_minor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +37,9 @@ class CatalogView:
     """All products at one moment, never changed in place; row `i` of every member is one product.
 
     `available` (n_items,) bool: sold, not deleted, in stock. `price_minor` (n_items,) int64, -1
-    unknown. `categories` holds main category keys, "" without. `index` maps key -> row. A row keeps
-    its place while the process lives; views between which no product was added share `index`.
+    unknown. `categories` holds main category keys, "" without, as `brands` does. `index` maps key
+    to row. A row keeps its place while the process lives; views between which no product was added
+    share `index`.
     """
 
     change: int = 0
@@ -45,8 +47,23 @@ class CatalogView:
     index: dict[str, int] = field(default_factory=dict)
     titles: list[str] = field(default_factory=list)
     categories: list[str] = field(default_factory=list)
+    brands: list[str] = field(default_factory=list)
     available: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     price_minor: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def stamps(self, keys: Iterable[str]) -> list[dict[str, Any]]:
+        """Return what is known now of each product that exists: category, brand, price_minor."""
+        found = []
+        for key in keys:
+            row = self.index.get(key)
+            if row is not None:
+                price = int(self.price_minor[row])
+                told = {"category": self.categories[row], "brand": self.brands[row]}
+                stamp: dict[str, Any] = {name: value for name, value in told.items() if value}
+                if price >= 0:
+                    stamp["price_minor"] = price
+                found.append(stamp)
+        return found
 
     def is_available(self, key: str) -> bool:
         """Whether the product exists and can be bought now."""
@@ -142,6 +159,7 @@ def _recalled() -> CatalogView:
             index={key: row for row, key in enumerate(told["keys"])},
             titles=told["titles"],
             categories=told["categories"],
+            brands=told["brands"],
             available=np.array(told["available"], np.bool_),
             price_minor=np.array(told["price_minor"], np.int64),
         )
@@ -154,7 +172,7 @@ def _recalled() -> CatalogView:
 
 
 def _applied(old: CatalogView, rows: list[tuple[Any, ...]]) -> CatalogView:
-    """Return a view with `rows` (key, title, categories, price, sellable, change) put into it."""
+    """Return a view with `rows` (see `selectors.changes_after`) put into it."""
     added = [row for row in rows if row[0] not in old.index]
     size = len(old.keys) + len(added)
     # titles and categories are copied as well: a reader may be zipping them with the arrays
@@ -164,23 +182,26 @@ def _applied(old: CatalogView, rows: list[tuple[Any, ...]]) -> CatalogView:
         index = old.index | {row[0]: len(old.keys) + i for i, row in enumerate(added)}
     titles = [*old.titles, *([""] * len(added))]
     categories = [*old.categories, *([""] * len(added))]
+    brands = [*old.brands, *([""] * len(added))]
     available = np.zeros(size, np.bool_)
     available[: len(old.keys)] = old.available
     price_minor = np.full(size, -1, np.int64)
     price_minor[: len(old.keys)] = old.price_minor
-    for key, title, main_category, price, sellable, _change in rows:
+    for key, title, main_category, brand, price, sellable, _change in rows:
         at = index[key]
         titles[at] = title
         categories[at] = main_category
+        brands[at] = brand
         available[at] = sellable
         price_minor[at] = -1 if price is None else price
     return replace(
         old,
-        change=rows[-1][5],
+        change=rows[-1][-1],
         keys=keys,
         index=index,
         titles=titles,
         categories=categories,
+        brands=brands,
         available=available,
         price_minor=price_minor,
     )

@@ -19,7 +19,9 @@ from psycopg2.extras import execute_values
 from personalization.consent.serve import ANALYTICS
 from personalization.decisions.engine.ids import sampled
 from personalization.decisions.serve import Decision
+from personalization.lib import clock
 from personalization.lib.metrics import DECISION_LOG_LOST
+from segments import serve as segments
 
 _BATCH = 1000
 MAX_BODY_BYTES = 600
@@ -33,7 +35,7 @@ INSERT INTO decisions_decision (day, id, at, customer_id, config_version, body) 
 ON CONFLICT DO NOTHING
 """
 # What is left out first when a body is too large.
-_LEAVE_OUT = ("recent", "cart", "degraded", "models", "placements")
+_LEAVE_OUT = ("recent", "cart", "segments", "degraded", "models", "placements")
 
 Row = tuple[date, str, datetime, int | None, int, str]
 
@@ -116,6 +118,9 @@ def _done(decision: Decision) -> dict[str, Any]:
         "cart": list(ask.cart or ()),
         "recent": [[kind, item, int(at_s)] for kind, item, at_s in decision.actions],
     }
+    held = segments.members(decision.visitor.parts, now_us=clock.to_us(decision.at))
+    if held:
+        done["segments"] = [one.key for one in held]
     items = {wanted.key: wanted.item for wanted in ask.placements if wanted.item}
     return done | {"items": items} if items else done
 

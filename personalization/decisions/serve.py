@@ -8,10 +8,11 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.conf import settings
 
 from personalization.access.serve import Caller
@@ -23,11 +24,15 @@ from personalization.decisions.engine.recent import Action, merged
 from personalization.decisions.visitors import Visitor, visitor
 from personalization.decisions.wire import Ask, Wanted
 from personalization.events.serve import schema
-from personalization.lib import tokens
+from personalization.lib import clock, tokens
 from personalization.lib.http import error_body
 from personalization.lib.metrics import DECISION_SECONDS, DECISIONS
 from personalization.ops import serve as config
 from recommender.serve import strategies
+from segments import serve as segments
+from segments.why import reasons
+
+log = structlog.get_logger("decisions")
 
 _STAGES = {
     stage: DECISION_SECONDS.labels(stage) for stage in ("total", "profile", "content", "recommend")
@@ -290,10 +295,39 @@ def _explained(decision: Decision) -> Mapping[str, Any]:
         "unit": who.unit,
         "customer": who.customer_id,
         "purposes": purposes().names(who.mask),
-        "segments": [],
+        "segments": _segments(decision),
         "arms": [],
         "recent": [list(action) for action in decision.actions],
         "timingsMs": {
             stage: round(seconds * 1000, 3) for stage, seconds in decision.stages.items()
         },
     }
+
+
+def _segments(decision: Decision) -> list[dict[str, Any]]:
+    """Return the segments that the visitor is in, with the values that decided."""
+    who = decision.visitor
+    found = segments.members(who.parts, now_us=clock.to_us(decision.at))
+    if who.customer_id is None or not found:
+        return []
+    try:
+        told = reasons(who.customer_id, [one.key for one in found], now=decision.at)
+    except Exception:
+        # fallback edge: an explanation without reasons beats none; the store may be away
+        log.exception("decision.reasons_missing")
+        told = {}
+    return [
+        {
+            "key": one.key,
+            "title": one.title,
+            "version": one.version,
+            "until": _moment(one.until),
+            "known": one.known,
+            "why": told.get(one.key),
+        }
+        for one in found
+    ]
+
+
+def _moment(at_s: float | None) -> str | None:
+    return None if at_s is None else datetime.fromtimestamp(at_s, UTC).isoformat()

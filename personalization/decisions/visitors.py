@@ -1,7 +1,7 @@
 """Who asks: proven identity, document and what consent allows. One profile read, no query here."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,8 @@ class Visitor:
     mask: int
     source: str
     reason: str
+    # The whole document, for what other rooms keep in it; empty where nothing may be personal.
+    parts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def personal(self) -> bool:
@@ -65,14 +67,15 @@ def visitor(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Vis
         reason = PROFILE_UNAVAILABLE
     elif not mask & PERSONALIZATION:
         reason = NO_CONSENT
-    profile = document.parts.get("profile", {}) if document and reason == PERSONAL else {}
+    parts: Mapping[str, Any] = document.parts if document and reason == PERSONAL else {}
     return Visitor(
         unit=document.assignment_key if document else anonymous_id or user_id,
         customer_id=document.customer_id if document else None,
-        profile=profile,
+        profile=parts.get("profile", {}),
         mask=mask,
         source=source,
         reason=reason,
+        parts=parts,
     )
 
 

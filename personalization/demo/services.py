@@ -25,6 +25,7 @@ from personalization.ops import services as jobs
 from personalization.ops.claims import claimed
 from personalization.ops.models import JobRun
 from recommender.services import train
+from segments.live.backfilling import publish_built_in
 
 ACTOR = "demo"
 SEED = 20_261
@@ -146,6 +147,7 @@ def _fill(filling: _Filling, first: int) -> None:
         filling.stage("customers")
         filling.keep(people=create_people(people(world), now=clock.now()))
     publish_shelves(actor=ACTOR)
+    publish_built_in(actor=ACTOR)
     ensure_keys()
     filling.run.refresh_from_db(fields=["checkpoint"])
     first = min(first, filling.plan.events)

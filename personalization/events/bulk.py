@@ -16,12 +16,14 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import DatabaseError, connection, transaction
 
+from personalization.catalog import serve as catalogue
 from personalization.consent import serve as consent
 from personalization.consent.selectors import Resolved, resolved
 from personalization.events import log, partitions
 from personalization.events.attribution import Gate, Key, Known, Person, person_with
 from personalization.events.engine import flags as bits
 from personalization.events.engine import times
+from personalization.events.engine.facts import product_keys
 from personalization.events.logins import Due, apart, perform_in_bulk
 from personalization.events.models import Event
 from personalization.lib import clock
@@ -217,7 +219,8 @@ def _line(event: BulkEvent, owner: Person, known: Known, mask: int, load: _Load)
             device = _text(owner.device)
         if event.traits:
             traits = _json(event.traits)
-        context = _json(event.context)
+        stamps = catalogue.view().stamps(product_keys(event.properties))
+        context = _json({**event.context, "products": stamps} if stamps else event.context)
     if owner.key is not None:
         identity = str(known[owner.key].identity_id)
     return (

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from personalization.catalog import serve as catalogue
 from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import serve as customers
 from personalization.events import agents, log, numbers, places, proofs
 from personalization.events.attribution import Known, Person
 from personalization.events.engine import flags as bits
 from personalization.events.engine import stored
+from personalization.events.engine.facts import product_keys
 from personalization.events.engine.schema import Schema
 from personalization.events.engine.wire import Draft
 from personalization.events.sending import Sending
@@ -38,6 +40,10 @@ def row_of(
     flags, place = _surroundings_of(draft, sending)
     flags |= draft.flags
     context = stored.context(draft, place, sending.sent_text)
+    stamps = catalogue.view().stamps(product_keys(properties)) if properties else []
+    if stamps:
+        # what the catalogue says now is what rules will read of it, whatever becomes of it
+        context["products"] = stamps
     traits, device = draft.traits, person.device if person.user is not None else None
     if traits and not sending.caller.secret:
         traits = _settable(traits)

@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import documents, profiles
 from personalization.lib import clock
+from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
@@ -21,7 +22,7 @@ from segments.live import states
 from segments.live.deciding import Crowd, masks_of
 from segments.live.rules import Live, live, rules_for
 from segments.live.states import Turn
-from segments.models import SegmentVersion
+from segments.models import Segment, SegmentVersion
 
 log = structlog.get_logger("segments")
 
@@ -65,6 +66,20 @@ def backfill(*, slot: str = "") -> int:
     jobs.succeed(run.pk, result={"customers": done})
     _ready(rules.generation)
     return done
+
+
+def publish_built_in(*, actor: str) -> list[str]:
+    """Let the segments out of the box take over that are drafts still; return their keys.
+
+    Everybody takes them in at once, so this is for shops that are small or new.
+    """
+    rows = Segment.objects.filter(built_in=True, published=None).order_by("key")
+    keys = list(rows.values_list("key", flat=True))
+    for key in keys:
+        services.publish_segment(key=key, actor=actor)
+    config.reload()
+    backfill()
+    return keys
 
 
 def redecide(

@@ -10,12 +10,14 @@ from typing import Any
 from personalization.customers.engine.facts import Fact
 from personalization.lib import money
 
-__all__ = ["Fact", "minor", "parse"]
+__all__ = ["Fact", "minor", "parse", "product_keys"]
 
 # Where an order's or a refund's worth may stand, best first: revenue is without tax and shipping.
 _WORTH = ("revenue", "total", "value")
 _CANCELLED = "Order Cancelled"
 # Segment's products arrays have no limit of their own; an event has 32 KB.
+# Products of one event whose catalogue entries are kept with it.
+MOST_STAMPED = 50
 _NO_ITEMS: tuple[tuple[str, int, int | None], ...] = ()
 # Described types allow no more pieces of a product in one event; what is not described is not
 # believed beyond it.
@@ -67,6 +69,22 @@ def parse(
         if abs(value) > money.MAX_MINOR:  # no order: its worth is not known
             value = None
     return kind, items, value, currency, order_id
+
+
+def product_keys(properties: Mapping[str, Any]) -> list[str]:
+    """Return the keys of the products that an event is about, one or a list, at most MOST_STAMPED.
+
+    Read as `parse` reads them.
+    """
+    own = properties.get("product_id") or properties.get("sku")
+    if own:
+        return [str(own)[:100]]
+    products = properties.get("products")
+    if not isinstance(products, list):
+        return []
+    listed = [one for one in products[:MOST_STAMPED] if isinstance(one, dict)]
+    keys = (one.get("product_id") or one.get("sku") for one in listed)
+    return [str(key)[:100] for key in keys if key]
 
 
 def _worth(properties: Mapping[str, Any], currency: str) -> int | None:
