@@ -332,6 +332,53 @@ def retention() -> Iterator[Case]:
         **one,
     )
     yield worked(
+        "kept-regularly",
+        {
+            "kind": "regularly",
+            "event": "view",
+            "period": 20 * DAY,
+            "periods": 2,
+            "min_periods": 1,
+        },
+        {T0: "u", T0 + 20 * DAY: "u", T0 + kept - US: "u", T0 + kept: "", T0 + 40 * DAY: ""},
+        **one,
+    )
+    yield worked(
+        "kept-stopped",
+        {
+            "kind": "stopped",
+            "event": "view",
+            "before_seconds": 60 * DAY,
+            "inactive_seconds": 10 * DAY,
+        },
+        {T0: "", T0 + 10 * DAY: "u", T0 + kept - US: "u", T0 + kept: "", T0 + 50 * DAY: ""},
+        **one,
+    )
+    yield worked(
+        "kept-distinct-days",
+        counted(EVER, "eq", 2, kind="distinct_days"),
+        {T0 + DAY: "u", T0 + kept - US: "u", T0 + kept: "", T0 + kept + DAY: ""},
+        sent=[Sent("u", T0), Sent("u", T0 + DAY)],
+        retention_days=30,
+    )
+    yield worked(
+        "kept-first-time-of-an-old-span-is-remembered",
+        {
+            "kind": "first_time",
+            "event": "view",
+            "window": {"type": "absolute", "from": T0 - 1, "to": T0 + 1},
+        },
+        {T0 - 1: "", T0: "u", T0 + kept: "u", T0 + 100 * DAY: "u"},
+        **one,
+    )
+    yield worked(
+        "kept-first-time-ever-ends-with-ever",
+        {"kind": "first_time", "event": "view", "window": EVER},
+        {T0: "u", T0 + kept - US: "u", T0 + kept: "", T0 + kept + DAY: ""},
+        sent=[Sent("u", T0), Sent("u", T0 + DAY)],
+        retention_days=30,
+    )
+    yield worked(
         "kept-sequence",
         {"kind": "sequence", "window": EVER, "steps": [{"event": "view"}, {"event": "cart"}]},
         {T0 + 1: "", T0 + DAY: "u", T0 + kept - US: "u", T0 + kept: ""},
