@@ -1,11 +1,18 @@
 """The programs of one machine: what `manage.py up` runs, and with which flags."""
 
+import hashlib
 import sys
 
 from django.conf import settings
+from django.db.migrations.loader import MigrationLoader
 
+from personalization.lib import lastgood
 from personalization.lib.embedded import servers
 from personalization.lib.supervisor.plan import Program
+
+# `prepare` ends with it when PostgreSQL cannot be reached (EX_TEMPFAIL of sysexits.h).
+STORE_AWAY = 75
+_PREPARED = "prepared"
 
 
 def manage(name: str, *arguments: str, once: bool = False) -> Program:
@@ -19,10 +26,32 @@ def prepare() -> Program:
     return manage("prepare", "prepare", once=True)
 
 
+def note_prepared() -> None:
+    """Keep on this node's disk that the tables are those of the code."""
+    lastgood.keep(_PREPARED, _tables(), b"")
+
+
+def prepared_before() -> bool:
+    """Whether this node has prepared this very code's tables before.
+
+    If so its programs may start while PostgreSQL is away: they serve what the node last served, and
+    find no table that they do not know when it returns.
+    """
+    kept = lastgood.recall(_PREPARED)
+    return kept is not None and kept[0] == _tables()
+
+
 def programs() -> list[Program]:
     """Return all programs in the order of their start."""
     watcher = [manage("servers", "servers", "watch")] if servers.wanted() else []
     return [*watcher, _web(), manage("processor", "process"), _worker(), manage("beat", "beat")]
+
+
+def _tables() -> str:
+    """Name the state of the tables that the code expects."""
+    loader = MigrationLoader(None, ignore_no_migrations=True)
+    names = sorted(f"{app}.{name}" for app, name in loader.disk_migrations)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def _web() -> Program:

@@ -45,6 +45,11 @@ class Deployment:
 
     def start(self) -> None:
         """Start `manage.py up` and wait until it is ready."""
+        self.launch()
+        wait_for("a first answer", self.is_ready, _START_TIMEOUT_S, self.told)
+
+    def launch(self) -> None:
+        """Start `manage.py up`, whatever becomes of it."""
         with self.log.open("ab") as sink:
             self._up = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
@@ -53,7 +58,6 @@ class Deployment:
                 stdout=sink,
                 stderr=sink,
             )
-        wait_for("a first answer", self.is_ready, _START_TIMEOUT_S, self.told)
 
     def stop(self) -> int:
         """End it as Ctrl-C does; return its exit code."""
@@ -109,10 +113,14 @@ class Deployment:
 
     def is_ready(self) -> bool:
         """Whether the web answers that it can take events."""
+        return self.health("ready") == 200
+
+    def health(self, probe: str) -> int:
+        """Status of the probe `live` or `ready`; 0 while nothing listens."""
         try:
-            return self.call("GET", "/healthz/ready")[0] == 200
+            return self.call("GET", f"/healthz/{probe}")[0]
         except (OSError, HTTPException):
-            return False
+            return 0
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Ask the deployment's PostgreSQL."""

@@ -1,42 +1,21 @@
 """Servers that are given by URL are used as they are: none is started, none is stopped."""
 
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from personalization.lib.embedded import paths, servers
 from tests.faults.deployment import deployed, wait_for
+from tests.faults.elsewhere import elsewhere, urls
+
+__all__ = ["elsewhere"]
 
 pytestmark = [
     pytest.mark.deep,
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks for processes in /proc"),
 ]
 SERVERS = ("postgres", "cache", "broker")
-
-
-@pytest.fixture(name="elsewhere")
-def _elsewhere() -> Iterator[Path]:
-    """A second set of servers, as an operator runs them; yields the directory they live in."""
-    local = Path(tempfile.mkdtemp(prefix="p13n-u-"))
-    local.chmod(0o711)
-    try:
-        servers.start(local)
-        yield local
-    finally:
-        servers.remove(local)
-        shutil.rmtree(local, ignore_errors=True)
-
-
-def urls(local: Path) -> dict[str, str]:
-    return {
-        "DATABASE_URL": f"postgres://postgres@/{paths.socket_dir(local)}/personalization",
-        "REDIS_URL": paths.redis_url(local, "cache"),
-        "BROKER_URL": paths.broker_url(local),
-    }
 
 
 def test_up__urls_of_all_servers__starts_none_migrates_and_serves(elsewhere: Path) -> None:

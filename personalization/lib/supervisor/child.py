@@ -55,6 +55,11 @@ def reap() -> list[tuple[int, int]]:
     return ended
 
 
+def exit_code(status: int) -> int | None:
+    """Return the exit code in a wait status; None for a process that was killed."""
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
+
+
 def in_words(status: int) -> str:
     """Say how a process ended."""
     if os.WIFSIGNALED(status):

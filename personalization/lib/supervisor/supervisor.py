@@ -31,6 +31,7 @@ class _Held:
     started_at_s: float = 0.0
     start_at_s: float = 0.0
     failures: int = 0
+    exit_code: int | None = None
     done: bool = False
 
 
@@ -94,10 +95,17 @@ class Supervisor:
             tick()
         self._end_all()
 
-    def run_one(self, program: Program) -> bool:
-        """Run a program until it ends well, again with backoff; False when asked to stop."""
+    def run_one(self, program: Program, *, give_up_on: int | None = None) -> bool:
+        """Run a program until it ends well, again with backoff; return whether it did.
+
+        It did not when somebody asked to stop, or when it ended with the exit code `give_up_on`.
+        """
         held = self._held[program.name] = _Held(program)
-        while not self._stopping and not held.done:
+        while (
+            not self._stopping
+            and not held.done
+            and (give_up_on is None or held.exit_code != give_up_on)
+        ):
             self._start_due()
             self._nap()
             self._note_ends()
@@ -125,6 +133,7 @@ class Supervisor:
         # Workers of a killed web server would go on holding its port.
         child.signal_group(held.pid, signal.SIGKILL)
         held.pid = 0
+        held.exit_code = child.exit_code(status)
         if held.program.once and status == 0:
             held.done = True
             self._say(held.program.name, "done")

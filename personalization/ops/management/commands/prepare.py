@@ -4,8 +4,10 @@ from typing import Any
 
 from django.core.checks import Tags
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
-from django.db import connection
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError, connection
+
+from personalization.ops import programs
 
 # Any fixed number: two machines that start at once migrate one after the other.
 _LOCK = 7_313_001
@@ -21,6 +23,11 @@ class Command(BaseCommand):
 
         Django looks at a database only when asked to, and `call_command` asks for no check.
         """
+        try:
+            connection.ensure_connection()
+        except OperationalError as error:
+            msg = f"PostgreSQL cannot be reached: {error}".strip()
+            raise CommandError(msg, returncode=programs.STORE_AWAY) from error
         self.check(tags=[Tags.database], databases=["default"])
         quiet = max(0, int(options["verbosity"]) - 1)
         with connection.cursor() as cursor:
@@ -31,3 +38,4 @@ class Command(BaseCommand):
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
         call_command("collectstatic", interactive=False, verbosity=0)
+        programs.note_prepared()

@@ -38,8 +38,12 @@ class Command(BaseCommand):
         if servers.wanted():
             self._say("servers", "starting " + ", ".join(servers.wanted()))
             servers.ensure()
-        if supervisor.run_one(programs.prepare()):
+        early = programs.STORE_AWAY if programs.prepared_before() else None
+        if supervisor.run_one(programs.prepare(), give_up_on=early):
             supervisor.run(self._programs(), tick=self._announce)
+        elif not supervisor.stopping:
+            self._say("up", "PostgreSQL is away: serving what this node last served")
+            supervisor.run([programs.prepare(), *self._programs()], tick=self._announce)
         if servers.wanted():
             servers.stop(settings.LOCAL_DIR, servers.wanted())
             self._say("servers", "stopped")
