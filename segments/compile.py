@@ -18,7 +18,7 @@ from segments.engine.program import Setting
 from segments.engine.windows import Calendar
 from segments.sql.behaviours import hits
 from segments.sql.facts import Frame
-from segments.sql.known import CONSENT, Known
+from segments.sql.known import Known
 from segments.sql.pieces import Params, Truth, all_of, any_of, certain
 
 
@@ -70,7 +70,6 @@ class Selection:
         )
         self._columns: list[str] = []
         self._leaves: dict[str, Truth] = {}
-        self._reads_profile = False
 
     @property
     def values(self) -> dict[str, Any]:
@@ -103,11 +102,12 @@ class Selection:
         )
 
     def _population(self) -> str:
-        """Return the known customers: not absorbed, and with consent to personalization."""
+        """Return the known customers: those with a profile who consent and are not absorbed."""
         scope, params = self._scope, self.params
-        tables = "customers_customer c LEFT JOIN consent_consentstate s ON s.customer_id = c.id"
-        if self._reads_profile:
-            tables += " LEFT JOIN customers_profile p ON p.customer_id = c.id"
+        tables = (
+            "customers_customer c JOIN customers_profile p ON p.customer_id = c.id "
+            "LEFT JOIN consent_consentstate s ON s.customer_id = c.id"
+        )
         parts = ["c.merged_into_id IS NULL", f"{self._known.in_force()} & {PERSONALIZATION} <> 0"]
         if scope.among is not None:
             parts.append(f"c.id = ANY({params.add(list(scope.among), 'bigint[]')})")
@@ -126,8 +126,6 @@ class Selection:
 
     def _rendered(self, leaf: Leaf) -> Truth:
         if leaf.kind not in BEHAVIOURS:
-            self._reads_profile |= leaf.kind == "profile" and not leaf.key.startswith(CONSENT)
-            self._reads_profile |= leaf.key in self._scope.declared
             held = self._known.truth(leaf)
             must = self._column(held.must)
             return certain(must) if held.exact else Truth(must, self._column(held.may))

@@ -25,8 +25,9 @@ Rule = Mapping[str, Any]
 
 AT_HAND = "the rule at hand"
 # Sets of customers are hashed in memory; without room PostgreSQL would search each of them for
-# every customer. Compiling a statement takes longer than running it.
-_SETTINGS = {"work_mem": "128MB", "jit": "off"}
+# every customer. Parallel workers would each make all sets anew. Compiling a statement takes longer
+# than running it.
+_SETTINGS = {"work_mem": "128MB", "jit": "off", "max_parallel_workers_per_gather": "0"}
 
 
 def members_by_sql(
