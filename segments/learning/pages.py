@@ -10,10 +10,9 @@ from django.conf import settings
 
 from personalization.lib import money
 from segments.learning import registry
-from segments.learning.engine import pictures
+from segments.learning.engine import drift, pictures
 from segments.learning.engine.catalogue import BY_NAME
 from segments.learning.engine.classifiers import CLASSIFIERS
-from segments.learning.engine.drift import verdict
 from segments.models.learning import LearnedModel, Observation, Score
 
 # Scorings that trends show.
@@ -246,13 +245,15 @@ def _drift(seen: Sequence[Observation]) -> dict[str, Any] | None:
         return None
     latest = watched[-1]
     worst = [one.drift["features"][0]["psi"] for one in watched]
+    highest = max(drift.SHIFTED / 0.8, *worst)
     score = latest.drift.get("score")
     return {
         "as_of": latest.as_of,
         "score": None if score is None else f"{score:.3f}",
-        "score_tone": _TONES[verdict(score)] if score is not None else "",
-        "score_verdict": verdict(score) if score is not None else "",
-        "line": pictures.trends({"psi": worst}, {}),
+        "score_tone": _TONES[drift.verdict(score)] if score is not None else "",
+        "score_verdict": drift.verdict(score) if score is not None else "",
+        "line": pictures.trends({"psi": worst}, {}, least=drift.SHIFTED / 0.8),
+        "guide": round(pictures.TREND_HEIGHT * (1 - drift.SHIFTED / highest), 1),
         "rows": [
             {**one, "tone": _TONES[one["verdict"]], "said": _SAID[one["feature"]]}
             for one in latest.drift["features"][:_TOP]

@@ -129,9 +129,14 @@ def reach(bins: Sequence[Sequence[float]]) -> float:
     return max(0.01, *(max(said, came) for said, came, _ in bins)) if bins else 1.0
 
 
-def trends(series: Mapping[str, Sequence[float]], hues: Mapping[str, str]) -> list[Line]:
-    """Return a line for each of some series of equal length over TREND_WIDTH x TREND_HEIGHT."""
-    most = max((max(values, default=0) for values in series.values()), default=0) or 1.0
+def trends(
+    series: Mapping[str, Sequence[float]], hues: Mapping[str, str], *, least: float = 0.0
+) -> list[Line]:
+    """Return a line for each of some series of equal length over TREND_WIDTH x TREND_HEIGHT.
+
+    The box is as high as the largest value, at least `least`.
+    """
+    most = max([least, *(max(values, default=0) for values in series.values())]) or 1.0
     found = []
     for name, values in series.items():
         step = TREND_WIDTH / max(len(values) - 1, 1)

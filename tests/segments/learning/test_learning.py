@@ -1,6 +1,7 @@
 """From the log to scores that rules read: runs, the gate, promotion, roll-back, damage, consent."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,9 @@ def keys() -> set[str]:
 def test_learn__shop_with_habits__every_model_serves_and_scores(shop: Path) -> None:
     habits(240, busy=True)
 
-    learned = learn("s1", *RECIPES.values())
+    # a window of two months: a small shop has few buyers
+    recipes = RECIPES | {"next_category": replace(RECIPES["next_category"], config={"days": 60.0})}
+    learned = learn("s1", *recipes.values())
     scored = services.score(slot="s1", now=NOW)
 
     assert {key: (one.status, one.reason) for key, one in learned.items()} == dict.fromkeys(
