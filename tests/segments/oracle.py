@@ -134,6 +134,7 @@ def _is_member(user: str, *, case: Mapping[str, Any], world: _World, now_us: int
         segments=case.get("segments", {}),
         lists=case.get("lists", {}),
         scores=case.get("scores", {}).get(user, {}),
-        consents={key: traits.get(f"consent.{key}", True) for key in _PURPOSES},
+        # A case tells them among the traits; one that it does not tell is not known.
+        consents={k: traits[f"consent.{k}"] for k in _PURPOSES if f"consent.{k}" in traits},
         retention_days=case.get("retention_days"),
     )
