@@ -14,7 +14,7 @@ class SegmentsConfig(AppConfig):
 
     def ready(self) -> None:
         """Publish the live rules, fold them, keep their timers, show them with the customer."""
-        from segments import serve  # noqa: PLC0415 -- models load after the apps
+        from segments import lists, panels, personal, serve  # noqa: PLC0415 -- models
         from segments.config import SegmentsPart  # noqa: PLC0415 -- the same
         from segments.live import projection, timers  # noqa: PLC0415 -- the same
 
@@ -25,3 +25,13 @@ class SegmentsConfig(AppConfig):
         registries.document_parts.register(serve.PART, serve.document_part)
         registries.job_tasks.register("segments.backfill", "segments.tasks.backfill")
         background.register("segments.timers", seconds=0.5, run=timers.run, kinds={"processor"})
+        registries.job_tasks.register(lists.RUN_KIND, "segments.tasks.work_on_list")
+        registries.merge_hooks.register("segments", lists.follow)
+        registries.personal_data.register("segments", personal.SegmentsHeld())
+        registries.customer_details.register("segments", panels.customer_detail)
+        registries.customer_panels.register(
+            "segments",
+            registries.Panel(
+                "Segments", "studio/segments/why.html", panels.customer_segments, order=12
+            ),
+        )

@@ -37,3 +37,9 @@ class PreviewTooSlow(Unprocessable):
     """The preview ran into its time limit."""
 
     code = "preview_too_slow"
+
+
+class ListInvalid(Unprocessable):
+    """A file names nobody, or is too long."""
+
+    code = "list_invalid"

@@ -17,7 +17,7 @@ from personalization.lib.registries import segment_users
 from segments.config import LIVE
 from segments.engine import catalogue as words
 from segments.engine.catalogue import Attribute, Catalogue, EventType, Named
-from segments.engine.language import parse, references
+from segments.engine.language import leaves, parse, references
 from segments.models import Segment, SegmentVersion
 
 __all__ = ["LIVE", "catalogue", "dependents", "is_key", "overlaps", "sizes"]
@@ -90,14 +90,21 @@ def named_by() -> dict[str, frozenset[str]]:
 
 def dependents(key: str) -> list[Use]:
     """Return everything that names a segment: other segments, and what upper floors tell of."""
-    found = [
-        Use(f"segments.{other}", f"segment {other}")
-        for other, named in sorted(named_by().items())
-        if key in named and other != key
-    ]
+    users = {other for other, named in named_by().items() if key in named} | _users_of_list(key)
+    found = [Use(f"segments.{other}", f"segment {other}") for other in sorted(users - {key})]
     for where, uses in segment_users.items():
         found += [Use(f"{where}.{name}", name) for name in uses(key)]
     return found
+
+
+def _users_of_list(key: str) -> set[str]:
+    """Return the segments whose live rules or drafts name a list."""
+    rows = SegmentVersion.objects.exclude(status=SegmentVersion.Status.RETIRED)
+    return {
+        segment
+        for segment, rule in rows.values_list("segment__key", "rule")
+        if any(leaf.kind == "list" and leaf.key == key for leaf in leaves(parse(rule)))
+    }
 
 
 def sizes() -> dict[int, int]:

@@ -22,6 +22,8 @@ from segments.engine.validation import faults
 from segments.models import Generation, Membership, Segment, SegmentVersion
 
 _Status = SegmentVersion.Status
+# Addresses beside those of the segments: `/api/segments/lists/`.
+RESERVED = frozenset({"catalogue", "lists", "overlaps", "preview"})
 # What differs between two versions when one takes over: entries and exits of the segment in force.
 _DIFFERENCE = """
 INSERT INTO segments_change (customer_id, segment_id, version, entered, at, noticed_at, cause)
@@ -43,7 +45,7 @@ def create_segment(*, key: str, values: Mapping[str, Any], rule: Any, actor: str
     SegmentTaken, RuleInvalid
         The key is another segment's; the rule has faults.
     """
-    _check_key(key)
+    check_key(key)
     if Segment.objects.filter(key=key).exists():
         msg = f"segment {key!r} exists"
         raise errors.SegmentTaken(msg)
@@ -209,10 +211,12 @@ def stop_version(*, key: str, number: int, actor: str) -> SegmentVersion:
     if version.status == _Status.PUBLISHED:
         msg = f"version {number} of {key!r} is in force; publish another, or delete the segment"
         raise errors.VersionStateWrong(msg)
-    before = state(version)
+    before, dropped = state(version), version.status == _Status.DRAFT
     _retire(row.versions.filter(pk=version.pk))
-    version.refresh_from_db()
-    audit(actor=actor, action="stop", obj=version, before=before, after=state(version))
+    if not dropped:
+        version.refresh_from_db()
+    after = None if dropped else state(version)
+    audit(actor=actor, action="stop", obj=version, before=before, after=after)
     publish(actor=actor, note=f"segment {key} v{number} stopped")
     return version
 
@@ -241,6 +245,16 @@ def delete_segment(*, key: str, actor: str) -> None:
     publish(actor=actor, note=f"segment {key} deleted")
 
 
+def check_key(key: str) -> None:
+    """Raise RuleInvalid when a text cannot be the key of a segment."""
+    if not selectors.is_key(key) or key in RESERVED:
+        msg = "this key cannot be used"
+        fix = "use small letters, digits, - and _; at most 60, beginning with a letter"
+        if key in RESERVED:
+            fix = "is an address of the API; take another one"
+        raise errors.RuleInvalid(msg, details=[Problem("key", fix)])
+
+
 def _segment(key: str) -> Segment:
     row = Segment.objects.select_for_update(of=("self",)).filter(key=key).first()
     if row is None:
@@ -267,13 +281,6 @@ def _refuse(rule: Any, *, own_key: str) -> None:
     if found:
         msg = "this rule cannot be saved"
         raise errors.RuleInvalid(msg, details=found)
-
-
-def _check_key(key: str) -> None:
-    if not selectors.is_key(key):
-        msg = "this key cannot be used"
-        fix = "use small letters, digits, - and _; at most 60, beginning with a letter"
-        raise errors.RuleInvalid(msg, details=[Problem("key", fix)])
 
 
 def _retire(versions: Any) -> None:

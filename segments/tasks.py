@@ -4,7 +4,7 @@ from celery import shared_task
 
 from personalization.lib import clock
 from personalization.ops.errors import Cancelled
-from segments import upkeep
+from segments import lists, upkeep
 from segments.live import backfilling
 
 
@@ -30,3 +30,25 @@ def measure() -> None:
 def prune() -> None:
     """Delete changes, sizes and facts past their retention. Beat calls it daily."""
     upkeep.prune(now=clock.now())
+
+
+@shared_task(
+    name="segments.tasks.work_on_list", acks_late=True, soft_time_limit=3480, time_limit=3600
+)
+def work_on_list(slot: str) -> None:
+    """Look up who the ids of a large list are. Running twice is running once: one run a slot."""
+    try:
+        lists.work(slot)
+    except Cancelled:
+        return
+
+
+@shared_task(
+    name="segments.tasks.resolve_lists", acks_late=True, soft_time_limit=1740, time_limit=1800
+)
+def resolve_lists() -> None:
+    """Look up ids of lists that nobody went by so far. Beat calls it every five minutes."""
+    try:
+        upkeep.resolve_lists()
+    except Cancelled:
+        return

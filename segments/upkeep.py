@@ -7,7 +7,7 @@ from django.db import connection, transaction
 
 from personalization.events import facttable
 from personalization.lib import clock
-from segments import selectors
+from segments import lists, selectors
 from segments.models import Change, Segment, Size
 
 SLOT = timedelta(minutes=15)
@@ -64,6 +64,11 @@ def prune(*, now: datetime) -> int:
         gone += went
         if went < _CHUNK:
             return gone
+
+
+def resolve_lists() -> int:
+    """Look up ids of static lists that nobody went by so far; return how many somebody does now."""
+    return lists.resolve_all()
 
 
 def newest_changes(segment_id: int, limit: int = 50) -> list[Change]:

@@ -78,15 +78,35 @@ class ConsentSerializer(serializers.Serializer[Any]):
     said = SaidSerializer(allow_null=True)
 
 
+class MembershipSerializer(serializers.Serializer[Any]):
+    """A segment that the customer is in, since when, and the conditions that hold."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    version = serializers.IntegerField()
+    since = serializers.DateTimeField(allow_null=True)
+    turns_at = serializers.DateTimeField(
+        allow_null=True, help_text="When it ends if no event comes."
+    )
+    reasons = serializers.ListField(child=serializers.DictField())
+
+
 class CustomerDetailSerializer(CustomerSerializer):
     """A customer with everything that is kept of it outside the event log."""
 
     identities = IdentitySerializer(many=True)
     profile = ProfileSerializer(allow_null=True, default=None)
     consent = serializers.DictField(child=ConsentSerializer())
+    segments = MembershipSerializer(many=True)
 
     class Meta(CustomerSerializer.Meta):
-        fields = (*CustomerSerializer.Meta.fields, "identities", "profile", "consent")  # type: ignore[assignment]  # a longer tuple
+        fields = (  # type: ignore[assignment]  # a longer tuple
+            *CustomerSerializer.Meta.fields,
+            "identities",
+            "profile",
+            "consent",
+            "segments",
+        )
         read_only_fields = fields  # type: ignore[assignment]  # as above
 
 
