@@ -14,6 +14,7 @@ from personalization.demo import urls as demo
 from personalization.events import urls as events
 from personalization.monitoring import urls as monitoring
 from recommender import urls as recommender
+from segments import urls as segments
 
 Addresses = list[URLPattern | URLResolver]
 
@@ -34,6 +35,7 @@ api: Addresses = [
     *customers.api,
     *events.api,
     *catalog.api,
+    *segments.api,
     *recommender.api,
     *content.api,
     *monitoring.api,

@@ -1,0 +1,202 @@
+"""Segments as lists and pages of the API tell them: where they stand, sizes, trends, versions."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from personalization.lib import clock
+from personalization.ops.models import JobRun
+from segments import selectors
+from segments.engine.catalogue import Catalogue
+from segments.engine.describe import describe
+from segments.engine.explaining import parts_of
+from segments.engine.language import Rule, parse
+from segments.live.backfilling import RUN_KIND
+from segments.models import Change, Membership, Segment, SegmentVersion
+
+_Status = SegmentVersion.Status
+# A point a day.
+TREND = timedelta(days=30)
+_TREND = """
+SELECT DISTINCT ON (segment_id, at::date) segment_id, at, members FROM segments_size
+WHERE segment_id = ANY(%s) AND at > %s ORDER BY segment_id, at::date, at DESC
+"""
+_SIZES = """
+SELECT version_id, count(*) FROM segments_membership WHERE version_id = ANY(%s) GROUP BY 1
+"""
+_WHO = """
+SELECT c.id, c.uuid::text, ARRAY(
+    SELECT i.value FROM customers_identity i
+    WHERE i.customer_id = c.id AND i.kind = 1 AND i.ended_at IS NULL ORDER BY i.id
+)
+FROM customers_customer c WHERE c.id = ANY(%s)
+"""
+
+
+def segments() -> QuerySet[Segment]:
+    """Return all segments, oldest first, with their versions."""
+    rows = Segment.objects.select_related("published").prefetch_related("versions")
+    return rows.order_by("pk")
+
+
+def summaries(rows: Sequence[Segment]) -> list[dict[str, Any]]:
+    """Return what a list tells of segments: sizes are counted now. Four queries."""
+    now, words = clock.now(), selectors.catalogue()
+    sizes = version_sizes([row.published_id for row in rows if row.published_id is not None])
+    trends = _trends([row.pk for row in rows], now)
+    return [
+        _summary(row, words, now)
+        | {"size": sizes.get(row.published_id or 0, 0), "trend": trends.get(row.pk, [])}
+        for row in rows
+    ]
+
+
+def detail(row: Segment) -> dict[str, Any]:
+    """Return what the page of a segment tells: its versions, and what names it."""
+    versions = list(row.versions.all())
+    sizes = version_sizes([one.pk for one in versions if one.status in selectors.LIVE])
+    words = selectors.catalogue()
+    [summary] = summaries([row])
+    return summary | {
+        "versions": [_version(one, words, sizes) for one in versions],
+        "dependents": [
+            {"where": use.where, "what": use.what} for use in selectors.dependents(row.key)
+        ],
+    }
+
+
+def version_detail(row: SegmentVersion) -> dict[str, Any]:
+    """Return one version."""
+    return _version(row, selectors.catalogue(), version_sizes([row.pk]))
+
+
+def version_sizes(version_ids: Collection[int]) -> dict[int, int]:
+    """Return how many customers are in each version; versions without any are absent."""
+    if not version_ids:
+        return {}
+    with connection.cursor() as cursor:
+        cursor.execute(_SIZES, [list(version_ids)])
+        return dict(cursor.fetchall())
+
+
+def members(version: SegmentVersion) -> QuerySet[Membership]:
+    """Return the members of a version, in the order of customers."""
+    return Membership.objects.filter(version_id=version.pk).order_by("customer_id")
+
+
+def history(segment_id: int) -> QuerySet[Change]:
+    """Return the entries and exits of a segment, newest first."""
+    return Change.objects.filter(segment_id=segment_id).order_by("-at", "-id")
+
+
+def changes(page: Iterable[Change]) -> list[dict[str, Any]]:
+    """Return entries and exits with the uuids of their customers; None for who was erased."""
+    rows = list(page)
+    known = who(row.customer_id for row in rows)
+    names = ("entered", "at", "noticed_at", "version", "cause")
+    return [
+        {name: getattr(row, name) for name in names}
+        | {"uuid": known.get(row.customer_id, {}).get("uuid")}
+        for row in rows
+    ]
+
+
+def who(customer_ids: Iterable[int]) -> dict[int, dict[str, Any]]:
+    """Return, of each customer, its uuid and the user ids it goes by."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WHO, [list(customer_ids)])
+        return {
+            customer_id: {"uuid": uuid, "user_ids": user_ids}
+            for customer_id, uuid, user_ids in cursor.fetchall()
+        }
+
+
+def not_in_force(rule: Rule) -> list[tuple[str, str]]:
+    """Return (path, key) of the segments that a rule names and that have no version in force."""
+    named = [(path, part["key"]) for path, part in parts_of(rule) if part.get("kind") == "segment"]
+    decided = set(
+        Segment.objects.filter(key__in=[key for _, key in named])
+        .exclude(published=None)
+        .values_list("key", flat=True)
+    )
+    return [(path, key) for path, key in named if key not in decided]
+
+
+def matrix() -> dict[str, Any]:
+    """Return how many customers any two segments in force share; their sizes on the diagonal."""
+    rows = list(Segment.objects.exclude(published=None).order_by("title", "pk"))
+    shared = selectors.overlaps([row.pk for row in rows])
+    return {
+        "as_of": clock.now(),
+        "segments": [
+            {"key": row.key, "title": row.title, "size": shared.get((row.pk, row.pk), 0)}
+            for row in rows
+        ],
+        "shared": [[shared.get((a.pk, b.pk), 0) for b in rows] for a in rows],
+    }
+
+
+def _summary(row: Segment, words: Catalogue, now: datetime) -> dict[str, Any]:
+    numbers = {one.status: one.number for one in row.versions.all()}
+    decides = row.published
+    return {
+        "key": row.key,
+        "title": row.title,
+        "description": row.description,
+        "kind": row.kind,
+        "built_in": row.built_in,
+        "status": _standing(numbers),
+        "version": decides.number if decides else None,
+        "draft": numbers.get(_Status.DRAFT),
+        "shadow": numbers.get(_Status.SHADOW),
+        "sentence": describe(parse(decides.rule), words) if decides else "",
+        "as_of": now,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+
+
+def _standing(numbers: Mapping[str, int]) -> str:
+    if _Status.PUBLISHED in numbers:
+        return "live"
+    return "taking_in" if _Status.SHADOW in numbers else "draft"
+
+
+def _version(row: SegmentVersion, words: Catalogue, sizes: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "number": row.number,
+        "status": row.status,
+        "rule": row.rule,
+        "sentence": describe(parse(row.rule), words),
+        "note": row.note,
+        "size": sizes.get(row.pk, 0) if row.status in selectors.LIVE else None,
+        "progress": progress(row),
+        "publish_when_ready": row.publish_when_ready,
+        "ready_at": row.ready_at,
+        "created_at": row.created_at,
+        "created_by": row.created_by,
+        "published_at": row.published_at,
+    }
+
+
+def progress(row: SegmentVersion) -> float | None:
+    """Return the share of customers that have taken a version in; None when it does not wait."""
+    if row.status != _Status.SHADOW or row.ready_at is not None:
+        return None
+    runs = JobRun.objects.filter(kind=RUN_KIND, created_at__gte=row.created_at)
+    newest = runs.order_by("-created_at").first()
+    if newest is None or not newest.total:
+        return 0.0
+    return min(1.0, newest.done / newest.total)
+
+
+def _trends(segment_ids: Sequence[int], now: datetime) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_TREND, [list(segment_ids), now - TREND])
+        for segment_id, at, size in cursor.fetchall():
+            found.setdefault(segment_id, []).append({"at": at, "members": size})
+    return found
