@@ -1,0 +1,123 @@
+"""Pictures lie in their boxes; a fitting process that fails says why."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segments.learning import fitting, process
+from segments.learning.engine import pictures
+from segments.learning.engine.clusters import ClusterConfig
+from segments.learning.engine.features import DAY_US
+from segments.learning.engine.learned import RECIPES, CannotLearn, Recipe, learn
+from segments.learning.errors import FittingError
+from tests.segments.learning.contract import rng
+from tests.segments.learning.people import DAY0, events, shoppers
+
+UNTIL_US = (DAY0 + 240) * DAY_US
+
+
+def test_dots__any_points__in_the_box_and_noise_first() -> None:
+    found = pictures.dots([[-5.0, 2.0, 1], [7.0, 2.0, -1], [0.0, 9.0, 9]])
+
+    assert [one.hue for one in found] == ["noise", "c1", "c1"]
+    assert all(0 <= one.x <= pictures.MAP_SIDE and 0 <= one.y <= pictures.MAP_SIDE for one in found)
+    # upwards is up
+    assert found[2].y < found[1].y
+    assert pictures.dots([]) == []
+    assert len(pictures.dots([[1.0, 1.0, 0]])) == 1
+
+
+def test_profile__differences__around_the_middle_and_bounded() -> None:
+    traits = [
+        {"feature": "orders", "difference": 1.25},
+        {"feature": "sessions", "difference": -99.0},
+    ]
+
+    found = pictures.profile(traits, {"orders": "orders so far"})
+
+    assert [(one.x, one.width, one.up) for one in found] == [(100, 50, True), (0, 100, False)]
+    assert [one.label for one in found] == ["orders so far", "sessions"]
+    assert found[0].said == "+1.2 standard deviations"
+
+
+def test_shares__longest__fills_the_bar() -> None:
+    found = pictures.shares(
+        [{"feature": "a", "share": 0.4}, {"feature": "b", "share": 0.1}], {"a": "A"}
+    )
+
+    assert [(one.label, one.width, one.said) for one in found] == [
+        ("A", 200, "40.0%"),
+        ("b", 50, "10.0%"),
+    ]
+    assert pictures.shares([], {}) == []
+
+
+def test_curve__both_axes__end_at_the_largest() -> None:
+    bins = [(0.0, 0.1, 5), (0.2, 0.2, 5)]
+
+    line = pictures.curve(bins)
+
+    assert line is not None
+    assert line.path == "M0 120L240 0"
+    assert pictures.reach(bins) == 0.2
+    assert pictures.curve([]) is None
+    assert pictures.reach([]) == 1.0
+
+
+def test_trends__one_moment__is_a_level_and_least_is_kept() -> None:
+    both = pictures.trends({"0": [10], "1": [5]}, {"0": "c0"})
+    flat = pictures.trends({"psi": [0.1, 0.2]}, {}, least=0.4)
+
+    assert [one.path for one in both] == ["M0 0L600 0", "M0 70L600 70"]
+    assert flat[0].path == "M0 105L600 70"
+    assert pictures.trends({"0": []}, {}) == []
+
+
+@pytest.mark.parametrize("key", [*RECIPES, "vips"])
+def test_learn__empty_log__says_what_is_missing(key: str) -> None:
+    recipe = RECIPES.get(key, Recipe(key, "lookalike", "Like VIPs", {"segment": key}))
+
+    with pytest.raises(CannotLearn):
+        learn(recipe, events([]), as_of_us=UNTIL_US, rng=rng())
+
+
+def test_learn__twice__equal_bytes() -> None:
+    log = shoppers(2, people=150)
+    recipe = Recipe("kinds", "cluster", "Kinds", {"algorithm": "kmeans", "k": 3})
+
+    first, second = (learn(recipe, log, as_of_us=UNTIL_US, rng=rng(3)).arrays for _ in range(2))
+
+    assert all(first[name].tobytes() == second[name].tobytes() for name in first)
+
+
+def test_process__tasks__each_leaves_a_fit_or_says_why_not(tmp_path: Path) -> None:
+    fitting.write_events(tmp_path, shoppers(2, people=150))
+    good = Recipe("kinds", "cluster", "Kinds", {"algorithm": "minibatch", "k": 3})
+    poor = Recipe("vips", "lookalike", "Like VIPs", {"segment": "vips"})
+    for name, recipe in (("0", good), ("1", poor)):
+        fitting.write_task(
+            tmp_path / name, recipe, as_of_us=UNTIL_US, seed=1, members=np.array([1, 2])
+        )
+    beats: list[int] = []
+
+    with process.started(tmp_path, ["0", "1"]) as wait:
+        wait("0", lambda: beats.append(1))
+        fit = fitting.read_result(tmp_path / "0")
+        wait("1", lambda: beats.append(1))
+        with pytest.raises(CannotLearn, match="20 members"):
+            fitting.read_result(tmp_path / "1")
+
+    assert (fit.algorithm, fit.objection) == ("minibatch", "")
+    assert fit.facts["config"]["k"] == ClusterConfig(k=3).k
+    assert beats
+
+
+def test_process__broken_task__its_last_words(tmp_path: Path) -> None:
+    fitting.write_events(tmp_path, events([]))
+
+    with (
+        process.started(tmp_path, ["0"]) as wait,
+        pytest.raises(FittingError, match=r"ended with 1: .*task\.json"),
+    ):
+        wait("0", lambda: None)
