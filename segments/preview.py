@@ -17,6 +17,7 @@ from segments import compile as sql
 from segments.engine.catalogue import Catalogue
 from segments.engine.describe import describe, describe_part
 from segments.engine.language import GROUPS, parse
+from segments.errors import PreviewTooSlow
 from segments.population import AT_HAND, Question, Rule, settled, verdicts
 from segments.sampling import estimate
 from segments.sql.pieces import Truth
@@ -25,7 +26,6 @@ MOST_MS = 5_000
 SAMPLE = 10
 # A sample has at least so many customers: ± 0.8 % of the base at worst.
 _LEAST_SAMPLED = 15_000
-_LEAST_BUCKETS = 1
 
 _MANY = """
 SELECT count(*) FROM (SELECT FROM customers_customer WHERE merged_into_id IS NULL LIMIT %s) c
@@ -136,11 +136,9 @@ def preview(
     parts = conditions_of(rule)
     asked = {AT_HAND: rule, **{path: part for path, part in parts if path}}
     question = Question(asked, now, segments)
+    share, tally = _first_in_time(question, rule, [path for path, _ in parts])
+    members = tally.members
     with settled(most_ms=MOST_MS):
-        buckets = _buckets()
-        tally = _tally(question, rule, [path for path, _ in parts], buckets)
-        members = tally.members
-        share = len(buckets) / BUCKETS
         overlap = _overlap(members, share)
         people = _people(_spread(members))
     whole = estimate(len(members), tally.total, share)
@@ -175,17 +173,35 @@ def conditions_of(rule: Rule) -> list[tuple[str, Rule]]:
     return [("", rule)]
 
 
-def _buckets() -> Sequence[int]:
-    """Return the buckets to look at: all of a small base, of a large one enough for a sample."""
+def _first_in_time(question: Question, rule: Rule, paths: Sequence[str]) -> tuple[float, "_Tally"]:
+    """Return (share of the base that was looked at, counts within it).
+
+    A small base whose customers did so much that counting all of them takes too long is sampled.
+    """
+    samples = _samples()
+    for buckets in samples:
+        try:
+            with settled(most_ms=MOST_MS):
+                return len(buckets) / BUCKETS, _tally(question, rule, paths, buckets)
+        except PreviewTooSlow:
+            if buckets is samples[-1]:
+                raise
+    raise AssertionError
+
+
+def _samples() -> list[Sequence[int]]:
+    """Return the buckets to look at, and those for when that is too slow."""
     exact = settings.SEGMENT_PREVIEW_EXACT
     with connection.cursor() as cursor:
         cursor.execute(_MANY, [exact + 1])
-        if cursor.fetchone()[0] <= exact:
-            return range(BUCKETS)
+        is_small = cursor.fetchone()[0] <= exact
         cursor.execute(_EXTENT, [0])
         of_one = cursor.fetchone()[0]
-    wanted = max(_LEAST_BUCKETS, -(-_LEAST_SAMPLED // max(of_one, 1)))
-    return range(min(wanted, BUCKETS))
+    wanted = min(-(-_LEAST_SAMPLED // max(of_one, 1)), BUCKETS)
+    whole, sample = range(BUCKETS), range(wanted)
+    if is_small:
+        return [whole] if wanted == BUCKETS else [whole, sample]
+    return [sample]
 
 
 # --- Counting -------------------------------------------------------------------------------------

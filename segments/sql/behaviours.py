@@ -49,10 +49,10 @@ def _doubts(frame: Frame, facts: str, takes: Sequence[Truth]) -> str:
 def _count(leaf: Leaf, frame: Frame) -> Hits:
     facts, takes = _single(leaf, frame)
     negated = compared(leaf.op, leaf.value)(0)
-    query = f"SELECT f.customer_id FROM {facts} AND {takes.must}"  # noqa: S608 -- parameters only
+    query = f"SELECT {frame.customer} FROM {facts} AND {takes.must}"  # noqa: S608 -- parameters only
     if not _is_once(leaf):
         holds = figures.compares("count(*)", leaf.op, leaf.value, frame.params)
-        query += f" GROUP BY f.customer_id HAVING {_not(holds, negated=negated)}"
+        query += f" GROUP BY {frame.customer} HAVING {_not(holds, negated=negated)}"
     return Hits(query, negated, _doubts(frame, facts, [takes]))
 
 
@@ -95,7 +95,7 @@ def _stopped(leaf: Leaf, frame: Frame) -> Hits:
     low, high = bounds(leaf, frame)
     facts, takes = _single(leaf, frame, (low, frame.now))
     query = (
-        f"SELECT f.customer_id FROM {facts} AND {takes.must} GROUP BY f.customer_id "  # noqa: S608 -- parameters only
+        f"SELECT {frame.customer} FROM {facts} AND {takes.must} GROUP BY {frame.customer} "  # noqa: S608 -- parameters only
         f"HAVING max(f.at) <= {frame.params.add(high, 'bigint')}"
     )
     return Hits(query, doubts=_doubts(frame, facts, [takes]))
@@ -138,7 +138,7 @@ def _first_time(leaf: Leaf, frame: Frame) -> Hits:
     low, high = bounds(leaf, frame)
     facts, takes = _single(leaf, frame, (None, frame.now))
     query = (
-        f"SELECT f.customer_id FROM {facts} AND {takes.must} GROUP BY f.customer_id "  # noqa: S608 -- parameters only
+        f"SELECT {frame.customer} FROM {facts} AND {takes.must} GROUP BY {frame.customer} "  # noqa: S608 -- parameters only
         f"HAVING {_inside('min(f.at)', low, high, frame)}"
     )
     return Hits(query, doubts=_doubts(frame, facts, [takes]))
@@ -205,10 +205,11 @@ def _then_not(leaf: Leaf, frame: Frame) -> Hits:
     did, since = (frame.takes(matcher) for matcher in leaf.matchers)
     first = f"({did.must} AND f.at <= {frame.params.add(high, 'bigint')})"
     place = "max(ARRAY[f.at, f.seq])"
+    old = frame.params.add(frame.now - leaf.after, "bigint")
     last_a, last_b = f"{place} FILTER (WHERE {first})", f"{place} FILTER (WHERE {since.must})"
     query = (
-        f"SELECT f.customer_id FROM {facts} AND ({first} OR {since.must}) GROUP BY f.customer_id "  # noqa: S608 -- parameters only
-        f"HAVING ({last_a})[1] <= {frame.params.add(frame.now - leaf.after, 'bigint')} "
+        f"SELECT {frame.customer} FROM {facts} AND ({first} OR {since.must}) "  # noqa: S608 -- parameters only
+        f"GROUP BY {frame.customer} HAVING ({last_a})[1] <= {old} "
         f"AND COALESCE({last_b} <= {last_a}, TRUE)"
     )
     return Hits(query, doubts=_doubts(frame, facts, [did, since]))

@@ -30,6 +30,15 @@ class Frame:
         """Return the moment at or before which no event exists; None for none."""
         return None if self.retention is None else self.now - self.retention
 
+    @property
+    def customer(self) -> str:
+        """Return the customer of a fact, to group by.
+
+        Of one bucket the index has customers in order. Of many, merging their indexes is slower
+        than hashing; an expression has no index.
+        """
+        return "f.customer_id" if len(self.buckets) == 1 else "(f.customer_id + 0)"
+
     def facts(self, matchers: Sequence[Matcher], low: int | None, high: int) -> str:
         """Return `events_fact f WHERE ...`: of these names, with low < at <= high.
 

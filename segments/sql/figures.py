@@ -49,7 +49,7 @@ def figure(leaf: Leaf, frame: Frame, facts: str, takes: str) -> Figure:
     if leaf.agg in ("first", "last"):
         return _end(leaf, frame, facts, value, order)
     number = f"(CASE WHEN jsonb_typeof({value}) = 'number' THEN {value}::numeric END)"
-    grouped = f"SELECT f.customer_id FROM {facts} GROUP BY f.customer_id HAVING "  # noqa: S608 -- parameters only
+    grouped = f"SELECT {frame.customer} FROM {facts} GROUP BY {frame.customer} HAVING "  # noqa: S608 -- parameters only
     if leaf.agg in ("min", "max"):
         return Figure(
             grouped + compares(f"{leaf.agg}({number})", leaf.op, leaf.value, frame.params)

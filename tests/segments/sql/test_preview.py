@@ -6,6 +6,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings as SettingsWrapper
 
+from personalization.events.facttable import BUCKETS
 from segments import preview as module
 from segments.errors import PreviewTooSlow
 from segments.models import Segment, SegmentVersion
@@ -130,6 +131,25 @@ def test_preview__base_above_the_limit__margin_holds_the_truth(
     assert abs(said.count - members) <= said.margin
     assert abs(said.total - len(everybody)) < 0.1 * len(everybody)
     assert all(holds(rule, one) for one in people if one.id in {x.id for x in said.sample})
+
+
+def test_preview__whole_base_too_slow__samples(
+    people: list[Customer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tally = module._tally
+
+    def slow(question: Any, rule: Any, paths: Any, buckets: Any) -> Any:
+        if len(buckets) == BUCKETS:
+            raise PreviewTooSlow("too slow")
+        return tally(question, rule, paths, buckets)
+
+    monkeypatch.setattr(module, "_tally", slow)
+    monkeypatch.setattr(module, "_LEAST_SAMPLED", 100)
+
+    said = preview(count(days=30), now=NOW, segments={})
+
+    assert not said.exact
+    assert said.margin > 0
 
 
 def test_preview__statement_over_the_limit__is_a_clear_error(
