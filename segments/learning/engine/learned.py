@@ -59,6 +59,12 @@ RECIPES: dict[str, Recipe] = {
             Target(30, 120, ("order",)).to_json(),
         ),
         Recipe(
+            "churn_14d",
+            "propensity",
+            "Does not come back within 14 days",
+            Target(14, 45, absence=True).to_json(),
+        ),
+        Recipe(
             "churn_30d",
             "propensity",
             "Does not come back within 30 days",
