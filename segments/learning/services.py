@@ -1,6 +1,6 @@
 """Learning: a run of one slot reads the log once, fits each model, the gate decides; then scoring.
 
-Part of the services of segments; knows nothing of rules. What changed is told by `announce`.
+Part of the services of segments. What changed is told by `announce`, to the rules that read it.
 """
 
 import tempfile
@@ -20,12 +20,15 @@ from personalization.events import extraction
 from personalization.lib import clock
 from personalization.lib.errors import Problem, Unprocessable
 from personalization.ops import pulse
+from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from segments.learning import features, fitting, members, process, registry, scores, scoring
 from segments.learning.engine.clusters import ALGORITHMS
 from segments.learning.engine.learned import RECIPES, Before, CannotLearn, Recipe
+from segments.live import backfilling
+from segments.live.rules import Live, live
 from segments.models.learning import LearnedModel, Observation, Score
 
 log = structlog.get_logger("segments")
@@ -55,11 +58,20 @@ class Learned:
 
 
 def announce(customer_ids: Sequence[int], keys: Collection[str]) -> None:
-    """Tell that scores of these keys changed for these customers.
+    """Have the live rules that read scores of these keys (none: any) decide these customers again.
 
     Called in the transaction that wrote them, once for some hundred customers.
     """
     log.debug("score.changed", customers=len(customer_ids), keys=len(keys))
+    config.look_again()
+    if _readers(live(), keys):
+        backfilling.redecide_all(
+            customer_ids, places=lambda rules: _readers(rules, keys), cause="score"
+        )
+
+
+def _readers(rules: Live, keys: Collection[str]) -> set[int]:
+    return rules.program.reading("score", keys or None)
 
 
 def slot_at(now: datetime) -> str:

@@ -1,17 +1,21 @@
 """Taking new rules, scores and lists in: every customer decided again, in chunks, with progress.
 
 Safe beside processors, and twice: a customer that has taken a generation in is passed over. A kill
-leaves a checkpoint; the next run goes on from there.
+leaves a checkpoint; the next run goes on from there. It is over when nobody is behind, whom a
+processor has met meanwhile by a configuration of a moment ago included.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 
 from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import documents, profiles
+from personalization.events.processor import isolation
 from personalization.lib import clock
 from personalization.ops import serve as config
 from personalization.ops import services as jobs
@@ -27,11 +31,16 @@ from segments.models import Segment, SegmentVersion
 log = structlog.get_logger("segments")
 
 RUN_KIND = "segments.backfill"
+_SHADOW = SegmentVersion.Status.SHADOW
 # About 100 ms of work: each transaction holds back the horizon of every processor.
 CHUNK = 200
 _AFTER = """
 SELECT customer_id FROM segments_state WHERE customer_id > %s AND generation < %s
 ORDER BY customer_id LIMIT %s
+"""
+# Who is set aside is decided from the whole log when it is their turn.
+_SKIP = """
+UPDATE segments_state SET generation = %s WHERE customer_id = ANY(%s) AND generation < %s
 """
 _BEHIND = "SELECT count(*) FROM segments_state WHERE generation < %s"
 # (rules) -> places of those that must be decided again
@@ -48,23 +57,25 @@ def backfill(*, slot: str = "") -> int:
     Cancelled
         Somebody stopped it; resuming goes on from its checkpoint.
     """
-    rules = live()
-    waiting = SegmentVersion.objects.filter(ready_at=None, status=SegmentVersion.Status.SHADOW)
-    if not waiting.exists() and not _count_behind(rules.generation):
+    config.reload()
+    generation = live().generation
+    slot = slot or f"generation {generation}"
+    unfinished = JobRun.objects.filter(kind=RUN_KIND, slot=slot, status=JobRun.Status.RUNNING)
+    waiting = _waiting(generation).exists() or unfinished.exists()
+    if not waiting and not _count_behind(generation):
         return 0
-    slot = slot or f"generation {rules.generation}"
     run = jobs.start_run(kind=RUN_KIND, slot=slot)
     if run is None:
-        return 0
+        return _after_the_run(slot, generation)
     try:
-        done = _run(run, rules)
+        done = _take_all(generation, run)
+        _ready(generation)
     except Cancelled:
         raise
     except Exception as error:
         jobs.fail(run.pk, error=f"{type(error).__name__}: {error}")
         raise
     jobs.succeed(run.pk, result={"customers": done})
-    _ready(rules.generation)
     return done
 
 
@@ -86,9 +97,25 @@ def redecide(
     customer_ids: Sequence[int], *, places: Places, cause: str, now: datetime
 ) -> list[Turn]:
     """Decide some rules of some customers again, in one transaction; documents follow."""
+    turns: list[Turn] = []
+
+    def step(part: Sequence[int]) -> int:
+        decided = _decide(part, places, cause, now)
+        turns.extend(decided)
+        return len(decided)
+
+    def apart() -> int:
+        turns.clear()
+        locked = sorted(profiles.lock(customer_ids, now=now))
+        done, parked = isolation.fold(locked, step, now)
+        newest = live().generation
+        with connection.cursor() as cursor:
+            cursor.execute(_SKIP, [newest, list(parked), newest])
+        return done
+
     with transaction.atomic():
-        turns = _decide(customer_ids, places, cause, now)
-    documents.write_now(customer_ids)
+        isolation.either(lambda: step(customer_ids), apart)
+        transaction.on_commit(partial(documents.write_now, customer_ids))
     return turns
 
 
@@ -102,14 +129,33 @@ def redecide_all(customer_ids: Collection[int], *, places: Places, cause: str) -
     return turned
 
 
-def _run(run: JobRun, rules: Live) -> int:
-    total = run.checkpoint.get("total") or _count_behind(rules.generation)
-    last, done = run.checkpoint.get("last", 0), run.done
-    while ids := _after(last, rules.generation):
-        redecide(ids, places=lambda _rules: set(), cause="publish", now=clock.now())
-        last, done = ids[-1], done + len(ids)
-        checkpoint = {"last": last, "total": total}
-        jobs.advance(run.pk, done=done, total=max(total, done), checkpoint=checkpoint)
+def _take_all(generation: int, run: JobRun | None = None) -> int:
+    """Have everybody take a generation in; return how many customers that were."""
+    checkpoint, done = (run.checkpoint, run.done) if run else ({}, 0)
+    total, last = checkpoint.get("total") or _count_behind(generation), checkpoint.get("last", 0)
+    while True:
+        ids = _after(last, generation)
+        if not ids and not last:
+            return done
+        if ids:
+            redecide(ids, places=lambda _rules: set(), cause="publish", now=clock.now())
+        # at the end once more from the start: who was met meanwhile may be behind
+        last, done = ids[-1] if ids else 0, done + len(ids)
+        if run is not None:
+            checkpoint = {"last": last, "total": total}
+            jobs.advance(run.pk, done=done, total=max(total, done), checkpoint=checkpoint)
+
+
+def _after_the_run(slot: str, generation: int) -> int:
+    """Take in who came behind after the run of a slot had succeeded; return how many.
+
+    A processor can be a second late to learn of a generation, and meet somebody new in it.
+    """
+    over = JobRun.objects.filter(kind=RUN_KIND, slot=slot, status=JobRun.Status.SUCCEEDED)
+    if not over.exists():
+        return 0
+    done = _take_all(generation)
+    _ready(generation)
     return done
 
 
@@ -137,15 +183,29 @@ def _decide(customer_ids: Sequence[int], places: Places, cause: str, now: dateti
 
 def _ready(generation: int) -> None:
     """Mark the versions that everybody has taken in, and let those that wait take over."""
-    waiting = SegmentVersion.objects.filter(
-        status=SegmentVersion.Status.SHADOW, ready_at=None, generation__lte=generation
-    )
-    for version in waiting.order_by("generation"):
-        SegmentVersion.objects.filter(pk=version.pk).update(ready_at=clock.now())
-        log.info("segment.version_ready", segment=version.segment_id, version=version.number)
-        version.refresh_from_db()
-        if version.publish_when_ready:
-            services.take_over(version_id=version.pk, actor="backfill")
+    rows = _waiting(generation).order_by("generation")
+    for version_id, segment_id in list(rows.values_list("pk", "segment_id")):
+        with transaction.atomic():
+            # the segment first, as whoever stops or publishes a version
+            if not Segment.objects.select_for_update(of=("self",)).filter(pk=segment_id).exists():
+                continue
+            mine = _waiting(generation).filter(pk=version_id)
+            mine.filter(ready_at=None).update(ready_at=clock.now())
+            version = SegmentVersion.objects.filter(pk=version_id, status=_SHADOW).first()
+            if version is None:
+                continue
+            log.info("segment.version_ready", segment=segment_id, version=version.number)
+            if version.publish_when_ready:
+                services.take_over(version_id=version_id, actor="backfill")
+
+
+def _waiting(generation: int) -> QuerySet[SegmentVersion]:
+    """Return the versions that are ready when everybody has taken a generation in.
+
+    And those that a kill kept from taking over.
+    """
+    ready = Q(ready_at=None) | Q(publish_when_ready=True)
+    return SegmentVersion.objects.filter(ready, status=_SHADOW, generation__lte=generation)
 
 
 def _after(last: int, generation: int) -> list[int]:

@@ -26,6 +26,7 @@ SELECT m.customer_id, s.key
 FROM segments_listmember m JOIN segments_segment s ON s.id = m.segment_id
 WHERE m.customer_id = ANY(%s)
 """
+_ABSORBED = "SELECT id FROM customers_customer WHERE id = ANY(%s) AND merged_into_id IS NOT NULL"
 _SCORES = "SELECT customer_id, key, value FROM segments_score WHERE customer_id = ANY(%s)"
 
 
@@ -84,9 +85,11 @@ class Crowd:
 
         `besides`: places in the log of events that the caller folds itself.
         """
-        program = self.live.program
+        program, place_of = self.live.program, self.live.place_of
         if held.generation >= self.live.generation:
             return set()
+        # versions that have ended: nobody asks for them again
+        held.verdicts = {one: told for one, told in held.verdicts.items() if one in place_of}
         past = [event for event in self.history(customer_id) if event.seq not in besides]
         streams, rules = program.newer(held.generation)
         held.retake(program, streams, past, now)
@@ -153,7 +156,6 @@ class Crowd:
             entered,
             at,
             cause,
-            version.in_force,
         )
 
     def _first_seen(self, held: Held) -> Mapping[str, int]:
@@ -223,10 +225,13 @@ class _Traits(Mapping[str, Any]):
 
 
 def masks_of(customer_ids: Sequence[int]) -> dict[int, int]:
-    """Return the purposes in force for each customer, as bitmasks."""
+    """Return the purposes in force for each customer, as bitmasks: none for who is absorbed."""
     in_force = purposes().in_force
+    with connection.cursor() as cursor:
+        cursor.execute(_ABSORBED, [list(customer_ids)])
+        absorbed = {row[0] for row in cursor.fetchall()}
     return {
-        customer_id: in_force(granted, denied, gpc=False)
+        customer_id: 0 if customer_id in absorbed else in_force(granted, denied, gpc=False)
         for customer_id, (granted, denied) in document_part(customer_ids).items()
     }
 

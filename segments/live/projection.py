@@ -33,6 +33,25 @@ _DUE = """
 INSERT INTO customers_rebuild_due (customer_id, cause, at)
 SELECT id, 'replay', %s FROM unnest(%s::bigint[]) AS t (id) ORDER BY id ON CONFLICT DO NOTHING
 """
+# What the log still tells is told by the log: a merge that was undone may have left it.
+_FORGET_KNOWN = "DELETE FROM events_firstseen WHERE customer_id = ANY(%s) AND at > %s"
+# Beyond the log: what was another customer's goes back with them when they are parted.
+_GIVE_BACK = """
+DELETE FROM events_firstseen f
+USING customers_merge m, customers_customer c, events_firstseen o
+WHERE f.customer_id = ANY(%s) AND m.target_id = f.customer_id AND m.undone_at IS NOT NULL
+    AND c.id = m.source_id AND c.merged_into_id IS DISTINCT FROM f.customer_id
+    AND o.customer_id = c.id AND o.name_id = f.name_id AND o.at = f.at
+"""
+# Those whom a customer has absorbed, at any remove.
+_ABSORBED = """
+WITH RECURSIVE held AS (
+    SELECT id FROM customers_customer WHERE merged_into_id = ANY(%s)
+    UNION SELECT c.id FROM held h JOIN customers_customer c ON c.merged_into_id = h.id
+)
+SELECT id FROM held
+"""
+_PARTS = "SELECT id FROM customers_customer WHERE id = ANY(%s) AND merged_into_id IS NOT NULL"
 # What those whom a customer has absorbed did first is the customer's too, beyond the log.
 _FIRST_OF_ALL = """
 INSERT INTO events_firstseen AS held (customer_id, name_id, at)
@@ -103,14 +122,11 @@ class _Folding:
         customers = sorted(causes)
         self._names = facttable.names({fact.name for own in facts.values() for fact in own})
         facttable.rewrite(customers, (self._row(fact) for own in facts.values() for fact in own))
-        refused = [one for one in customers if not self._consents(one)]
-        facttable.forget_first_seen(refused)
         mine = {one: Held(generation=self._live.generation) for one in customers}
         for one in customers:
             mine[one].floor = self._batch.horizon
         allowed = [one for one in customers if self._consents(one)]
-        with connection.cursor() as cursor:
-            cursor.execute(_FIRST_OF_ALL, [allowed])
+        self._remember_first(customers, allowed)
         facttable.note_first_seen(
             row for one in allowed for row in self._first(one, mine[one], facts[one])
         )
@@ -127,14 +143,33 @@ class _Folding:
             cause = _CAUSES.get(causes[one], "merge")
             turns += crowd.turned(one, old, self._us)
             # what is decided is compared with what held until now
-            state.verdicts = dict(old.verdicts)
-            if one in allowed and self._batch.states.get(one, {}).get("n"):
+            place_of = self._live.place_of
+            state.verdicts = {v: told for v, told in old.verdicts.items() if v in place_of}
+            if self._consents(one):
                 state.retake(program, range(len(program.streams)), events, self._us)
                 places = set(range(len(self._live.versions)))
                 turns += crowd.decide(one, state, places, self._us, cause, self._us)
             else:
                 turns += crowd.expelled(one, state, cause, self._us)
         self._write(mine, turns)
+
+    def _remember_first(self, customers: list[int], allowed: list[int]) -> None:
+        """Have the allowed know what happened first beyond the log, and the others forget it.
+
+        Who is part of another customer keeps it, for the day when they are parted.
+        """
+        retention = self._live.program.setting.retention
+        with connection.cursor() as cursor:
+            cursor.execute(_PARTS, [customers])
+            refused = {*customers} - {*allowed} - {row[0] for row in cursor.fetchall()}
+            cursor.execute(_ABSORBED, [sorted(refused)])
+            refused |= {row[0] for row in cursor.fetchall()}
+            if retention is not None:
+                cursor.execute(_FORGET_KNOWN, [allowed, self._us - retention])
+            parted = [one for one in allowed if self._batch.causes[one] == "unmerge"]
+            cursor.execute(_GIVE_BACK, [parted])
+            cursor.execute(_FIRST_OF_ALL, [allowed])
+        facttable.forget_first_seen(refused)
 
     def _ask_for_past(self, kept: Mapping[int, list[Fact]], held: Mapping[int, Held]) -> None:
         counted = self._batch.states

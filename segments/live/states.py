@@ -37,6 +37,14 @@ _LEAVE = """
 DELETE FROM segments_membership m USING unnest(%s::bigint[], %s::bigint[]) AS x (v, c)
 WHERE m.version_id = x.v AND m.customer_id = x.c
 """
+# A version that takes over, stops or goes away with its segment waits for batches that turn its
+# members, and they for it: so each change is told by the rule in force, once, and no member of a
+# version that has ended is left behind. Two statements: the second sees what the first waited for.
+_LIVE = """
+SELECT 1 FROM segments_segment WHERE id = ANY(%s) ORDER BY id FOR KEY SHARE;
+SELECT id, status = 'published' FROM segments_segmentversion
+WHERE id = ANY(%s) AND status IN ('shadow', 'published', 'standby')
+"""
 _CHANGE = """
 INSERT INTO segments_change (customer_id, segment_id, version, entered, at, noticed_at, cause)
 SELECT c, s, n, e, TIMESTAMPTZ 'epoch' + a * INTERVAL '1 microsecond', %s, w
@@ -46,7 +54,7 @@ FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::boolean[], %s::bigint[], 
 
 
 class Turn(NamedTuple):
-    """One entry into a version or exit from it; `told`: it is the version in force."""
+    """One entry into a version or exit from it."""
 
     customer_id: int
     segment_id: int
@@ -55,7 +63,6 @@ class Turn(NamedTuple):
     entered: bool
     at: int
     cause: str
-    told: bool
 
 
 def load(customer_ids: Collection[int]) -> dict[int, Held]:
@@ -96,7 +103,11 @@ def save_verdicts(states: Mapping[int, Held]) -> None:
 
 
 def record(turns: Sequence[Turn], *, now: datetime) -> None:
-    """Bring the memberships to what the turns say, in their order, and keep those told of."""
+    """Bring the memberships to what the turns say, in their order; tell those of rules in force."""
+    if not turns:
+        return
+    in_force = _in_force(turns)
+    turns = [turn for turn in turns if turn.version_id in in_force]
     last: dict[tuple[int, int], Turn] = {}
     for turn in turns:
         last[turn.version_id, turn.customer_id] = turn
@@ -111,10 +122,22 @@ def record(turns: Sequence[Turn], *, now: datetime) -> None:
         told = [
             (turn.customer_id, turn.segment_id, turn.number, turn.entered, turn.at, turn.cause)
             for turn in turns
-            if turn.told
+            if in_force[turn.version_id]
         ]
         if told:
             cursor.execute(_CHANGE, [now, *_columns(told, 6)])
+
+
+def _in_force(turns: Sequence[Turn]) -> dict[int, bool]:
+    """Return, of the versions that are live still, whether each is the one in force.
+
+    What this process knows of them may be a second old.
+    """
+    segments = sorted({turn.segment_id for turn in turns})
+    versions = sorted({turn.version_id for turn in turns})
+    with connection.cursor() as cursor:
+        cursor.execute(_LIVE, [segments, versions])
+        return dict(cursor.fetchall())
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:

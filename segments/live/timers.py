@@ -5,12 +5,14 @@ whatever changes it. Any number of processors may work on them at once: each tak
 nobody else has locked. Customers are locked before states, as everywhere.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import structlog
-from django.db import connection, transaction
+from django.db import connection
 
 from personalization.customers import documents, profiles
+from personalization.events.processor import isolation
 from personalization.lib import clock
 from personalization.lib.metrics import SEGMENT_TIMER_LATE_S
 from segments.engine.held import Held
@@ -31,6 +33,8 @@ SELECT c.id FROM customers_customer c WHERE c.id IN (
     SELECT customer_id FROM segments_state WHERE due_at <= %s ORDER BY due_at LIMIT %s)
 ORDER BY c.id FOR NO KEY UPDATE SKIP LOCKED
 """
+# Who is set aside is decided from the whole log when it is their turn, and has no timer till then.
+_SILENCE = "UPDATE segments_state SET due_at = NULL WHERE customer_id = ANY(%s)"
 
 
 def run() -> int:
@@ -46,19 +50,44 @@ def run() -> int:
     return done
 
 
-@transaction.atomic
 def turn_due(*, now: datetime, limit: int = CHUNK) -> list[int]:
     """Let time turn the verdicts of the customers who are due the longest; return who they were.
 
     One transaction: verdicts, memberships, changes, timers. Killed anywhere, all of it or nothing.
+    One whose verdicts cannot be turned is set aside and stops nobody else.
     """
-    us = clock.to_us(now)
+
+    def step(part: Sequence[int]) -> int:
+        return _turn(part, now)
+
+    def whole() -> list[int]:
+        claimed = _claimed(now, limit)
+        step(claimed)
+        return claimed
+
+    def apart() -> list[int]:
+        claimed = _claimed(now, limit)
+        _, parked = isolation.fold(claimed, step, now)
+        with connection.cursor() as cursor:
+            cursor.execute(_SILENCE, [list(parked)])
+        return claimed
+
+    return isolation.either(whole, apart)
+
+
+def _claimed(now: datetime, limit: int) -> list[int]:
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, [us, limit])
+        cursor.execute(_CLAIM, [clock.to_us(now), limit])
         claimed = [row[0] for row in cursor.fetchall()]
+    if claimed:
+        profiles.lock(claimed, now=now)
+    return claimed
+
+
+def _turn(claimed: Sequence[int], now: datetime) -> int:
     if not claimed:
-        return []
-    profiles.lock(claimed, now=now)
+        return 0
+    us = clock.to_us(now)
     held = states.load(claimed)
     rules = rules_for(held.values())
     turns: list[Turn] = []
@@ -75,7 +104,7 @@ def turn_due(*, now: datetime, limit: int = CHUNK) -> list[int]:
         turns += _decided_anew(rules, stale, held, us)
     states.save_verdicts(held)
     states.record(turns, now=now)
-    return claimed
+    return len(held)
 
 
 def _decided_anew(

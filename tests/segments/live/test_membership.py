@@ -160,7 +160,7 @@ def test_publish__edited_rule__members_change_at_once_and_roll_back() -> None:
         services.roll_back(key="fans", actor="test")
 
     assert members("fans") == both
-    told = Change.objects.filter(segment_id=Segment.objects.get().pk, cause="publish")
+    told = Change.objects.filter(segment_id=Segment.objects.get(key="fans").pk, cause="publish")
     assert sorted(told.values_list("customer_id", "entered")) == [
         (customer(value="a2"), False),
         (customer(value="a2"), True),
@@ -208,7 +208,7 @@ def test_backfill__killed_in_the_middle__goes_on_and_equals(
         take_in()
 
     assert len(members("all")) == 7
-    assert SegmentVersion.objects.get().status == "published"
+    assert SegmentVersion.objects.get(segment__key="all").status == "published"
 
 
 def test_spilled__more_events_than_are_remembered__counted_from_the_facts() -> None:

@@ -53,7 +53,7 @@ def tick(minute: float) -> None:
 def members(key: str) -> list[int]:
     """Customers in the version in force, by the table."""
     row = Segment.objects.get(key=key)
-    found = Membership.objects.filter(version_id=row.published_id)
+    found = Membership.objects.filter(version_id=row.published_id or 0)
     return sorted(found.values_list("customer_id", flat=True))
 
 
