@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from segments.engine.events import Event
-from segments.engine.figures import Figure, Reading, figure
+from segments.engine.figures import Figure, History, Reading, figure
 from segments.engine.language import GROUPS, Leaf, Node, Rule, leaves, parse, references
 from segments.engine.program import Person, Program, Schedule, Setting, Source
 
@@ -78,14 +78,17 @@ class Explanation:
         `events` is the whole history of the customer, in order; `tell` puts a node into words.
         """
         program = self.program
-        person.entries = [stream.gathered(events, now) for stream in program.streams]
+        history = History(events)
+        person.entries = [
+            stream.gathered(history.of(stream.need.matcher), now) for stream in program.streams
+        ]
         places = range(len(program.rules))
         said = {
             program.rules[place].key: schedule
             for place, schedule in program.schedules(person, now, places).items()
         }
         person.members = {key: (one.truth, 0) for key, one in said.items()}
-        reading = Reading(program, person, events, now, since)
+        reading = Reading(program, person, history, now, since)
         return {
             name: _Tree(name, said, tell, reading).node(rule, node, "")
             for name, (rule, node) in self._rules.items()

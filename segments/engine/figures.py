@@ -5,7 +5,7 @@ For people to read. What holds is decided elsewhere (`leaves`); a test compares 
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -40,15 +40,30 @@ class Figure:
     then_at: int | None = None
 
 
+class History:
+    """A customer's events by name: most leaves ask for few of them."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self._all = events
+        self._named: dict[str, list[Event]] = {}
+        for event in events:
+            self._named.setdefault(event.name, []).append(event)
+
+    def of(self, matcher: Matcher) -> Sequence[Event]:
+        """Return the events that a matcher may mean, in order."""
+        return self._all if matcher.prefix else self._named.get(matcher.event, [])
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What figures are read from: one customer at one moment."""
 
     program: Program
     person: Person
-    events: Sequence[Event]
+    history: History
     now: int
     since: Mapping[tuple[str, str], int]
+    _matches: dict[str, list[int]] = field(default_factory=dict)
 
     def entries(self, leaf: Leaf) -> list[Entries]:
         """Return the entries of each of a leaf's matchers, up to now."""
@@ -61,11 +76,14 @@ class Reading:
 
     def matches(self, matcher: Matcher) -> list[int]:
         """Return the times of all matching events that are kept, up to now."""
-        stream = Stream(Need(matcher), self.program.calendar)
-        kept = self.program.setting.retention
-        found = stream.gathered(self.events, self.now)
-        low = 0 if kept is None else bisect_right(found, self.now - kept)
-        return found[low : bisect_right(found, self.now)]
+        name = repr(matcher)
+        if name not in self._matches:
+            stream = Stream(Need(matcher), self.program.calendar)
+            kept = self.program.setting.retention
+            found = stream.gathered(self.history.of(matcher), self.now)
+            low = 0 if kept is None else bisect_right(found, self.now - kept)
+            self._matches[name] = found[low : bisect_right(found, self.now)]
+        return self._matches[name]
 
     def span(self, leaf: Leaf) -> Span:
         """Return the window of a leaf."""
