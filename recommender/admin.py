@@ -16,6 +16,7 @@ from recommender import registry
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.strategies import problems
 from recommender.models import ModelVersion, Strategy
+from recommender.strategies import save_strategy
 
 _FIGURES = ("Recall@20", "NDCG@20", "HR@20", "MRR@20", "coverage@20", "users")
 _EXPORTED = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
@@ -50,6 +51,7 @@ class StrategyAdmin(AuditedModelAdmin):
     """Recommender configurations that placements name."""
 
     form = StrategyForm
+    audits = False  # the service does, and publishes
     publishes = True
     list_display = ("key", "title", "algorithm", "fallback", "exclude_bought_days", "active")
     search_fields = ("key", "title")
@@ -65,6 +67,12 @@ class StrategyAdmin(AuditedModelAdmin):
     ) -> tuple[str, ...]:
         """Keep the key of a stored strategy: placements name it."""
         return ("key",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
+        """Save through the service, as the API does."""
+        values = {name: value for name, value in form.cleaned_data.items() if name != "key"}
+        actor = request.user.get_username()
+        obj.pk = save_strategy(key=form.instance.key, values=values, actor=actor).pk
 
 
 @admin.register(ModelVersion)

@@ -45,7 +45,8 @@ class PlacementForm(_Checked):
     def problems(self, given: dict[str, Any]) -> list[Problem]:
         """Judge key and fields."""
         fields = {name: value for name, value in given.items() if name != "key"}
-        return [*faults.key_faults(given["key"]), *faults.placement_faults(fields)]
+        key = given.get("key", self.instance.key)
+        return [*faults.key_faults(key), *faults.placement_faults(fields)]
 
 
 class CampaignForm(_Checked):
@@ -80,6 +81,7 @@ class PlacementAdmin(AuditedModelAdmin):
     """Places in the shop."""
 
     form = PlacementForm
+    audits = False  # the service does, and publishes
     publishes = True
     list_display = ("key", "title", "kind", "strategy", "count", "active")
     list_filter = ("kind", "active")
@@ -91,6 +93,18 @@ class PlacementAdmin(AuditedModelAdmin):
         action="Create a placement",
         action_url="admin:content_placement_add",
     )
+
+    def get_readonly_fields(
+        self, _request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        """Keep the key of a stored placement: the shop's pages ask by it."""
+        return ("key",) if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
+        """Save through the service, as the API does."""
+        values = {name: value for name, value in form.cleaned_data.items() if name != "key"}
+        actor = request.user.get_username()
+        obj.pk = services.upsert_placement(key=form.instance.key, values=values, actor=actor).pk
 
 
 class BlockInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time

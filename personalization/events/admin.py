@@ -132,7 +132,7 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
 class EventSchemaAdmin(AuditedModelAdmin):
     """Event types: saved, audited, published within a second. Built-in ones stay."""
 
-    publishes = True
+    audits = False  # the service does, and publishes
     form = EventTypeForm
     list_display = ("name", "title", "fact", "built_in", "described")
     list_filter = ("built_in", "fact")
@@ -144,6 +144,16 @@ class EventSchemaAdmin(AuditedModelAdmin):
         action="Describe one",
         action_url="admin:events_eventschema_add",
     )
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
+        """Save through the service."""
+        if isinstance(obj, EventSchema):
+            registry.save_type(obj, actor=request.user.get_username())
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        """Delete through the service."""
+        if isinstance(obj, EventSchema):
+            registry.delete_type(obj, actor=request.user.get_username())
 
     @admin.display(description="properties")
     def described(self, obj: EventSchema) -> int:

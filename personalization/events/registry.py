@@ -9,6 +9,7 @@ import orjson
 from django.conf import settings
 from django.db import transaction
 
+from personalization.access.audit import audit, state
 from personalization.access.engine import keys
 from personalization.access.serve import Caller
 from personalization.events.engine import schema, times
@@ -43,11 +44,16 @@ def check_type(*, name: str, fact: str, properties: Any) -> None:
 
 
 def save_type(row: EventSchema, *, actor: str) -> None:
-    """Store an event type and publish it, in one transaction; the caller writes the audit row."""
+    """Store an event type, with its audit row, and publish it, in one transaction."""
     check_type(name=row.name, fact=row.fact, properties=row.properties)
     with transaction.atomic():
+        stored = EventSchema.objects.select_for_update().filter(pk=row.pk).first()
+        before = state(stored) if stored else None
         row.save()
-        publish(actor=actor, note=f"event type {row.name}"[:200])
+        action = "update" if before else "create"
+        if state(row) != before:
+            audit(actor=actor, action=action, obj=row, before=before, after=state(row))
+        publish(actor=actor, note=f"{action} event type {row.name}"[:200])
 
 
 def delete_type(row: EventSchema, *, actor: str) -> None:
@@ -59,8 +65,9 @@ def delete_type(row: EventSchema, *, actor: str) -> None:
         raise EventTypeInvalid(f"{row.name} is built in; it cannot be deleted")
     with transaction.atomic():
         name = row.name
+        audit(actor=actor, action="delete", obj=row, before=state(row))
         row.delete()
-        publish(actor=actor, note=f"event type {name} deleted"[:200])
+        publish(actor=actor, note=f"delete event type {name}"[:200])
 
 
 def replay(

@@ -11,7 +11,7 @@ from personalization.lib.pagination import KeyCursorPagination
 class TimelinePagination(KeyCursorPagination):
     """Newest first, by the moment that the shopper did it."""
 
-    ordering = ("-occurred_at", "-seq")  # type: ignore[assignment]  # DRF takes both
+    ordering = ("-occurred_at", "-seq")
 
 
 class TimelineSerializer(serializers.ModelSerializer[LoggedEvent]):

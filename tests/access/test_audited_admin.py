@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group, User
 from django.contrib.messages import get_messages
 from django.test import Client
@@ -66,6 +67,41 @@ def test_change__nothing_changed__leaves_no_trail(kind: EventSchema) -> None:
     assert staff().post(page_of(kind), FORM).status_code == 302
 
     assert trail() == []
+
+
+@pytest.mark.parametrize(
+    ("page", "label", "form"),
+    [
+        (
+            "content/placement",
+            "content.placement",
+            {"key": "home.side", "title": "Side", "kind": "content", "count": 3, "active": "on"}
+            | {"default_content": "{}"},
+        ),
+        (
+            "recommender/strategy",
+            "recommender.strategy",
+            {"key": "mine", "title": "Mine", "algorithm": "popularity", "params": "{}"}
+            | {"exclude_bought_days": 3, "active": "on"},
+        ),
+    ],
+)
+def test_save__through_the_service__told_once_and_published(
+    page: str, label: str, form: dict[str, Any]
+) -> None:
+    client = staff()
+    assert client.post(f"/admin/{page}/add/", form).status_code == 302
+    [(_, first, _, made)] = trail(label)
+    row = apps.get_model(label).objects.get(key=form["key"])
+
+    changed = client.post(f"/admin/{page}/{row.pk}/change/", form | {"title": "New"})
+
+    assert (changed.status_code, first, made["title"]) == (302, "create", form["title"])
+    assert [(action, after["title"]) for _, action, _, after in trail(label)] == [
+        ("create", form["title"]),
+        ("update", "New"),
+    ]
+    assert ConfigVersion.objects.exists()
 
 
 def test_change__form_with_faults__leaves_no_trail(kind: EventSchema) -> None:
