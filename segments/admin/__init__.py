@@ -1,5 +1,5 @@
 """Admin pages of segments."""
 
-from segments.admin import learning
+from segments.admin import learning, segments
 
-__all__ = ["learning"]
+__all__ = ["learning", "segments"]

@@ -62,6 +62,7 @@ def segment(request: HttpRequest) -> TemplateResponse:
     """Show a segment of which everything is known; with `?bare` one of which nothing is."""
     full = "bare" not in request.GET
     page: dict[str, Any] = {
+        "in_force": full,
         "segment": Segment(key="eager", title="Eager", description="Look often.", built_in=full),
         "sentence": "Customers who viewed a product at least 3 times in the last 7 days.",
         "size": 385,
