@@ -24,6 +24,8 @@ class SegmentsConfig(AppConfig):
         )
         registries.document_parts.register(serve.PART, serve.document_part)
         registries.job_tasks.register("segments.backfill", "segments.tasks.backfill")
+        registries.job_tasks.register("segments.learn", "segments.learning.tasks.learn")
+        registries.job_tasks.register("segments.score", "segments.learning.tasks.score")
         background.register("segments.timers", seconds=0.5, run=timers.run, kinds={"processor"})
         registries.job_tasks.register(lists.RUN_KIND, "segments.tasks.work_on_list")
         registries.merge_hooks.register("segments", lists.follow)

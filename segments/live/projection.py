@@ -17,6 +17,7 @@ from personalization.events.facttable import FactRow
 from personalization.lib import clock
 from segments.engine.events import Event
 from segments.engine.held import Held
+from segments.learning import scores
 from segments.live import states
 from segments.live.deciding import Crowd
 from segments.live.rules import Live, rules_for
@@ -127,6 +128,7 @@ class _Folding:
             mine[one].floor = self._batch.horizon
         allowed = [one for one in customers if self._consents(one)]
         self._remember_first(customers, allowed)
+        scores.forget(sorted({*customers} - {*allowed}))
         facttable.note_first_seen(
             row for one in allowed for row in self._first(one, mine[one], facts[one])
         )
