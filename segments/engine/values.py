@@ -22,6 +22,7 @@ SECOND_US = 1_000_000
 MAX_PATTERN = 200
 MAX_SUBJECT = 4096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHOLE = 2.0**53
 _SIXTH = Decimal("0.000001")
 _SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
@@ -59,7 +60,8 @@ def time_us(value: Any) -> int | None:
     if type(value) is int:
         return value * SECOND_US
     if type(value) is float:
-        return round(value * SECOND_US)
+        # beyond 2^53 floats are whole, and their microseconds may be no float any more
+        return round(value * SECOND_US) if abs(value) < _WHOLE else int(value) * SECOND_US
     if type(value) is not str:
         return None
     try:
@@ -83,7 +85,9 @@ def rounded(value: float | Decimal) -> Decimal:
 
 def semver(value: Any) -> tuple[Any, ...] | None:
     """Return what orders versions by SemVer 2.0.0, section 11; None for what is no version."""
-    match = _SEMVER.fullmatch(value) if type(value) is str else None
+    if type(value) is not str or len(value) > MAX_SUBJECT:
+        return None  # Python reads no number of more digits
+    match = _SEMVER.fullmatch(value)
     if match is None:
         return None
     *numbers, pre = match.groups()

@@ -1,5 +1,6 @@
 """What texts say, as SQL: without case, as versions and as times; and where SQL cannot tell."""
 
+from segments.engine.values import MAX_SUBJECT
 from segments.sql.pieces import Truth
 
 # Whole numbers that a version may hold to be compared as such.
@@ -43,7 +44,8 @@ def version(text: str, is_text: str, comparison: str) -> Truth:
     `comparison`: a template for the array of the three numbers.
     """
     compared = comparison.format(f"string_to_array(split_part({text}, '+', 1), '.')::bigint[]")
-    known = f"CASE WHEN {is_like(text, _RELEASE)} THEN {compared} ELSE FALSE END"
+    read = f"octet_length({text}) <= {MAX_SUBJECT} AND {is_like(text, _RELEASE)}"
+    known = f"CASE WHEN {read} THEN {compared} ELSE FALSE END"
     odd = f"({is_like(text, _LIKE_VERSION)} AND NOT {is_like(text, _RELEASE)})"
     return Truth(f"({is_text} AND {known})", f"({is_text} AND ({known} OR {odd}))")
 

@@ -17,7 +17,21 @@ from segments.sql.pieces import Params
 ZONE = ZoneInfo("Europe/Berlin")
 NOW = 1_790_000_000_123_456
 
-NUMBERS = [0, 1, 1.0, -1, 0.1, 2.5, 1e16, 2**53, 2**53 + 1, 5e-324, -1e300, 1_790_000_000.123456]
+NUMBERS = [
+    0,
+    1,
+    1.0,
+    -1,
+    0.1,
+    2.5,
+    1e16,
+    2**53,
+    2**53 + 1,
+    5e-324,
+    -1e300,
+    1_790_000_000.123456,
+    1e308,
+]
 TEXTS = [
     *[
         "",
@@ -189,6 +203,15 @@ def test_condition__usual_subjects__are_decided_by_sql(op: str, value: Any, subj
     ((must, may),) = said(op, value, [subject])
 
     assert must == may == bool(values.condition(op, value, ZONE)(subject, NOW))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("op", "value"),
+    [("semver_gt", "1.0.0"), ("before", 0), ("after", 0), ("within_last", 5), ("weekday", [1])],
+)
+def test_condition__monstrous_subjects__are_judged_by_both(op: str, value: Any) -> None:
+    check(op, value, [1e308, -1e308, "9" * 5_000 + ".0.0", "1.0.1+" + "b" * 5_000, 10**18])
 
 
 @pytest.mark.django_db
