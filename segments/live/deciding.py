@@ -70,6 +70,8 @@ class Crowd:
 
     def read_histories(self, customer_ids: Collection[int]) -> None:
         """Read the events of several customers at once."""
+        if not customer_ids:
+            return
         names = self._names_of_streams()
         for customer_id, events in facttable.history(customer_ids, names).items():
             self._histories[customer_id] = [Event(*event) for event in events]
