@@ -9,6 +9,7 @@ from django.db import connection
 from django.urls import reverse
 
 from personalization.customers.models import Customer
+from personalization.events.facttable import BUCKETS
 from personalization.lib.errors import AppError, Problem
 from personalization.lib.widgets import number as grouped
 from personalization.ops.models import JobRun
@@ -26,6 +27,8 @@ _SAMPLE = 10
 _NEWEST = 12
 # More columns cannot be read, nor counted while somebody waits.
 MOST_COMPARED = 20
+# Members of them all that are paired within about a second; of more, whole buckets are a sample.
+PAIRED = 1_000_000
 _Status = SegmentVersion.Status
 _MOVED = """
 SELECT count(*) FILTER (WHERE entered), count(*) FILTER (WHERE NOT entered)
@@ -176,14 +179,17 @@ def overlap_page(*, now: datetime) -> dict[str, Any]:
     filled = [row for row in rows if sizes.get(row.pk)]
     largest = sorted(filled, key=lambda row: -sizes[row.pk])[:MOST_COMPARED]
     key_of = {row.pk: row.key for row in largest}
+    lines = sum(sizes[row.pk] for row in largest)
+    buckets = max(1, BUCKETS * PAIRED // max(lines, PAIRED))
     shared = {
-        (key_of[a], key_of[b]): count for (a, b), count in selectors.overlaps(list(key_of)).items()
+        (key_of[a], key_of[b]): round(count * BUCKETS / buckets)
+        for (a, b), count in selectors.overlaps(list(key_of), buckets=buckets).items()
     }
     titles = [(row.key, row.title) for row in rows if row.pk in key_of]
     return {
         "matrix": overlap_matrix(titles, shared),
         "as_of": now,
-        "exact": True,
+        "exact": buckets == BUCKETS,
         "left_out": len(rows) - len(largest),
     }
 

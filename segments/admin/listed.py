@@ -81,7 +81,7 @@ class SegmentList(AuditedModelAdmin):
         why="None has been made yet. A rule shows who it is while you build it.",
         action="Create a segment",
         action_url="admin:segments_segment_add",
-        docs="rules",
+        docs="guides/segments",
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Segment]:

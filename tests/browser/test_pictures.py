@@ -8,13 +8,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.urls import reverse
-from playwright.sync_api import Browser, ViewportSize
+from playwright.sync_api import Browser, ViewportSize, expect
 
+from personalization.demo.engine.traffic import Plan
+from personalization.demo.services import fill
 from personalization.lib import clock
 from personalization.lib.metrics import DECISION_BUCKETS_S
 from personalization.monitoring.models import MinuteStat
 from personalization.monitoring.services import BUCKET_PREFIX
 from personalization.ops.models import Heartbeat
+from segments import services
+from segments.models import Segment
+from tests.browser import segment_shop
 from tests.browser.conftest import Server, signed_in
 
 pytestmark = [
@@ -24,7 +29,10 @@ pytestmark = [
 ]
 
 LARGEST_BYTES = 200 * 1024
+BUILDER_BYTES = 300 * 1024
 SIZE = ViewportSize(width=1280, height=800)
+# Room for two conditions beside their preview.
+BUILDER_SIZE = ViewportSize(width=1280, height=1000)
 # Share of answers that took at most so long, a log-normal around 3 ms.
 MIDDLE_S, SPREAD = 0.003, 0.55
 
@@ -82,3 +90,30 @@ def test_pictures__of_the_demo__are_written_small(
 
     for name in ("overview.png", "shop.png"):
         assert (folder / name).stat().st_size <= LARGEST_BYTES, name
+
+
+def test_picture__of_the_rule_builder__is_written_small(
+    browser: Browser, server: Server, staff_cookie: dict[str, str]
+) -> None:
+    path = Path(settings.BASE_DIR) / "docs" / "images" / "segment.png"
+    end = clock.now().replace(minute=0, second=0, microsecond=0)
+    plan = Plan(
+        seed=4, end_us=clock.to_us(end), days=60, products=600, customers=6_000, events=150_000
+    )
+    fill(say=lambda *_: None, plan=plan, first=150_000)
+    row = segment_shop.publish("eager", "Eager, without an order", segment_shop.EAGER)
+    services.save_draft(key="eager", rule=segment_shop.LOOKING, actor="mara")
+    Segment.objects.filter(published=None).delete()
+
+    with signed_in(browser, ("light", "desktop"), staff_cookie) as window:
+        page = window.page
+        page.set_viewport_size(BUILDER_SIZE)
+        window.open(server.url + reverse("admin:segments_segment_edit", args=[row.pk]))
+        preview = page.locator(".rb-preview")
+        expect(preview).to_have_attribute("data-state", "result", timeout=30_000)
+        page.locator("#toggle-nav-sidebar").click()
+        page.evaluate("document.documentElement.style.scrollPaddingTop = '0'")
+        page.locator(".field-rule").evaluate("row => row.scrollIntoView()")
+        page.screenshot(path=path)
+
+    assert path.stat().st_size <= BUILDER_BYTES
