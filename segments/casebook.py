@@ -96,7 +96,7 @@ class _Book:
             among=list(self._ids.values()),
             declared=self._declared,
         )
-        found = set(decided(self._nodes[WANTED], WANTED, scope, self._reader))
+        found = set(decided(WANTED, scope, self._reader))
         return sorted(name for name, its_id in self._ids.items() if its_id in found)
 
     def _write_people(self) -> None:

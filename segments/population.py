@@ -19,6 +19,7 @@ from segments.engine.values import instant_us
 from segments.errors import PreviewTooSlow
 from segments.live import rules
 from segments.models import SegmentVersion
+from segments.patterns import tabulated
 from segments.people import Reader, names_of
 
 Rule = Mapping[str, Any]
@@ -69,12 +70,13 @@ class Question:
 
     def members(self, key: str, buckets: Sequence[int]) -> list[int]:
         """Return the members of one rule in some buckets."""
-        return decided(self.nodes[key], key, replace(self.scope, buckets=buckets), self.reader)
+        return decided(key, replace(self.scope, buckets=buckets), self.reader)
 
 
-def decided(node: Node, key: str, scope: sql.Scope, reader: Reader) -> list[int]:
-    """Return the members within a scope; `key` names the rule in the reader's program."""
-    statement, params, exact = sql.members(node, scope)
+def decided(key: str, scope: sql.Scope, reader: Reader) -> list[int]:
+    """Return the members of one of the scope's rules; the reader's program has it too."""
+    scope = with_lists(scope)
+    statement, params, exact = sql.members(scope.segments[key], scope)
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         rows = cursor.fetchall()
@@ -83,6 +85,11 @@ def decided(node: Node, key: str, scope: sql.Scope, reader: Reader) -> list[int]
         open_ = [customer for customer, certain in rows if not certain]
         found += [c for c, truths in verdicts(reader, [key], open_, scope.now) if truths[key]]
     return found
+
+
+def with_lists(scope: sql.Scope) -> sql.Scope:
+    """Return a scope whose rules have their patterns as lists where that is possible."""
+    return replace(scope, segments={k: tabulated(v, scope) for k, v in scope.segments.items()})
 
 
 def verdicts(

@@ -18,7 +18,7 @@ from segments.engine.catalogue import Catalogue
 from segments.engine.describe import describe, describe_part
 from segments.engine.language import GROUPS, parse
 from segments.errors import PreviewTooSlow
-from segments.population import AT_HAND, Question, Rule, settled, verdicts
+from segments.population import AT_HAND, Question, Rule, settled, verdicts, with_lists
 from segments.sampling import estimate
 from segments.sql.pieces import Truth
 
@@ -230,8 +230,11 @@ class _Tally:
 def _tally(question: Question, rule: Rule, paths: Sequence[str], buckets: Sequence[int]) -> _Tally:
     """Count all conditions in one statement; in process those whom it leaves undecided."""
     op = "or" if "or" in rule else "and"
-    selection = sql.Selection(replace(question.scope, buckets=buckets))
-    truths = {path: selection.truth(question.nodes[path or AT_HAND]) for path in paths}
+    # the whole rule is put together from its conditions, each made once
+    needed = {k: v for k, v in question.nodes.items() if k != AT_HAND or "" in paths}
+    scope = with_lists(replace(question.scope, buckets=buckets, segments=needed))
+    selection = sql.Selection(scope)
+    truths = {path: selection.truth(scope.segments[path or AT_HAND]) for path in paths}
     held = selection.group(op, list(truths.values()))
     rest = {
         path: selection.group(op, [truth for other, truth in truths.items() if other != path])

@@ -76,6 +76,12 @@ class Frame:
         return Truth(f"({name.must} AND {held.must})", f"({name.may} AND {held.may})")
 
 
+def joined(facts: str, tables: Sequence[str]) -> str:
+    """Return facts joined with tables made of each, such as the elements of a list."""
+    source, rest = facts.split(" WHERE ", 1)
+    return f"{' CROSS JOIN LATERAL '.join([source, *tables])} WHERE {rest}"
+
+
 def doubtful(takes: Sequence[Truth]) -> str:
     """Return SQL of facts that SQL cannot decide; empty where it decides all."""
     open_ = [f"({one.may} AND ({one.must}) IS NOT TRUE)" for one in takes if not one.exact]

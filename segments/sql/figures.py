@@ -11,7 +11,7 @@ from typing import Any
 from segments.engine.decimals import millionths, stored
 from segments.engine.language import Leaf
 from segments.engine.values import compared
-from segments.sql.facts import Frame
+from segments.sql.facts import Frame, joined
 from segments.sql.operators import Place, condition
 from segments.sql.paths import walk
 from segments.sql.pieces import Params
@@ -40,10 +40,7 @@ def compares(figure: str, op: str, value: Any, params: Params, *, cast: str = "n
 def figure(leaf: Leaf, frame: Frame, facts: str, takes: str) -> Figure:
     """Return the figure of an aggregate leaf over facts that are taken."""
     tables, order, value = walk(leaf.prop, "f.props", frame.params)
-    if tables:
-        source, rest = facts.split(" WHERE ", 1)
-        facts = f"{source} CROSS JOIN LATERAL {' CROSS JOIN LATERAL '.join(tables)} WHERE {rest}"
-    facts = f"{facts} AND {takes}"
+    facts = f"{joined(facts, tables)} AND {takes}"
     if leaf.agg == "distinct":
         return _distinct(leaf, frame, facts, value)
     if leaf.agg in ("first", "last"):

@@ -8,7 +8,7 @@ from django.db import connection
 
 from personalization.events import facttable
 from segments import compile as sql
-from segments import population
+from segments import patterns, population
 from segments.engine.language import parse
 from segments.errors import PreviewTooSlow
 from segments.population import AT_HAND, Question, members_by_sql, settled
@@ -58,9 +58,11 @@ def people() -> list[Customer]:
 
 
 @pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("most", [patterns.MOST_VALUES, 0])
 def test_question__any_rule__members_are_those_of_the_oracle(
-    name: str, people: list[Customer]
+    name: str, most: int, people: list[Customer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(patterns, "MOST_VALUES", most)
     rule = RULES[name]
 
     found = Question({AT_HAND: rule}, NOW, OTHERS).members(AT_HAND, range(64))
@@ -96,9 +98,23 @@ def test_members__buckets__part_the_base(people: list[Customer]) -> None:
     assert all(customer % 64 == bucket for bucket, part in enumerate(parts) for customer in part)
 
 
+def test_decided__few_different_values__leave_nobody_to_the_engine(
+    people: list[Customer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(population, "verdicts", None)
+    by_element = count(days=40, where=where("matches", "^[a]$", "products[].cat"))
+    rule = {"and": [{"or": [PATTERN, by_element]}, {"not": {"kind": "segment", "key": "other"}}]}
+
+    found = Question({AT_HAND: rule}, NOW, OTHERS).members(AT_HAND, range(64))
+
+    assert found
+    assert sorted(found) == [one.id for one in known(people) if holds(rule, one, OTHERS)]
+
+
 def test_decided__only_doubtful_customers__are_read_in_process(
     people: list[Customer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(patterns, "MOST_VALUES", 0)
     asked: list[int] = []
     verdicts = population.verdicts
 

@@ -7,6 +7,7 @@ from django.db import connection
 from pytest_django import Settings as SettingsWrapper
 
 from personalization.events.facttable import BUCKETS
+from segments import patterns
 from segments import preview as module
 from segments.errors import PreviewTooSlow
 from segments.models import Segment, SegmentVersion
@@ -53,8 +54,12 @@ def _parts(rule: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     return all, {"": rule}
 
 
+@pytest.mark.parametrize("most", [patterns.MOST_VALUES, 0])
 @pytest.mark.parametrize("name", RULES)
-def test_preview__small_base__counts_as_by_hand(name: str, people: list[Customer]) -> None:
+def test_preview__small_base__counts_as_by_hand(
+    name: str, most: int, people: list[Customer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patterns, "MOST_VALUES", most)
     rule = RULES[name]
 
     said = preview(rule, now=NOW, segments={})
