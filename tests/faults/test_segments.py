@@ -27,6 +27,7 @@ from segments.models import SegmentVersion, State
 from tests.faults.deployment import ROOT, wait_for
 from tests.segments.live import truth
 from tests.segments.live.shop import EDITED, Dice, Visitors, batches, open_shop, send
+from tests.segments.live.world import count
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -101,6 +102,10 @@ class Crew:
         mark = f":{self._running[name].pid}:"
         return Heartbeat.objects.filter(name__contains=mark).exists() and not self.ended(name)
 
+    def busy(self, name: str) -> bool:
+        """Whether it runs."""
+        return name in self._running and not self.ended(name)
+
     def ended(self, name: str) -> bool:
         """Whether it ended by itself."""
         return self._running[name].poll() is not None
@@ -138,6 +143,39 @@ def test_kill__processors_and_backfill__members_are_the_oracles(crew: Crew) -> N
 @pytest.mark.parametrize("seed", range(2, 6))
 def test_kill__many_more_of_everything__members_are_the_oracles(crew: Crew, seed: int) -> None:
     _live_through(crew, seed=seed, users=250, devices=150, kills=20, deaths_of_backfill=2)
+
+
+@pytest.mark.deep
+def test_load__everything_at_once_over_20000_customers__no_deadlock_and_nothing_lost(
+    crew: Crew,
+) -> None:
+    begun = time.monotonic()
+    visitors = Visitors(9, users=14_000, devices=6_000)
+    open_shop(listed=[f"u{n}" for n in range(0, 14_000, 50)])
+    for name in PROCESSORS:
+        crew.processor(name)
+    wait_for("processors", lambda: all(map(crew.works, PROCESSORS)), _READY_S, crew.told)
+    for part in range(10):
+        send(visitors.events(2_000, now=clock.now(), prefix=f"{part}-"), now=clock.now())
+    rules_edited = 0
+    while time.monotonic() < begun + 90:
+        now = clock.now()
+        send(visitors.events(400, now=now, prefix=f"{now.timestamp():.4f}-"), now=now)
+        for _ in range(10):
+            visitors.act(now=now)
+        if not crew.busy("backfill"):
+            rule = count(days=2 + rules_edited % 3, value=2)
+            services.save_draft(key="fans", rule=rule, actor="test")
+            services.publish_segment(key="fans", actor="test")
+            rules_edited += 1
+            crew.backfill(chunk=200, rest_s=0)
+    wait_for("a backfill that ends", lambda: crew.ended("backfill"), _READY_S, crew.told)
+    wait_for("everything to be folded", _is_folded, 5 * _READY_S, crew.told)
+    crew.stop()
+    assert _DEADLOCK not in crew.log.read_text(errors="replace")
+    assert rules_edited > 1
+    assert State.objects.count() > 12_000
+    _assert_all_true(one_in=20)
 
 
 def _live_through(
@@ -217,7 +255,7 @@ def _is_folded() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _assert_all_true() -> None:
+def _assert_all_true(one_in: int = 1) -> None:
     config.reload()
     Processor().drain()
     backfilling.backfill()
@@ -226,4 +264,4 @@ def _assert_all_true() -> None:
         while timers.run():
             continue
         documents.sweep()
-        assert truth.faults(clock.to_us(now)) == []
+        assert truth.faults(clock.to_us(now), one_in=one_in)[:20] == []

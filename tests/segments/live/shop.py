@@ -193,6 +193,8 @@ class Visitors:
         self.dice = Dice(seed)
         self.users: list[Who] = [(USER, f"u{n}") for n in range(users)]
         self.devices: list[Who] = [(DEVICE, f"d{n}") for n in range(devices)]
+        # who is asked for consent and does nothing else
+        self.silent: list[Who] = [(DEVICE, f"s{n}") for n in range(3)]
 
     def events(self, number: int, *, now: datetime, prefix: str = "m") -> list[Sent]:
         """Return events in random order, times all different."""
@@ -225,7 +227,7 @@ class Visitors:
         return Sent(message_id, who, name, now - timedelta(seconds=ago), props)
 
     def _say(self, now: datetime) -> None:
-        who = self.dice.choice(self.users + self.devices)
+        who = self.dice.choice(self.users + self.devices + self.silent)
         granted = self.dice.random() < 0.6
         consent.record(
             identity=who,
