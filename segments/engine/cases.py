@@ -167,6 +167,7 @@ class World:
         ]
         place = self.program.place_of[WANTED]
         person = self._person(member, entries, member.first_seen)
+        person.ahead = max((event.at for event in self.history(member.name)), default=0)
         return self.program.schedules(person, now, [place])[place]
 
     def _person(

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from decimal import localcontext
+from operator import le
 from typing import Any
 
 from segments.engine.decimals import EXACT, divided, exact, millionths, stored
@@ -11,6 +12,9 @@ from segments.engine.values import compared, distinct_key
 from segments.engine.verdicts import Evaluate, Spilled, Verdict, View, by_pieces, known
 from segments.engine.windows import NEVER, Calendar, Span
 
+# Comparisons with a level that a figure is above or below.
+_LEVELS = frozenset({"lt", "lte", "gt", "gte"})
+
 
 def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None) -> Evaluate:
     """Decide how many events lie in the window."""
@@ -18,6 +22,7 @@ def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int 
     bounds, leaves = span.bounds, span.leaves
     nothing = holds(0), NEVER
     enough, negated = _enough(leaf)
+    once = leaf.op in _LEVELS
     sliding = span.sliding
     (place,) = places
 
@@ -29,7 +34,7 @@ def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int 
             return nothing
         low, high = bounds(now) if sliding is None else (now - sliding, now)
         if enough < 1 or times[-1] > high:
-            return by_pieces(span, times, now, lambda start, stop: holds(stop - start))
+            return by_pieces(span, times, now, lambda start, stop: holds(stop - start), once=once)
         # nothing is still to come, so the number only falls
         if len(times) - bisect_right(times, low) >= enough:
             return not negated, leaves(times[-enough])
@@ -50,6 +55,7 @@ def distinct_days(
     leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None
 ) -> Evaluate:
     """Decide on how many local dates events lie in the window."""
+    once = leaf.op in _LEVELS
     span, holds = Span(leaf.window, calendar, retention), compared(leaf.op, leaf.value)
     nothing = holds(0), NEVER
     (place,) = places
@@ -64,7 +70,7 @@ def distinct_days(
             # a set: a zone that sets its clocks back over midnight has a day come again
             return holds(len(set(days[start:stop])))
 
-        return by_pieces(span, times, now, holds_of)
+        return by_pieces(span, times, now, holds_of, once=once)
 
     return evaluate
 
@@ -74,28 +80,33 @@ def aggregate(
 ) -> Evaluate:
     """Decide a figure of what the events of the window say."""
     span, figure = Span(leaf.window, calendar, retention), _FIGURES[leaf.agg](leaf)
-    nothing = figure(())(0, 0), NEVER
+    nothing = figure(())[0](0, 0), NEVER
     (place,) = places
 
     def evaluate(view: View, now: int) -> Verdict:
         entries = known(view, place)
         if not entries:
             return nothing
-        return by_pieces(span, [entry[0] for entry in entries], now, figure(entries))
+        holds, once = figure(entries)
+        return by_pieces(span, [entry[0] for entry in entries], now, holds, once=once)
 
     return evaluate
 
 
-# From entries to the function that says whether the figure of a piece of them holds.
-Figure = Callable[[Sequence[list[Any]]], Callable[[int, int], bool]]
+Holds = Callable[[int, int], bool]
+# From entries to the function that says whether the figure of a piece of them holds, and whether
+# that turns at most once while events only leave.
+Figure = Callable[[Sequence[list[Any]]], tuple[Holds, bool]]
 
 
 def _sum(leaf: Leaf) -> Figure:
-    holds = _compared_millionths(leaf)
+    holds, levels = _compared_millionths(leaf), leaf.op in _LEVELS
 
-    def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+    def figure(entries: Sequence[list[Any]]) -> tuple[Holds, bool]:
         sums, _ = _running(entries)
-        return lambda start, stop: holds(millionths(sums[stop] - sums[start]))
+        # what only grows with each event only falls as they leave
+        once = levels and all(map(le, sums, sums[1:]))
+        return lambda start, stop: holds(millionths(sums[stop] - sums[start])), once
 
     return figure
 
@@ -103,14 +114,14 @@ def _sum(leaf: Leaf) -> Figure:
 def _avg(leaf: Leaf) -> Figure:
     holds = _compared_millionths(leaf)
 
-    def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+    def figure(entries: Sequence[list[Any]]) -> tuple[Holds, bool]:
         sums, counts = _running(entries)
 
         def of_piece(start: int, stop: int) -> bool:
             count = counts[stop] - counts[start]
             return bool(count) and holds(divided(sums[stop] - sums[start], count))
 
-        return of_piece
+        return of_piece, False
 
     return figure
 
@@ -148,13 +159,15 @@ def _extreme(pick: Callable[[Sequence[Any]], Any]) -> Callable[[Leaf], Figure]:
             [exact(stored(v)) for v in value] if isinstance(value, list) else exact(stored(value))
         )
         holds = EXACT[leaf.op]
+        # "some value is above" (below) is lost with that value, and does not come back
+        once = leaf.op in (("gt", "gte") if pick is max else ("lt", "lte"))
 
-        def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+        def figure(entries: Sequence[list[Any]]) -> tuple[Holds, bool]:
             def of_piece(start: int, stop: int) -> bool:
                 found = [exact(v) for entry in entries[start:stop] for v in entry[2:]]
                 return bool(found) and bool(holds(pick(found), wanted))
 
-            return of_piece
+            return of_piece, once
 
         return figure
 
@@ -167,13 +180,13 @@ def _end(place: int) -> Callable[[Leaf], Figure]:
     def make(leaf: Leaf) -> Figure:
         holds = compared(leaf.op, leaf.value)
 
-        def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+        def figure(entries: Sequence[list[Any]]) -> tuple[Holds, bool]:
             def of_piece(start: int, stop: int) -> bool:
                 if start == stop:
                     return False
                 return holds(entries[start][2] if place == 0 else entries[stop - 1][-1])
 
-            return of_piece
+            return of_piece, False
 
         return figure
 
@@ -181,11 +194,13 @@ def _end(place: int) -> Callable[[Leaf], Figure]:
 
 
 def _distinct(leaf: Leaf) -> Figure:
-    holds = compared(leaf.op, leaf.value)
+    holds, once = compared(leaf.op, leaf.value), leaf.op in _LEVELS
 
-    def figure(entries: Sequence[list[Any]]) -> Callable[[int, int], bool]:
+    def figure(entries: Sequence[list[Any]]) -> tuple[Holds, bool]:
         keys = [[distinct_key(value) for value in entry[2:]] for entry in entries]
-        return lambda start, stop: holds(len({key for own in keys[start:stop] for key in own}))
+        return lambda start, stop: holds(
+            len({key for own in keys[start:stop] for key in own})
+        ), once
 
     return figure
 

@@ -36,6 +36,8 @@ class Held:
     verdicts: dict[str, list[int]] = field(default_factory=dict)
     generation: int = 0
     floor: tuple[int, int] | None = None
+    # Time of the latest event: one that is ahead of the clock is still to come.
+    ahead: int = 0
     # When the first verdict turns, as it was stored.
     due_at: int | None = None
 
@@ -44,6 +46,7 @@ class Held:
         touched: set[int] = set()
         streams = self.streams
         for event in events:
+            self.ahead = max(self.ahead, event.at)
             for place in program.streams_of(event.name):
                 stream = program.streams[place]
                 held = streams.get(stream.key, _NOTHING)
@@ -60,6 +63,7 @@ class Held:
         self, program: Program, places: Iterable[int], events: Sequence[Event], now: int
     ) -> None:
         """Fold streams anew from the whole history of the customer."""
+        self.ahead = max(self.ahead, max((event.at for event in events), default=0))
         for place in places:
             stream = program.streams[place]
             kept = stream.kept(events, now)
@@ -78,7 +82,7 @@ class Held:
             place = stream_at.get(key)
             if place is not None:
                 entries[place] = held
-        person.entries = entries
+        person.entries, person.ahead = entries, self.ahead
         while True:
             try:
                 return program.told(person, now, places)
@@ -102,7 +106,7 @@ class Held:
         return text
 
     def _json(self, streams: Mapping[str, Entries | None]) -> bytes:
-        return orjson.dumps({"e": streams, "f": self.first, "h": self.floor})
+        return orjson.dumps({"e": streams, "f": self.first, "h": self.floor, "a": self.ahead})
 
     def due(self) -> int | None:
         """Return when the first verdict turns by itself; None for never."""
@@ -161,5 +165,6 @@ def loaded(state: str, verdicts: str, generation: int, due_at: int | None) -> He
         verdicts=orjson.loads(verdicts),
         generation=generation,
         floor=None if floor is None else (floor[0], floor[1]),
+        ahead=data.get("a", NEVER),
         due_at=due_at,
     )

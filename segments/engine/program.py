@@ -13,6 +13,7 @@ from segments.engine import leaves as meaning
 from segments.engine.events import names
 from segments.engine.language import Leaf, Node, Not, leaves, parse, references
 from segments.engine.streams import Entries, Need, Stream, needs
+from segments.engine.turning import EITHER, turns
 from segments.engine.values import SECOND_US
 from segments.engine.verdicts import Evaluate, Verdict
 from segments.engine.windows import NEVER, Calendar
@@ -60,6 +61,8 @@ class Person:
     request: Mapping[str, Any] = field(default_factory=dict)
     product: Mapping[str, Any] = field(default_factory=dict)
     assignment_key: str = ""
+    # Time of the latest event known, which a device's clock may have put ahead of ours.
+    ahead: int = NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ class Compiled:
     generation: int
     node: Node
     decide: Evaluate
+    turns: int
     streams: frozenset[int]
     reads: frozenset[tuple[str, str]]
     references: frozenset[str]
@@ -208,6 +212,8 @@ class Program:
         truth, until = decide(person, now)
         if until >= NEVER:
             return [1] if truth else [0]
+        if rule.turns != EITHER and person.ahead <= now:
+            return [int(truth), until]
         flips: list[int] = [int(truth)]
         last = truth
         for _ in range(_MOST_ASKED):
@@ -262,7 +268,14 @@ class Program:
         )
         decide = self._node(tree, used)
         return Compiled(
-            source.key, source.generation, tree, decide, frozenset(used), reads, references(tree)
+            source.key,
+            source.generation,
+            tree,
+            decide,
+            turns(tree),
+            frozenset(used),
+            reads,
+            references(tree),
         )
 
     def _node(self, node: Node, used: set[int]) -> Evaluate:

@@ -54,12 +54,22 @@ def known(view: View, place: int) -> Entries:
 
 
 def by_pieces(
-    span: Span, times: Sequence[int], now: int, holds: Callable[[int, int], bool]
+    span: Span,
+    times: Sequence[int],
+    now: int,
+    holds: Callable[[int, int], bool],
+    *,
+    once: bool = False,
 ) -> Verdict:
-    """Decide what depends on which piece [start, stop) of the times lies in the window."""
+    """Decide what depends on which piece [start, stop) of the times lies in the window.
+
+    `once`: while events only leave, it turns at most once, to what it is without any.
+    """
     start, stop = span.piece(times, now)
     truth = holds(start, stop)
     count = len(times)
+    if once and stop == count:
+        return truth, NEVER if truth == holds(stop, stop) else _turn(span, times, start, holds)
     at = NEVER
     for _ in range(_MOST_STEPS):
         goes = span.leaves(times[start]) if start < stop else NEVER
@@ -76,6 +86,19 @@ def by_pieces(
         if holds(start, stop) != truth:
             return truth, at
     return truth, at
+
+
+def _turn(span: Span, times: Sequence[int], start: int, holds: Callable[[int, int], bool]) -> int:
+    """Return when so many have left that it turns: by halves, for it does so once."""
+    stop = len(times)
+    after, low, high = holds(stop, stop), start + 1, stop
+    while low < high:
+        middle = (low + high) // 2
+        if holds(middle, stop) == after:
+            high = middle
+        else:
+            low = middle + 1
+    return min(span.leaves(times[low - 1]), NEVER)
 
 
 def by_boundaries(
