@@ -65,7 +65,9 @@ class SegmentAdmin(SegmentList):
         """Answer the versions alone: the page fetches them while a version is being taken in."""
         row = self._row(request, pk)
         page = pages.versions_of(row, rights=rights_of(request))
-        return TemplateResponse(request, "studio/segments/versions.html", {"page": page})
+        done_url = "" if page["live_url"] else pages.address(row, "change")
+        context = {"page": page, "done_url": done_url}
+        return TemplateResponse(request, "studio/segments/versions.html", context)
 
     def diff_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Compare any two versions."""

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from pytest_django.fixtures import Settings
 
 from tests.browser.conftest import THEMES, WIDTHS, Server, Watch, faults_of, looks, signed_in
+from tests.browser.keys import tab_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -198,19 +199,6 @@ def faults(window: Watch, name: str) -> list[str]:
         if "status of 422" not in fault and not fault.endswith("/rules-test/preview")
     ]
     return faults_of(window, name)
-
-
-def tab_to(page: Page, name: str, *, limit: int = 80) -> None:
-    """Press Tab until the control with that name has the focus."""
-    for _ in range(limit):
-        page.keyboard.press("Tab")
-        active = page.evaluate(
-            "(e => (e.getAttribute('aria-label') || (e.labels && e.labels[0] || e).textContent"
-            " || e.value || '').trim())(document.activeElement)"
-        )
-        if active == name or page.evaluate("document.activeElement.value") == name:
-            return
-    raise AssertionError(f"no control named {name} is reached by Tab")
 
 
 def changed_by_the_form(page: Page, cases: list[tuple[str, dict[str, Any]]]) -> list[str]:

@@ -300,6 +300,20 @@ def test_versions__being_taken_in__progress_of_the_job_and_its_page(publisher: C
     assert "data-live=" in page(publisher, "viewers")
 
 
+def test_versions__taken_in_while_the_page_was_open__offers_the_new_numbers(
+    publisher: Client,
+) -> None:
+    viewers()
+    services.save_draft(key="viewers", rule=ONCE, actor="test")
+    post(publisher, "viewers", "act", "publish")
+    assert "Show the new numbers" not in page(publisher, "viewers", "versions")
+
+    take_in()
+
+    assert "Show the new numbers" in page(publisher, "viewers", "versions")
+    assert "Show the new numbers" not in page(publisher, "viewers")
+
+
 def test_versions__refused_by_the_service__is_told(publisher: Client) -> None:
     go_live("viewers", VIEWED)
     row = Segment.objects.get()
