@@ -3,28 +3,66 @@
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from decimal import localcontext
+from math import ceil, floor
 from operator import le
 from typing import Any
 
 from segments.engine.decimals import EXACT, divided, exact, millionths, stored
 from segments.engine.language import Leaf
+from segments.engine.streams import needs
 from segments.engine.values import compared, distinct_key
 from segments.engine.verdicts import Evaluate, Spilled, Verdict, View, by_pieces, known
 from segments.engine.windows import NEVER, Calendar, Span
 
+Holds = Callable[[int, int], bool]
+# More than anybody does.
+_MANY = 1 << 62
 # Comparisons with a level that a figure is above or below.
 _LEVELS = frozenset({"lt", "lte", "gt", "gte"})
 
 
 def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None) -> Evaluate:
     """Decide how many events lie in the window."""
-    span, holds = Span(leaf.window, calendar, retention), compared(leaf.op, leaf.value)
-    bounds, leaves = span.bounds, span.leaves
-    nothing = holds(0), NEVER
-    enough, negated = _enough(leaf)
-    once = leaf.op in _LEVELS
-    sliding = span.sliding
-    (place,) = places
+    holds = compared(leaf.op, leaf.value)
+    return _counted(
+        leaf, Span(leaf.window, calendar, retention), places[0], lambda times: _pieces(holds)
+    )
+
+
+def distinct_days(
+    leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None
+) -> Evaluate:
+    """Decide on how many local dates events lie in the window."""
+    holds = compared(leaf.op, leaf.value)
+
+    def by_days(times: Sequence[int]) -> Holds:
+        days = [calendar.day(at) for at in times]
+        # a set: a zone that sets its clocks back over midnight has a day come again
+        return lambda start, stop: holds(len(set(days[start:stop])))
+
+    span = Span(leaf.window, calendar, retention)
+    # where the stream holds one event a day, days are counted as events
+    (need,) = needs(leaf, calendar, retention)
+    return _counted(leaf, span, places[0], by_days, counts=need.by_day)
+
+
+def _pieces(holds: Callable[[int], bool]) -> Holds:
+    return lambda start, stop: holds(stop - start)
+
+
+def _counted(
+    leaf: Leaf,
+    span: Span,
+    place: int,
+    by_piece: Callable[[Sequence[int]], Holds],
+    *,
+    counts: bool = True,
+) -> Evaluate:
+    """Decide a number of events (or what is counted like them), or let `by_piece` do it."""
+    nothing = compared(leaf.op, leaf.value)(0), NEVER
+    low, high = _range(leaf)
+    within = leaf.op != "neq"
+    bounds, leaves, sliding, once = span.bounds, span.leaves, span.sliding, leaf.op in _LEVELS
 
     def evaluate(view: View, now: int) -> Verdict:
         times = view.entries[place]
@@ -32,47 +70,28 @@ def count(leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int 
             if times is None:
                 raise Spilled(place)
             return nothing
-        low, high = bounds(now) if sliding is None else (now - sliding, now)
-        if enough < 1 or times[-1] > high:
-            return by_pieces(span, times, now, lambda start, stop: holds(stop - start), once=once)
+        oldest, newest = bounds(now) if sliding is None else (now - sliding, now)
+        if not counts or times[-1] > newest:
+            return by_pieces(span, times, now, by_piece(times), once=once)
         # nothing is still to come, so the number only falls
-        if len(times) - bisect_right(times, low) >= enough:
-            return not negated, leaves(times[-enough])
-        return negated, NEVER
+        number = len(times) - bisect_right(times, oldest)
+        if number > high:
+            return not within, leaves(times[-high - 1]) if high >= 0 else NEVER
+        if number >= low:
+            return within, leaves(times[-low]) if low > 0 else NEVER
+        return not within, NEVER
 
     return evaluate
 
 
-def _enough(leaf: Leaf) -> tuple[int, bool]:
-    """Return (n, negated) of a comparison that says "at least n" or the opposite; 0: neither."""
-    if leaf.op not in ("gte", "gt", "lt", "lte"):
-        return 0, False
-    least = -(-leaf.value // 1) if leaf.op in ("gte", "lt") else leaf.value // 1 + 1
-    return int(least), leaf.op in ("lt", "lte")
-
-
-def distinct_days(
-    leaf: Leaf, places: Sequence[int], calendar: Calendar, retention: int | None
-) -> Evaluate:
-    """Decide on how many local dates events lie in the window."""
-    once = leaf.op in _LEVELS
-    span, holds = Span(leaf.window, calendar, retention), compared(leaf.op, leaf.value)
-    nothing = holds(0), NEVER
-    (place,) = places
-
-    def evaluate(view: View, now: int) -> Verdict:
-        times = known(view, place)
-        if not times:
-            return nothing
-        days = [calendar.day(at) for at in times]
-
-        def holds_of(start: int, stop: int) -> bool:
-            # a set: a zone that sets its clocks back over midnight has a day come again
-            return holds(len(set(days[start:stop])))
-
-        return by_pieces(span, times, now, holds_of, once=once)
-
-    return evaluate
+def _range(leaf: Leaf) -> tuple[int, int]:
+    """Return the whole numbers (least, most) between which a comparison holds; `neq`: does not."""
+    value = leaf.value
+    if leaf.op == "between":
+        return ceil(value[0]), floor(value[1])
+    least = {"gte": ceil, "gt": lambda n: floor(n) + 1, "eq": ceil, "neq": ceil}.get(leaf.op)
+    most = {"lte": floor, "lt": lambda n: ceil(n) - 1, "eq": floor, "neq": floor}.get(leaf.op)
+    return least(value) if least else 0, most(value) if most else _MANY
 
 
 def aggregate(
@@ -93,7 +112,6 @@ def aggregate(
     return evaluate
 
 
-Holds = Callable[[int, int], bool]
 # From entries to the function that says whether the figure of a piece of them holds, and whether
 # that turns at most once while events only leave.
 Figure = Callable[[Sequence[list[Any]]], tuple[Holds, bool]]

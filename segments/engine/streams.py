@@ -144,6 +144,8 @@ class Stream:
         entries.sort(key=_place if self.tupled else None)
         if self.need.horizon is not None:
             del entries[: self._count(entries, now - self.need.horizon)]
+        if self.need.by_day:
+            self._one_a_day(entries, now)
         return entries
 
     def kept(self, events: Iterable[Event], now: int) -> Entries | None:
@@ -169,11 +171,7 @@ class Stream:
         """
         day = self._calendar.day
         past = self._count(entries, now)
-        kept = [
-            at
-            for place, at in enumerate(entries[:past])
-            if place + 1 == past or day(at) != day(entries[place + 1])
-        ]
+        kept = sorted({day(at): at for at in entries[:past]}.values())
         entries[:past] = kept
 
     def _entry(self, event: Event) -> list[Any] | None:

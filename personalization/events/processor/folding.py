@@ -20,7 +20,7 @@ from personalization.events import epoch
 from personalization.events.engine.facts import Fact
 from personalization.events.engine.flags import BOT
 from personalization.events.processor import isolation, positions, reading
-from personalization.events.processor.reading import Owner, Row
+from personalization.events.processor.reading import Owner, Position, Row
 from personalization.lib.registries import projections
 
 _ATTEMPTS = 3
@@ -28,6 +28,8 @@ _DUE = """
 INSERT INTO customers_rebuild_due (customer_id, cause, at)
 SELECT id, 'late', %s FROM unnest(%s::bigint[]) AS t (id) ON CONFLICT DO NOTHING
 """
+# A visit's events stand together in a shard, and cost little more than one of them.
+_DEEP = 24
 # Of a state: everything of this customer below this place in the log is folded already (see
 # rebuilding).
 FLOOR = "h"
@@ -52,17 +54,18 @@ class Batch:
     horizon: epoch.Horizon = field(default=epoch.Horizon(0, 0))
 
 
-def fold_next(*, owner: str, limit: int, now: datetime) -> Batch:
+def fold_next(*, owner: str, limit: int, now: datetime, turn: int = 0) -> Batch:
     """Fold the next rows of the shards that `owner` leases ("": all) into profiles.
 
-    At most `limit` a shard. A batch that fails is folded again by parts, and the customers whose
-    events make it fail are set aside.
+    At most `limit` a shard on average: where that is little, more of some shards, which `turn`
+    chooses, since neighbours in a shard are one visit of one customer. A batch that fails is folded
+    again by parts, and the customers whose events make it fail are set aside.
     """
     for attempt in range(_ATTEMPTS):
         try:
             return isolation.either(
-                lambda: _fold(owner, limit, now, _fold_facts),
-                lambda: _fold(owner, limit, now, _fold_apart),
+                lambda: _fold(_Part(owner, limit, turn), now, _fold_facts),
+                lambda: _fold(_Part(owner, limit, turn), now, _fold_apart),
             )
         except _Moved:
             if attempt == _ATTEMPTS - 1:
@@ -94,10 +97,33 @@ def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
     return len(rows)
 
 
-def _fold(owner: str, limit: int, now: datetime, fold: _Step) -> Batch:
-    held = positions.lock(positions.PROFILE, owner=owner)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one batch is to read: whose shards, how many rows of each on average, whose turn."""
+
+    owner: str
+    limit: int
+    turn: int
+
+    def rows(
+        self, held: Mapping[int, Position], horizon: epoch.Horizon
+    ) -> tuple[list[Row], int]:
+        """Return the next rows of the shards held, and the most that one of them could give."""
+        count = len(held) * self.limit // _DEEP
+        if 0 < count < len(held):
+            order = sorted(held)
+            start = self.turn * count % len(order)
+            chosen = (order + order)[start : start + count]
+            rows = reading.after({s: held[s] for s in chosen}, horizon=horizon, limit=_DEEP)
+            if rows:
+                return rows, _DEEP
+        return reading.after(held, horizon=horizon, limit=self.limit), self.limit
+
+
+def _fold(part: _Part, now: datetime, fold: _Step) -> Batch:
+    held = positions.lock(positions.PROFILE, owner=part.owner)
     horizon = epoch.horizon()
-    rows = reading.after(held, horizon=horizon, limit=limit)
+    rows, limit = part.rows(held, horizon)
     if not rows:
         return Batch(horizon=horizon)
     owners, locked = _locked_owners(rows, now)

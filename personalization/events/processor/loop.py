@@ -26,7 +26,7 @@ KIND = "processor"
 # What one micro-batch may take: it holds back the horizon of all processors, and freshness waits
 # for it.
 _BATCH_S = 0.15
-_LEAST, _MOST = 4, 256
+_LEAST, _MOST = 1, 256
 _IDLE_S = 0.05
 _LEASE_EVERY_S = 2.0
 # Documents of customers that change again at once are written together while there is a backlog.
@@ -59,6 +59,7 @@ class Processor:
         self._owner = self.name
         self._monotonic = monotonic
         self._limit = 16
+        self._turn = 0
         self._lease_at = 0.0
         self._documents_at = 0.0
         # Whether more than one round's work waits. If not, a short rest lets the next batch grow:
@@ -127,7 +128,10 @@ class Processor:
         if self._is_quiet():
             return False
         began = self._monotonic()
-        batch = folding.fold_next(owner=self._owner, limit=self._limit, now=clock.now())
+        self._turn += 1
+        batch = folding.fold_next(
+            owner=self._owner, limit=self._limit, now=clock.now(), turn=self._turn
+        )
         if not batch.rows:
             # every transaction that could hold a number below the one seen has ended
             if batch.horizon.xid >= self._seen[1]:
