@@ -16,6 +16,7 @@ from bench.harness import Figure
 CUSTOMERS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
 EXACT = 100_000
 _STATED = 1_000_000
+_GOAL_MS = 1_500
 ROUNDS = 8
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PROTOCOL = (
@@ -146,27 +147,24 @@ def main() -> None:
     if exact < CUSTOMERS:
         facts += segments_base.build(exact + 1, CUSTOMERS, instant_us(NOW))
     sampled, bare = _measured(range(1))
-    enough = CUSTOMERS >= _STATED
     figures = {
         "facts": Figure(facts, "facts"),
-        **_figures("sampled", sampled, bare, enough=enough),
-        **_figures("exact", of_exact, bare_exact, enough=enough),
+        **_figures("sampled", sampled, bare, goal="<= 1500 ms over 1,000,000 customers"),
+        **_figures("exact", of_exact, bare_exact),
     }
     harness.write("segments_preview", figures, PROTOCOL)
 
 
 def _figures(
-    name: str, times: Mapping[str, list[float]], bare: list[float], *, enough: bool
+    name: str, times: Mapping[str, list[float]], bare: list[float], *, goal: str = ""
 ) -> dict[str, Figure]:
     every = [one for own in times.values() for one in own]
     middle, late, ceiling = np.median(every), np.percentile(every, 95), np.median(bare)
     slowest = max(times, key=lambda rule: float(np.median(times[rule])))
-    goal = "<= 1500 ms over 1,000,000 customers"
+    holds = bool(late <= _GOAL_MS) if goal and CUSTOMERS >= _STATED else None
     return {
         f"{name}_p50_ms": Figure(middle, "ms", middle / ceiling, ceiling),
-        f"{name}_p95_ms": Figure(
-            late, "ms", late / ceiling, ceiling, goal, bool(late <= 1500) if enough else None
-        ),
+        f"{name}_p95_ms": Figure(late, "ms", late / ceiling, ceiling, goal, holds),
         f"{name}_slowest_rule_p50_ms ({slowest})": Figure(float(np.median(times[slowest])), "ms"),
     }
 
