@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run one management command, with the project's own servers up when it needs any."""
-    # implicit and scikit-learn read it when NumPy loads its BLAS (DESIGN section 6, Forks).
+    # implicit and scikit-learn read it when NumPy loads its BLAS (docs/architecture.md).
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
     if "process" in sys.argv[1:2]:

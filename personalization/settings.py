@@ -40,8 +40,8 @@ def _local_secret(name: str) -> str:
 # --- Django ---------------------------------------------------------------------------------------
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="") or _local_secret("secret_key")
-# The shop's server signs user ids with it (API.md, Keys); decision tokens use a key derived from
-# SECRET_KEY.
+# The shop's server signs user ids with it (docs/api.md, Keys); decision tokens use a key derived
+# from SECRET_KEY.
 IDENTITY_SECRET = env.str("IDENTITY_SECRET", default="") or _local_secret("identity_secret")
 IDENTITY_PROOF = env.str("IDENTITY_PROOF", default="required")  # required | off
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])

@@ -27,8 +27,7 @@ class Strategy(models.Model):
 class ModelVersion(models.Model):
     """One trained model: its files, what it was trained on, how well it did, its state.
 
-    Files are one `.npy` an array plus `manifest.json`, named by hash; never pickle (DESIGN,
-    Retrain).
+    Files are one `.npy` an array plus `manifest.json`, named by hash; never pickle.
     """
 
     class Status(models.TextChoices):

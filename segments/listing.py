@@ -11,11 +11,11 @@ from personalization.lib import clock
 from personalization.ops.models import JobRun
 from segments import selectors
 from segments.engine.catalogue import Catalogue
-from segments.engine.describe import describe
 from segments.engine.explaining import parts_of
 from segments.engine.language import Rule, parse
 from segments.live.backfilling import RUN_KIND
 from segments.models import Change, Membership, Segment, SegmentVersion
+from segments.words import describe
 
 _Status = SegmentVersion.Status
 # A point a day.

@@ -14,11 +14,11 @@ from personalization.lib.errors import AppError, Problem
 from personalization.lib.widgets import number as grouped
 from personalization.ops.models import JobRun
 from segments import diffs, errors, listing, measured, selectors
-from segments.engine.describe import describe
 from segments.engine.language import parse, references
 from segments.live.backfilling import RUN_KIND
 from segments.models import Change, Segment, SegmentVersion
 from segments.pictures import members_chart, overlap_matrix
+from segments.words import describe
 
 WINDOW = timedelta(days=30)
 WINDOW_WORDS = "the last 30 days"

@@ -15,12 +15,12 @@ from django.db import connection
 from personalization.events.facttable import BUCKETS
 from segments import compile as sql
 from segments.engine.catalogue import Catalogue
-from segments.engine.describe import describe, describe_part
 from segments.engine.language import GROUPS, parse
 from segments.errors import PreviewTooSlow
 from segments.population import AT_HAND, Question, Rule, settled, verdicts, with_lists
 from segments.sampling import estimate
 from segments.sql.pieces import Truth
+from segments.words import describe, describe_part
 
 MOST_MS = 5_000
 # So long the whole of a small base is tried before a sample answers, within MOST_MS together.

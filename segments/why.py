@@ -22,13 +22,13 @@ from personalization.customers.models import Customer, Identity
 from personalization.events import facttable
 from personalization.lib import clock
 from segments import errors, selectors
-from segments.engine.describe import describe, describe_part
 from segments.engine.explaining import Explained, Explanation
 from segments.engine.held import Held
 from segments.engine.language import Node, Rule, parse
 from segments.live import rules
 from segments.live.deciding import Crowd, masks_of
 from segments.models import ListMember, Membership, Score, SegmentVersion, State
+from segments.words import describe, describe_part
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Status = SegmentVersion.Status

@@ -14,7 +14,7 @@ MAX_COUNT = 100
 _MAX_PLACEMENTS = 50
 _MAX_FLAGS = 200
 _MAX_LIST = 500
-# The page's last events that count in the answer (API.md, Decisions out).
+# The page's last events that count in the answer (docs/api.md, Decisions out).
 _MAX_RECENT = 20
 _ID_LENGTH = 255
 _KEY_LENGTH = 100

@@ -1,4 +1,4 @@
-"""Accepting events: the whole way from parsed JSON to committed rows (DESIGN section 5, Event in).
+"""Accepting events: the whole way from parsed JSON to committed rows.
 
 No Redis here. A call that succeeds has committed everything that it says; one that fails, nothing.
 """

@@ -13,7 +13,7 @@ class Event(models.Model):
 
     Primary key (day, trust, message_id), so that a retry is one row for the whole retention; `day`
     comes from
-    the message's own clock alone (DESIGN section 6, Event identity). Readers order by (epoch, xid,
+    the message's own clock alone (docs/architecture.md). Readers order by (epoch, xid,
     seq) and stop below the oldest open transaction; that, not `seq`, is the order in which rows
     become visible.
     """

@@ -61,7 +61,8 @@ def _render(name: str, path: Path, _changed_ns: int) -> Page:
             title = words if token.tag == "h1" and title == path.stem else title
         _relink(token, name)
     html = markdown.renderer.render(tokens, markdown.options, {})
-    # Long lines and wide tables scroll: a keyboard must get there, too. Text cannot hold the tag, it is escaped.
+    # Long lines and wide tables scroll: a keyboard must get there, too. Text cannot hold the tag,
+    # it is escaped.
     html = html.replace("<pre>", '<pre tabindex="0" role="region" aria-label="Code">')
     html = html.replace("<table>", '<table tabindex="0">')
     return Page(title=title, html=mark_safe(html))  # noqa: S308 -- rendered from files of the repository, raw HTML off

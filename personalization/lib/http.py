@@ -48,7 +48,7 @@ def json_response(data: Any, *, status: int = 200) -> HttpResponse:
 
 
 def error_body(error: AppError) -> dict[str, Any]:
-    """Return the one error shape (API.md, Errors)."""
+    """Return the one error shape (docs/api.md, Errors)."""
     return {
         "error": {
             "code": error.code,

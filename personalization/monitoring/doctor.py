@@ -16,7 +16,7 @@ from personalization.lib import clock
 from personalization.ops import heartbeats
 from personalization.ops.checks import database_is_durable, redis_faults, redis_version
 
-# Every open write transaction holds back all processors (DESIGN, Event processed).
+# Every open write transaction holds back all processors (docs/architecture.md).
 _OLD_TRANSACTION_S = 60.0
 _LAG_S = 30.0
 _CLOCK_SKEW_S = 5.0

@@ -25,7 +25,7 @@ from personalization.ops.models import ConfigVersion
 
 log = structlog.get_logger("ops")
 
-# Revocation of a key must hold within a second (API.md, Keys).
+# Revocation of a key must hold within a second (docs/api.md, Keys).
 _CHECK_EVERY_S = 1.0
 # A process that starts after a version that does not build looks this far back for one that does.
 _LOOK_BACK = 10

@@ -15,7 +15,7 @@ from segments.engine.streams import Entries
 from segments.engine.verdicts import Spilled
 from segments.engine.windows import NEVER
 
-# DESIGN section 6: what a customer's document of states may weigh; the largest streams go first.
+# What a customer's document of states may weigh; the largest streams go first.
 MOST_BYTES = 64 * 1024
 _NOTHING: Entries = []
 # (place of the stream) -> all entries, read from the facts

@@ -29,7 +29,7 @@ from segments.engine.language import Leaf, Matcher, Window, digest
 from segments.engine.values import is_number
 from segments.engine.windows import NEVER, Calendar, Span
 
-# DESIGN section 6: entries that a leaf keeps.
+# Entries that a stream keeps (docs/guides/segments.md, For operators).
 CAP = 256
 # A longer text, or more values of one event, is not remembered but read from the facts.
 _MAX_TEXT = 200

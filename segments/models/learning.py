@@ -7,8 +7,8 @@ from django.db.models.functions import Now
 class LearnedModel(models.Model):
     """One fitted model: its files, what it learnt from, how well it did, its state.
 
-    Files are one `.npy` an array plus `manifest.json`, named by hash; never pickle (DESIGN,
-    Retrain). Written by `segments.learning`; rows stay as history, files are pruned.
+    Files are one `.npy` an array plus `manifest.json`, named by hash; never pickle.
+    Written by `segments.learning`; rows stay as history, files are pruned.
     """
 
     class Kind(models.TextChoices):

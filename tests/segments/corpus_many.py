@@ -16,7 +16,7 @@ from tests.segments.corpus_tools import (
     worked,
 )
 
-# States are capped at 256 entries a leaf (DESIGN, section 6).
+# States are capped at 256 entries a leaf.
 MANY = 300
 _LONG = "long " * 50
 

@@ -30,8 +30,8 @@ CART = 50
 TRAITS = (("t", 64, 96), ("tm", 256, 20), ("tl", 1024, 5))
 SESSIONS = 60
 ORDERS = 300
-# A session ends after 30 minutes without an event (DESIGN section 6); one that the client names,
-# after a day.
+# A session ends after 30 minutes without an event (docs/algorithms/profiles.md); one that the
+# client names, after a day.
 SESSION_GAP_US = 30 * 60 * 1_000_000
 NAMED_GAP_US = 24 * 3600 * 1_000_000
 _ITEM_KINDS = frozenset({"view", "add", "remove", "order", "wishlist", "review", "dwell"})

@@ -2,7 +2,7 @@
 
 from hashlib import blake2b
 
-# One lease and one watermark a shard (DESIGN section 5); enough for 64 processors.
+# One lease and one watermark a shard; enough for 64 processors.
 SHARDS = 64
 
 

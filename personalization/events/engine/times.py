@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-# A device that names a day outside this range has no clock worth believing (DESIGN section 6).
+# A device that names a day outside this range has no clock worth believing.
 FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)
 END_DAY = datetime(2040, 1, 1, tzinfo=UTC)
 # Day of messages that name none; lies in the DEFAULT partition for ever.

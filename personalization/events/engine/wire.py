@@ -1,7 +1,7 @@
 """One event as it came over the wire -> a draft of its row, or its faults with path and fix.
 
 Built for speed: one pass, tables made beforehand, nothing but the draft allocated on the happy
-path. Every limit of API.md that concerns a single event is enforced here.
+path. Every limit of docs/api.md that concerns a single event is enforced here.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from personalization.events.engine.schema import MAX_NAME, Schema
 from personalization.events.engine.taxonomy import NAMES_OF_CALLS
 from personalization.lib.errors import Problem
 
-# API.md, Events in.
+# docs/api.md, Events in.
 MAX_BYTES = 32 * 1024
 MAX_LEVELS = 10
 MAX_KEYS = 200

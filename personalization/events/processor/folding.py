@@ -105,9 +105,7 @@ class _Part:
     limit: int
     turn: int
 
-    def rows(
-        self, held: Mapping[int, Position], horizon: epoch.Horizon
-    ) -> tuple[list[Row], int]:
+    def rows(self, held: Mapping[int, Position], horizon: epoch.Horizon) -> tuple[list[Row], int]:
         """Return the next rows of the shards held, and the most that one of them could give."""
         count = len(held) * self.limit // _DEEP
         if 0 < count < len(held):

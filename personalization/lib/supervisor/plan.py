@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 # First try almost at once; never longer than a few seconds, so that service is back soon after
-# whatever kept a program down (DESIGN section 7: within 30 s).
+# whatever kept a program down: within 30 s.
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 5.0
 # A program that ran this long was well: its next end counts as the first.

@@ -34,7 +34,7 @@ KINDS = (
 KIND = {name: place for place, name in enumerate(KINDS)}
 DEVICES = ("", "desktop", "mobile", "tablet", "other")
 DAY_US = 86_400_000_000
-# DESIGN section 6, Sessions.
+# As profiles count sessions (docs/algorithms/profiles.md).
 SESSION_GAP_US = 30 * 60 * 1_000_000
 _WEEKEND = 5
 # Where the parts of a day begin, local time.

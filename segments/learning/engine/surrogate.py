@@ -129,7 +129,8 @@ def rule_of(path: Mapping[str, Bound]) -> Rule:
 def _leaves(name: str, bound: Bound) -> list[Rule]:
     """Return the conditions of one bound.
 
-    A missing score fails every comparison (RULES.md), so "at most 3 or missing" is "not above 3".
+    A missing score fails every comparison (docs/rules.md), so "at most 3 or missing" is "not above
+    3".
     """
     if bound.low == np.inf:
         return [{"not": _leaf(name, "gte", -1e15)}]

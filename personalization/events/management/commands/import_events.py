@@ -153,7 +153,7 @@ def _check_mapping(mapping: dict[str, str], constants: dict[str, str]) -> None:
     fields = {*mapping.values(), *constants}
     unknown = sorted(field for field in fields if not known_field(field))
     if unknown:
-        msg = f"no event field is called {', '.join(unknown)}; see API.md, Events in"
+        msg = f"no event field is called {', '.join(unknown)}; see docs/api.md, Events in"
         raise CommandError(msg)
     missing = [word for word, there in _needed(fields) if not there]
     if missing:
