@@ -13,7 +13,7 @@ import orjson
 from django.db import connection
 
 from personalization.access.audit import audit
-from personalization.consent.serve import purposes
+from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import serve as customers
 from personalization.lib.errors import Malformed, Problem
 from segments.models import SegmentVersion
@@ -92,13 +92,14 @@ def export(asked: Export, kind: str, *, actor: str) -> Iterator[bytes]:
 def rows(asked: Export) -> Iterator[dict[str, Any]]:
     """Yield the members for whom the purpose is in force, by chunks in the order of customers."""
     known = purposes()
-    mask, last = known.bit(asked.purpose), 0
+    # whoever denies personalization is a member of nothing, also before the rebuild that is due
+    mask, last = known.bit(asked.purpose) | PERSONALIZATION, 0
     while True:
         with connection.cursor() as cursor:
             cursor.execute(_ROWS, [asked.version.pk, last, CHUNK])
             found = cursor.fetchall()
         for _, uuid, entered_at, granted, denied, told, user_ids in found:
-            if not known.in_force(granted, denied, gpc=False) & mask:
+            if known.in_force(granted, denied, gpc=False) & mask != mask:
                 continue
             line = {
                 "uuid": uuid,

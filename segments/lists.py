@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connection, transaction
 
 from personalization.access.audit import audit, state
+from personalization.consent.serve import PERSONALIZATION
 from personalization.customers.engine.ids import MAX_LENGTH, usable
 from personalization.lib import clock
 from personalization.lib.errors import Problem
@@ -69,6 +70,18 @@ UPDATE segments_listmember m SET customer_id = held.customer_id
 FROM held WHERE m.id = held.id AND held.merged_into_id IS NULL
     AND m.customer_id IS DISTINCT FROM held.customer_id
 RETURNING m.customer_id
+"""
+# On the list and no member, or the other way round; those who refuse are members of nothing.
+_ASTRAY = """
+SELECT customer_id FROM (
+    SELECT m.customer_id FROM segments_listmember m
+    LEFT JOIN consent_consentstate c ON c.customer_id = m.customer_id
+    WHERE m.segment_id = %(list)s AND m.customer_id IS NOT NULL
+      AND coalesce(c.denied, 0) & %(personal)s = 0
+) AS listed
+FULL JOIN (SELECT customer_id FROM segments_membership WHERE version_id = %(version)s) AS held
+    USING (customer_id)
+WHERE listed.customer_id IS NULL OR held.customer_id IS NULL
 """
 _UNRESOLVED = """
 SELECT id FROM segments_listmember
@@ -171,8 +184,13 @@ def resolve_all() -> int:
     open_ = JobRun.objects.filter(kind=RUN_KIND).exclude(status__in=_OVER)
     for slot in open_.values_list("slot", flat=True):
         work(slot)
-    lists = Segment.objects.filter(kind=Segment.Kind.LIST)
-    return sum(resolve(pk) for pk in lists.values_list("pk", flat=True))
+    lists = list(Segment.objects.filter(kind=Segment.Kind.LIST))
+    found = sum(resolve(row.pk) for row in lists)
+    for row in lists:
+        # what a kill left between lines and their decisions
+        asked = {"list": row.pk, "version": row.published_id, "personal": PERSONALIZATION}
+        _decide(row.key, _ids(_ASTRAY, asked))
+    return found
 
 
 def work(slot: str) -> None:

@@ -168,8 +168,8 @@ def uses(key: str) -> list[dict[str, str]]:
 
 
 def may_delete(row: Segment, rights: Rights) -> bool:
-    """Whether a segment may be deleted: one in force by whoever decides that alone."""
-    return rights.publish if row.published_id is not None else rights.edit
+    """Whether a segment may be deleted: one that is decided live by publishers alone."""
+    return rights.publish if selectors.is_live(row) else rights.edit
 
 
 def overlap_page(*, now: datetime) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from personalization.customers.models import Customer, Identity
 from personalization.events import facttable
 from segments.models import Change, ListMember, Membership, Score, Segment, SegmentVersion, State
 
@@ -59,11 +60,20 @@ class SegmentsHeld:
         """Delete it; return how many rows went. In the caller's transaction."""
         mine: Iterable[Any] = (State, Membership, Change, ListMember, Score)
         gone: int = sum(one.objects.filter(customer_id=customer_id).delete()[0] for one in mine)
+        # lines that nobody has looked up yet
+        gone += ListMember.objects.filter(value__in=_ids_of(customer_id)).delete()[0]
         gone += _facts(customer_id)["count"]
         facttable.rewrite([customer_id], ())
         gone += len(facttable.first_seen([customer_id])[customer_id])
         facttable.forget_first_seen([customer_id])
         return gone
+
+
+def _ids_of(customer_id: int) -> list[str]:
+    """Return what a customer goes by: the values of identities, and our uuid."""
+    values = Identity.objects.filter(customer_id=customer_id).values_list("value", flat=True)
+    uuids = Customer.objects.filter(pk=customer_id).values_list("uuid", flat=True)
+    return [*values, *map(str, uuids)]
 
 
 def _facts(customer_id: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from django.conf import settings
@@ -89,6 +88,11 @@ def named_by() -> dict[str, frozenset[str]]:
     return found
 
 
+def is_live(row: Segment) -> bool:
+    """Whether any version of a segment is decided live: in force, in shadow or standing by."""
+    return row.versions.filter(status__in=LIVE).exists()
+
+
 def dependents(key: str) -> list[Use]:
     """Return everything that names a segment: other segments, and what upper floors tell of."""
     users = {other for other, named in named_by().items() if key in named} | _users_of_list(key)
@@ -150,17 +154,8 @@ def _consents() -> tuple[Attribute, ...]:
     )
 
 
-@lru_cache(maxsize=1)
-def _has_scores() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT to_regclass('segments_score') IS NOT NULL")
-        return bool(cursor.fetchone()[0])
-
-
 def _scores() -> tuple[Named, ...]:
     """Return the scores that models have written, a loose index scan over their keys."""
-    if not _has_scores():
-        return ()
     with connection.cursor() as cursor:
         cursor.execute(_SCORE_KEYS)
         return tuple(Named(row[0], row[0]) for row in cursor.fetchall())

@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 from django.db import connection
 
-from personalization.lib import clock
 from segments.engine.program import INCOMPLETE
 from segments.live.rules import PART, Live, live
 
@@ -58,11 +57,6 @@ def members(document: Mapping[str, Any], *, now_us: int) -> list[Member]:
                 )
             )
     return sorted(found, key=lambda one: one.key)
-
-
-def members_now(document: Mapping[str, Any]) -> list[Member]:
-    """Return the segments that the customer of a document is in now."""
-    return members(document, now_us=clock.now_us())
 
 
 def document_part(customer_ids: Sequence[int]) -> Mapping[int, Any]:

@@ -316,4 +316,7 @@ def _raise_dependents(key: str) -> None:
                 if row.status == _Status.PUBLISHED:
                     todo.append(row.segment.key)
     if reached:
-        SegmentVersion.objects.filter(pk__in=reached).update(generation=_next_generation())
+        live = SegmentVersion.objects.filter(pk__in=reached)
+        live.update(generation=_next_generation())
+        # until everybody has taken that in they cannot take over
+        live.exclude(status=_Status.PUBLISHED).update(ready_at=None)

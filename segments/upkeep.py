@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from personalization.events import facttable
 from personalization.lib import clock
 from segments import lists, selectors
-from segments.models import Change, Segment, Size
+from segments.models import Segment, Size
 
 SLOT = timedelta(minutes=15)
 _CHUNK = 10_000
@@ -69,8 +69,3 @@ def prune(*, now: datetime) -> int:
 def resolve_lists() -> int:
     """Look up ids of static lists that nobody went by so far; return how many somebody does now."""
     return lists.resolve_all()
-
-
-def newest_changes(segment_id: int, limit: int = 50) -> list[Change]:
-    """Return the newest entries and exits of a segment."""
-    return list(Change.objects.filter(segment_id=segment_id).order_by("-at", "-id")[:limit])

@@ -114,8 +114,8 @@ class SegmentViewSet(ApiViewSet):
 
     @extend_schema(responses={204: None})
     def destroy(self, request: Request, key: str) -> Response:
-        """Delete a segment that nothing names. One in force asks for the role publisher."""
-        if _row(key).published_id is not None:
+        """Delete a segment that nothing names. One that is decided live asks for a publisher."""
+        if selectors.is_live(_row(key)):
             _require(request, "publisher")
         services.delete_segment(key=key, actor=actor_of(request))
         return Response(status=204)

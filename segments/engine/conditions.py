@@ -167,7 +167,9 @@ def _pattern_faults(value: Any, path: str) -> Faults:
 
 
 def _time_faults(value: Any, path: str) -> Faults:
-    if isinstance(value, bool) or values.time_us(value) is None:
+    if is_number(value):
+        yield from _moment_faults(value, path)
+    elif values.time_us(value) is None:
         yield Problem(path, "send an ISO 8601 time, for example 2026-01-31T12:00:00Z, or seconds")
 
 

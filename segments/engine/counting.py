@@ -9,7 +9,6 @@ from typing import Any
 
 from segments.engine.decimals import EXACT, divided, exact, millionths, stored
 from segments.engine.language import Leaf
-from segments.engine.streams import needs
 from segments.engine.values import compared, distinct_key
 from segments.engine.verdicts import Evaluate, Spilled, Verdict, View, by_pieces, known
 from segments.engine.windows import NEVER, Calendar, Span
@@ -40,10 +39,9 @@ def distinct_days(
         # a set: a zone that sets its clocks back over midnight has a day come again
         return lambda start, stop: holds(len(set(days[start:stop])))
 
-    span = Span(leaf.window, calendar, retention)
-    # where the stream holds one event a day, days are counted as events
-    (need,) = needs(leaf, calendar, retention)
-    return _counted(leaf, span, places[0], by_days, counts=need.by_day)
+    # not by the number of events, even of a stream that holds one a day: one that was ahead of the
+    # clock stands beside another of its day until the stream is trimmed
+    return _counted(leaf, Span(leaf.window, calendar, retention), places[0], by_days, counts=False)
 
 
 def _pieces(holds: Callable[[int], bool]) -> Holds:

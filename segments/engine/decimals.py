@@ -9,16 +9,22 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 
 _MILLION = 1_000_000
+_WIDE = 1 << 63
 
 
 def stored(value: float) -> int | str:
     """Return a JSON number in millionths: an integer, or the text of an exact decimal."""
     if type(value) is int:
-        return value * _MILLION
+        return _narrow(value * _MILLION)
     with localcontext(prec=400):
         scaled = Decimal(repr(value)) * _MILLION
         whole = int(scaled)
-        return whole if whole == scaled else str(scaled)
+        return _narrow(whole) if whole == scaled else str(scaled)
+
+
+def _narrow(whole: int) -> int | str:
+    """Return an integer that the JSON of a state can hold, which has 64 bits, or else its text."""
+    return whole if abs(whole) < _WIDE else str(whole)
 
 
 def exact(remembered: int | str) -> int | Decimal:

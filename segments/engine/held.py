@@ -135,7 +135,9 @@ class Held:
             past = [flip for flip in flips if flip <= now]
             for flip in past:
                 flag ^= 1
-                turned.append((version, flip, bool(flag & 1)))
+                # two at one moment only say that somebody must look then (`Program.told`)
+                if past.count(flip) == 1:
+                    turned.append((version, flip, bool(flag & 1)))
             rest = [flag, *flips[len(past) :]]
             if rest == _FALSE:
                 del self.verdicts[version]

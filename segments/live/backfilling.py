@@ -205,7 +205,8 @@ def _waiting(generation: int) -> QuerySet[SegmentVersion]:
     And those that a kill kept from taking over.
     """
     ready = Q(ready_at=None) | Q(publish_when_ready=True)
-    return SegmentVersion.objects.filter(ready, status=_SHADOW, generation__lte=generation)
+    beside = (_SHADOW, SegmentVersion.Status.STANDBY)
+    return SegmentVersion.objects.filter(ready, status__in=beside, generation__lte=generation)
 
 
 def _after(last: int, generation: int) -> list[int]:

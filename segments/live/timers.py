@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 from django.db import connection
 
+from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import documents, profiles
 from personalization.events.processor import isolation
 from personalization.lib import clock
@@ -91,12 +92,16 @@ def _turn(claimed: Sequence[int], now: datetime) -> int:
     held = states.load(claimed)
     rules = rules_for(held.values())
     turns: list[Turn] = []
-    crowd = Crowd(rules, claimed, {}, {})
+    crowd, masks = Crowd(rules, claimed, {}, {}), masks_of(claimed)
     stale = []
     for customer_id, state in held.items():
         due = state.due()
         if due is not None and due <= us:
             SEGMENT_TIMER_LATE_S.observe((us - due) / 1e6)
+        if not masks[customer_id] & PERSONALIZATION:
+            # who has withdrawn enters nothing more, also before the rebuild that is due
+            turns += crowd.expelled(customer_id, state, "consent", us)
+            continue
         turns += crowd.turned(customer_id, state, us)
         if state.stale():
             stale.append(customer_id)
