@@ -13,6 +13,9 @@ _GAP_S = 0.05
 # While one of these starts again there may be nobody to answer.
 _MAY_REFUSE = frozenset({"web", "web worker"})
 
+# Answers in a row, over connections of their own, that show that no worker is behind.
+_KNOWN_BY = 20
+
 
 class Decider:
     """Asks until `finish`; `during` names who was killed last, for the notes in `faults`."""
@@ -26,8 +29,18 @@ class Decider:
         self.faults: list[str] = []
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, once every web worker knows the key: each looks for new keys once a second."""
+        known = 0
+        while known < _KNOWN_BY:
+            with closing(HTTPConnection("127.0.0.1", self._port, timeout=10)) as web:
+                known = known + 1 if self._is_known(web) else 0
+            self._stop.wait(_GAP_S)
         self._thread.start()
+
+    def _is_known(self, web: HTTPConnection) -> bool:
+        body = orjson.dumps({"anonymousId": "first", "placements": []})
+        web.request("POST", "/v1/decide", body, {"Authorization": f"Bearer {self._key}"})
+        return web.getresponse().status != 401
 
     def finish(self) -> None:
         """Stop asking."""

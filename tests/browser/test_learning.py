@@ -14,21 +14,14 @@ from segments.learning import services
 from segments.learning.engine.learned import RECIPES
 from segments.models.learning import LearnedModel, Observation
 from segments.models.rules import ListMember, Segment
-from tests.browser.conftest import (
-    Server,
-    _collected,
-    browser,
-    faults_of,
-    server,
-    signed_in,
-    staff_cookie,
-)
-from tests.recommender.shop import NOW
+from tests.browser.conftest import Server, faults_of, signed_in
+from tests.recommender.shop import NOW, shop
 from tests.segments.learning.shop import habits
 
-__all__ = ["_collected", "browser", "server", "staff_cookie"]
+# The shop that learns, not the demo of the other pages.
+__all__ = ["shop"]
 
-LOOKS = (("light", "desktop"), ("dark", "phone"), ("light", "phone"), ("dark", "desktop"))
+LOOKS = (("light", "desktop"), ("dark", "phone"))
 KINDS = services.cluster_recipe("kinds", algorithm="kmeans", k=3)
 
 
