@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from personalization.consent import serve as consent
+from personalization.events.copied import Sink
 from personalization.events.engine.flags import BOT
 from personalization.lib import clock
 
@@ -33,9 +34,6 @@ _ROW = np.dtype(
         ("at_us", ">i8"),
     ]
 )
-# Signature, flags and the length of an empty extension (PostgreSQL manual, COPY, binary format).
-_HEADER_BYTES = 19
-_BLOCK_ROWS = 50_000
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
 # Ids that no product has; more distinct ones than this are a fault of the shop's tags.
 UNKNOWN_LIMIT = 10_000
@@ -106,7 +104,7 @@ def touches(
         Called with the rows read so far, while the connection is busy: it may not query. What it
         raises ends the reading.
     """
-    sink = _Sink(progress)
+    sink = Sink(_ROW, _columns, progress)
     with transaction.atomic(), connection.cursor() as cursor:
         statement = cursor.cursor.mogrify(_ROWS, _params(kinds, since, until)).decode()
         cursor.copy_expert(statement, sink, size=1 << 20)
@@ -154,37 +152,6 @@ def _params(kinds: Sequence[str], since: datetime | None, until: datetime | None
         "by_default": bool(in_force & consent.PERSONALIZATION),
         "bot": BOT,
     }
-
-
-class _Sink:
-    """The file that COPY writes to: turns bytes into columns block by block."""
-
-    def __init__(self, progress: Callable[[int], None]) -> None:
-        self._progress = progress
-        self._rest = bytearray()
-        self._header = _HEADER_BYTES
-        self._rows = 0
-        self.blocks: list[Columns] = []
-
-    def write(self, data: bytes) -> int:
-        """Take some bytes of the stream; rows end anywhere in them."""
-        self._rest += data
-        if len(self._rest) >= _BLOCK_ROWS * _ROW.itemsize:
-            self._convert()
-        return len(data)
-
-    def close(self) -> None:
-        """Convert what is left; the trailer (a field count of -1) is shorter than a row."""
-        self._convert()
-
-    def _convert(self) -> None:
-        body = bytes(self._rest[self._header :])
-        whole = len(body) // _ROW.itemsize
-        self.blocks.append(_columns(np.frombuffer(body, _ROW, count=whole)))
-        self._rest = bytearray(body[whole * _ROW.itemsize :])
-        self._header = 0
-        self._rows += whole
-        self._progress(self._rows)
 
 
 def _columns(block: NDArray[np.void]) -> Columns:

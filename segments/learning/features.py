@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from personalization.consent import serve as consent
+from personalization.events.copied import Sink
 from personalization.events.engine.flags import BOT
 from personalization.lib import clock, money
 from segments.learning.engine.features import DEVICES, KINDS, Events
@@ -39,9 +40,6 @@ _ROW = np.dtype(
     [("fields", ">i2")]
     + [pair for name, _, kind in _FIELDS for pair in ((f"{name}_length", ">i4"), (name, kind))]
 )
-# Signature, flags and the length of an empty extension (PostgreSQL manual, COPY, binary format).
-_HEADER_BYTES = 19
-_BLOCK_ROWS = 50_000
 
 _KEY = "left(coalesce(nullif({0} ->> 'product_id', ''), nullif({0} ->> 'sku', '')), 100)"
 _NUMBER = "CASE WHEN jsonb_typeof({0} -> '{1}') = 'number' THEN ({0} ->> '{1}')::float8 END"
@@ -135,7 +133,7 @@ def events(
         Called with the rows read so far, while the connection is busy: it may not query. What it
         raises ends the reading.
     """
-    sink = _Sink(progress)
+    sink = Sink(_ROW, _columns, progress)
     params = _params(until) | {"low": low, "high": high, "of": one_in, "also": list(also)}
     with transaction.atomic(), connection.cursor() as cursor:
         statement = cursor.cursor.mogrify(_ROWS, params).decode()
@@ -205,33 +203,5 @@ def _events(columns: _Block) -> Events:
     )
 
 
-class _Sink:
-    """The file that COPY writes to: turns bytes into columns block by block."""
-
-    def __init__(self, progress: Callable[[int], None]) -> None:
-        self._progress = progress
-        self._rest = bytearray()
-        self._header = _HEADER_BYTES
-        self._rows = 0
-        self.blocks: list[_Block] = []
-
-    def write(self, data: bytes) -> int:
-        """Take some bytes of the stream; rows end anywhere in them."""
-        self._rest += data
-        if len(self._rest) >= _BLOCK_ROWS * _ROW.itemsize:
-            self._convert()
-        return len(data)
-
-    def close(self) -> None:
-        """Convert what is left; the trailer (a field count of -1) is shorter than a row."""
-        self._convert()
-
-    def _convert(self) -> None:
-        body = bytes(self._rest[self._header :])
-        whole = len(body) // _ROW.itemsize
-        block = np.frombuffer(body, _ROW, count=whole)
-        self.blocks.append({name: block[name].copy() for name, _, _ in _FIELDS})
-        self._rest = bytearray(body[whole * _ROW.itemsize :])
-        self._header = 0
-        self._rows += whole
-        self._progress(self._rows)
+def _columns(block: NDArray[np.void]) -> _Block:
+    return {name: block[name].copy() for name, _, _ in _FIELDS}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from personalization.consent.models import ConsentState
-from personalization.events import extraction
+from personalization.events import copied, extraction
 from personalization.events.engine.flags import BOT
 from tests.recommender.shop import NOW, customer, events, ordered, products, viewed
 
@@ -99,7 +99,7 @@ def test_touches__merged__belongs_to_the_present_owner(shop: Path) -> None:
 
 
 def test_touches__many_blocks__every_row_once(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(copied, "_BLOCK_ROWS", 7)
     ann = customer("ann")
     events([viewed(ann, "mug", hour / 10) for hour in range(100)])
     seen: list[int] = []

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from personalization.consent.models import ConsentState
-from personalization.events import extraction
+from personalization.events import copied, extraction
 from personalization.events.engine.flags import BOT
 from personalization.lib import clock
 from segments.learning import features
@@ -135,7 +135,7 @@ def test_events__merged__belong_to_the_present_owner(shop: Path) -> None:
 def test_events__groups_and_samples__part_the_customers(
     shop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "_BLOCK_ROWS", 7)
+    monkeypatch.setattr(copied, "_BLOCK_ROWS", 7)
     cast = people(50)
     events([viewed(one, "mug", hour) for one in cast for hour in (1, 2)])
 
