@@ -8,6 +8,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ MAX_PATTERN = 200
 MAX_SUBJECT = 4096
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE = 2.0**53
+_SIXTH = Decimal("0.000001")
 _SEMVER = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
     r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
@@ -72,6 +74,13 @@ def time_us(value: Any) -> int | None:
 def instant_us(at: datetime) -> int:
     """Return an aware moment in whole microseconds since the epoch, exactly."""
     return (at - _EPOCH) // timedelta(microseconds=1)
+
+
+def rounded(value: float | Decimal) -> Decimal:
+    """Return a number rounded to six places, half even: how sums and averages are compared."""
+    exact = value if type(value) is Decimal else Decimal(repr(value))
+    with localcontext(prec=400):
+        return exact.quantize(_SIXTH, rounding=ROUND_HALF_EVEN)
 
 
 def semver(value: Any) -> tuple[Any, ...] | None:
