@@ -1,0 +1,5 @@
+"""Admin pages of the recommender."""
+
+from recommender.admin import models, strategies
+
+__all__ = ["models", "strategies"]
