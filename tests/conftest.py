@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -20,13 +21,25 @@ _RAW_TABLES = ("events_event",)
 _PARTED_TABLES = ("events_fact", "events_firstseen")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring rows made by migrations (purposes, groups) back after transactional tests."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
+    """Bring rows made by migrations back after transactional tests; hand out file by file.
+
+    A transactional test leaves no row behind, not even one of a migration, and only the next of its
+    kind brings them back: as pytest-django sorts them, so each worker runs them, after the others.
+    """
     for item in items:
         marker = item.get_closest_marker("django_db")
+        kind = ""
         if marker is not None and marker.kwargs.get("transaction"):
             kwargs = {"serialized_rollback": True, **marker.kwargs}
             item.add_marker(pytest.mark.django_db(**kwargs), append=False)
+            kind = "-committed"
+        room = item.path.relative_to(Path(__file__).parent)
+        group = room.parts[0] if room.parts[0] == "faults" else str(room)
+        item.add_marker(pytest.mark.xdist_group(f"{group}{kind}"))
+    yield
+    items.sort(key=lambda item: item.path.parent.name != "faults")
 
 
 @pytest.fixture(autouse=True)

@@ -1,26 +1,60 @@
-"""A pytest plugin that starts the tests' own PostgreSQL and Redis before Django reads its settings.
+"""A pytest plugin that gives each process that runs tests its own PostgreSQL and Redis.
 
-Each run has its own LOCAL_DIR, so runs side by side do not meet. Loaded by `-p tests.servers`
+It names their place before Django reads its settings and starts them when the session begins. Runs
+side by side do not meet: each has its own LOCAL_DIR, and each worker of pytest-xdist a directory in
+it; the process that hands out the tests starts no server. Loaded by `-p tests.servers`
 (pyproject.toml).
 """
 
-import atexit
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
-if "DATABASE_URL" not in os.environ and os.environ.get("P13N_TEST_SERVERS") != "off":
-    _local = Path(tempfile.mkdtemp(prefix="p13n-"))
-    _local.chmod(0o711)  # PostgreSQL refuses root, so its user must be able to walk in
+import pytest
+from xdist import is_xdist_controller
+
+from personalization.lib.embedded import servers
+
+_WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+
+
+def _make_local() -> Path:
+    """Make the directory of this process: in that of the process that started it, if one did."""
+    if _WORKER is None:
+        made = Path(tempfile.mkdtemp(prefix="p13n-"))
+    else:
+        made = Path(os.environ["LOCAL_DIR"]) / _WORKER
+        made.mkdir()
+    made.chmod(0o711)  # PostgreSQL refuses root, so its user must be able to walk in
+    return made
+
+
+# Else the servers are those that DATABASE_URL, REDIS_URL and BROKER_URL name.
+_OWN = "DATABASE_URL" not in os.environ and os.environ.get("P13N_TEST_SERVERS") != "off"
+if _OWN:
+    _local = _make_local()
     os.environ["LOCAL_DIR"] = str(_local)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    from personalization.lib.embedded import servers
 
-    def _stop() -> None:
-        servers.remove(_local)
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Start the servers, unless workers have their own."""
+    if not is_xdist_controller(session):
+        if _OWN:
+            servers.start(_local)
+    elif not _OWN:
+        msg = (
+            "workers (-n) would meet in the one database that DATABASE_URL names: unset it or -n 0"
+        )
+        raise pytest.UsageError(msg)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure() -> None:
+    """Stop what runs, those of a worker that crashed too, and delete it."""
+    if _OWN:
+        for place in (*_local.glob("gw*"), _local):
+            servers.remove(place)
         shutil.rmtree(_local, ignore_errors=True)
-
-    atexit.register(_stop)
-    servers.start(_local)

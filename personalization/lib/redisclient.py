@@ -31,6 +31,8 @@ OPEN_S = 0.5
 # Pipelines of thousands of documents, and scripts over them, take longer than one look-up may.
 BULK_TIMEOUT_S = 5.0
 _POOL_SIZE = 64
+# By itself redis-py tries three times more, for seconds: too long for all who can do without.
+ONE_TRY = Retry(NoBackoff(), 0)
 
 
 class Away(Exception):  # noqa: N818 -- a state of the world, not a fault of the caller
@@ -211,7 +213,7 @@ def _connect(state: _State, url: str, timeout_s: float) -> redis.Redis:
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
+        retry=ONE_TRY,
         redis_connect_func=learn_run_id,
     )
     return redis.Redis(connection_pool=pool)

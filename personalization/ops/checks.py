@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004
 from django.db import connections
 
+from personalization.lib.redisclient import ONE_TRY
+
 # Shorter or duller ones can be guessed; `_local_secret` makes 64 characters.
 _MIN_SECRET_CHARACTERS, _MIN_DISTINCT_CHARACTERS = 40, 10
 _MIN_POSTGRES = 150_000
@@ -242,6 +244,7 @@ def redis_version(url: str) -> str:
         protocol=2,
         socket_timeout=_REDIS_TIMEOUT_S,
         socket_connect_timeout=_REDIS_TIMEOUT_S,
+        retry=ONE_TRY,
     )
     with closing(client):
         return str(client.info("server")["redis_version"])

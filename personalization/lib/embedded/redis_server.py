@@ -12,6 +12,7 @@ from pathlib import Path
 import redis
 
 from personalization.lib.embedded.place import EmbeddedServerError, Place
+from personalization.lib.redisclient import ONE_TRY
 
 # The cache may evict anything with a TTL; the broker may evict nothing and survives a kill.
 _OPTIONS = {
@@ -67,7 +68,9 @@ def answers(sockets: Path, name: str) -> bool:
 
 
 def _client(sockets: Path, name: str) -> redis.Redis:
-    return redis.Redis(unix_socket_path=str(sockets / f"{name}.sock"), socket_timeout=2)
+    return redis.Redis(
+        unix_socket_path=str(sockets / f"{name}.sock"), socket_timeout=2, retry=ONE_TRY
+    )
 
 
 def _binary(place: Place) -> Path:
