@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
+from personalization.catalog.selectors import attribute_types
 from personalization.consent.serve import purposes
 from personalization.customers import serve as customers
 from personalization.events.facttable import BUCKETS
@@ -31,6 +32,13 @@ _TYPES: Mapping[str, str] = {
     "boolean": words.BOOLEAN,
     "datetime": words.DATETIME,
     "list": words.STRINGS,
+}
+_OWN_TYPES: Mapping[type, str] = {
+    str: words.STRING,
+    int: words.NUMBER,
+    float: words.NUMBER,
+    bool: words.BOOLEAN,
+    list: words.STRINGS,
 }
 _SIZES = """
 SELECT segment_id, count(*) FROM segments_membership m JOIN segments_segment s
@@ -74,8 +82,18 @@ def catalogue() -> Catalogue:
         ),
         scores=_scores(),
         references=named_by(),
+        products=(*words.PRODUCT, *_own_attributes()),
         currency=settings.SHOP_CURRENCY,
         time_zone=settings.SHOP_TIME_ZONE,
+    )
+
+
+def _own_attributes() -> tuple[Attribute, ...]:
+    """Return what the shop says of its products beside the usual, as far as rules can read it."""
+    return words.attributes(
+        (f"{words.OWN}{name}", name, _OWN_TYPES[kind])
+        for name, kind in sorted(attribute_types().items())
+        if kind in _OWN_TYPES and "." not in name
     )
 
 

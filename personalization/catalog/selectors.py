@@ -1,27 +1,75 @@
 """Reads of the catalogue for serving, the back office and the trainer."""
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet, TextField, Value
-from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Coalesce
+from django.db.models import (
+    BooleanField,
+    ExpressionWrapper,
+    Q,
+    QuerySet,
+    TextField,
+    Value,
+)
+from django.db.models.functions import Cast, NullIf
 
-from personalization.catalog.models import Product
+from personalization.catalog.models import Category, Product
 
 
-def changes_after(change: int) -> list[tuple[Any, ...]]:
-    """Rows (key, title, main category, brand, price, sellable, change) after `change`, in order."""
+class Change(NamedTuple):
+    """A product as serving keeps it; `attributes` is JSON text, None for none."""
+
+    key: str
+    title: str
+    categories: Sequence[str]
+    brand: str
+    price_minor: int | None
+    attributes: str | None
+    created_at: datetime
+    sellable: bool
+    change: int
+
+
+def changes_after(change: int) -> list[Change]:
+    """Return what was written after `change`, in order."""
     sellable = Q(available=True, deleted_at=None) & (Q(stock=None) | Q(stock__gt=0))
-    return list(
+    rows = (
         Product.objects.filter(change__gt=change)
         .annotate(
-            main=Coalesce(KeyTextTransform(0, "categories"), Value(""), output_field=TextField()),
             sellable=ExpressionWrapper(sellable, output_field=BooleanField()),
+            told=NullIf(Cast("attributes", TextField()), Value("{}", TextField())),
         )
         .order_by("change")
-        .values_list("key", "title", "main", "brand", "price_minor", "sellable", "change")
+        .values_list(
+            "key",
+            "title",
+            "categories",
+            "brand",
+            "price_minor",
+            "told",
+            "created_at",
+            "sellable",
+            "change",
+        )
     )
+    return [Change(*row) for row in rows]
+
+
+def category_titles() -> dict[str, str]:
+    """Return the titles of all categories by key."""
+    return dict(Category.objects.values_list("key", "title"))
+
+
+def attribute_types(limit: int = 500) -> dict[str, type]:
+    """Return the free attributes of the products changed last, each with the type of a value."""
+    found: dict[str, type] = {}
+    rows = products().exclude(attributes={}).order_by("-change")
+    for held in rows.values_list("attributes", flat=True)[:limit]:
+        for name, value in held.items():
+            if value is not None:
+                found.setdefault(name, type(value))
+    return found
 
 
 def products() -> QuerySet[Product]:

@@ -6,7 +6,7 @@ that asks for `change > last` misses no row of a slow transaction.
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,7 +29,13 @@ _KEEP_EVERY_S = 60.0
 _KEPT = "catalogue"
 
 
-_COLUMNS = ("keys", "titles", "categories", "brands", "available", "price_minor")
+_LISTS = ("keys", "titles", "categories", "brands", "attributes")
+_ARRAYS: dict[str, type[np.generic]] = {
+    "available": np.bool_,
+    "price_minor": np.int64,
+    "created_s": np.float64,
+    "changes": np.int64,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,11 @@ class CatalogView:
     """All products at one moment, never changed in place; row `i` of every member is one product.
 
     `available` (n_items,) bool: sold, not deleted, in stock. `price_minor` (n_items,) int64, -1
-    unknown. `categories` holds main category keys, "" without, as `brands` does. `index` maps key
-    to row. A row keeps its place while the process lives; views between which no product was added
-    share `index`.
+    unknown. `categories` holds main category keys, "" without, as `brands` does; `shelves` all
+    categories of a product. `attributes` is JSON text, "" without. `created_s` (n_items,) float64
+    seconds since the epoch. `changes` (n_items,) int64: the last change of each row. `index` maps
+    key to row. A row keeps its place in all views of one `lineage`; views between which no product
+    was added share `index`.
     """
 
     change: int = 0
@@ -50,6 +58,12 @@ class CatalogView:
     brands: list[str] = field(default_factory=list)
     available: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, np.bool_))
     price_minor: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    shelves: list[tuple[str, ...]] = field(default_factory=list)
+    attributes: list[str] = field(default_factory=list)
+    created_s: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0, np.float64))
+    changes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    category_titles: Mapping[str, str] = field(default_factory=dict)
+    lineage: object = field(default_factory=object)
 
     def stamps(self, keys: Iterable[str]) -> list[dict[str, Any]]:
         """Return what is known now of each product that exists: category, brand, price_minor."""
@@ -121,8 +135,11 @@ def refresh() -> CatalogView:
             if not _held.read and not _held.view.keys:
                 _held.view = _recalled()
             raise
-        if rows or not _held.read:
-            _held.view = _applied(old, rows) if rows else old
+        if rows:
+            titles = selectors.category_titles()
+            _held.view = replace(_applied(old, rows), category_titles=titles)
+        elif not _held.read:
+            _held.view = old
         _held.read = True
         return _held.view
 
@@ -141,7 +158,8 @@ def _keep() -> None:
     now, kept = time.monotonic(), _held.view
     if kept.change == _held.kept_change or now - _held.kept_at < _KEEP_EVERY_S:
         return
-    told = {name: getattr(kept, name) for name in _COLUMNS} | {"change": kept.change}
+    names = ("change", "shelves", "category_titles", *_LISTS, *_ARRAYS)
+    told = {name: getattr(kept, name) for name in names}
     lastgood.keep(_KEPT, str(kept.change), orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))
     _held.kept_change, _held.kept_at = kept.change, now
 
@@ -153,15 +171,16 @@ def _recalled() -> CatalogView:
         return CatalogView()
     try:
         told = orjson.loads(kept[1])
+        arrays: dict[str, Any] = {
+            name: np.array(told[name], kind) for name, kind in _ARRAYS.items()
+        }
         found = CatalogView(
             change=told["change"],
-            keys=told["keys"],
             index={key: row for row, key in enumerate(told["keys"])},
-            titles=told["titles"],
-            categories=told["categories"],
-            brands=told["brands"],
-            available=np.array(told["available"], np.bool_),
-            price_minor=np.array(told["price_minor"], np.int64),
+            shelves=[tuple(held) for held in told["shelves"]],
+            category_titles=told["category_titles"],
+            **{name: told[name] for name in _LISTS},
+            **arrays,
         )
     except (KeyError, TypeError, ValueError):
         # other code wrote it
@@ -171,37 +190,27 @@ def _recalled() -> CatalogView:
     return found
 
 
-def _applied(old: CatalogView, rows: list[tuple[Any, ...]]) -> CatalogView:
-    """Return a view with `rows` (see `selectors.changes_after`) put into it."""
-    added = [row for row in rows if row[0] not in old.index]
-    size = len(old.keys) + len(added)
-    # titles and categories are copied as well: a reader may be zipping them with the arrays
-    keys, index = old.keys, old.index
+def _applied(old: CatalogView, rows: Sequence[selectors.Change]) -> CatalogView:
+    """Return a view with `rows` put into it."""
+    added = [row.key for row in rows if row.key not in old.index]
+    index = old.index
     if added:
-        keys = [*old.keys, *(row[0] for row in added)]
-        index = old.index | {row[0]: len(old.keys) + i for i, row in enumerate(added)}
-    titles = [*old.titles, *([""] * len(added))]
-    categories = [*old.categories, *([""] * len(added))]
-    brands = [*old.brands, *([""] * len(added))]
-    available = np.zeros(size, np.bool_)
-    available[: len(old.keys)] = old.available
-    price_minor = np.full(size, -1, np.int64)
-    price_minor[: len(old.keys)] = old.price_minor
-    for key, title, main_category, brand, price, sellable, _change in rows:
-        at = index[key]
-        titles[at] = title
-        categories[at] = main_category
-        brands[at] = brand
-        available[at] = sellable
-        price_minor[at] = -1 if price is None else price
-    return replace(
-        old,
-        change=rows[-1][-1],
-        keys=keys,
-        index=index,
-        titles=titles,
-        categories=categories,
-        brands=brands,
-        available=available,
-        price_minor=price_minor,
-    )
+        index = old.index | {key: len(old.keys) + place for place, key in enumerate(added)}
+    size = len(old.keys) + len(added)
+    # all is copied: a reader may be zipping lists with arrays
+    lists: dict[str, Any] = {name: [*getattr(old, name), *[""] * len(added)] for name in _LISTS}
+    shelves = [*old.shelves, *[()] * len(added)]
+    arrays: dict[str, Any] = {name: np.resize(getattr(old, name), size) for name in _ARRAYS}
+    for row in rows:
+        at = index[row.key]
+        lists["keys"][at] = row.key
+        lists["titles"][at] = row.title
+        lists["categories"][at] = row.categories[0] if row.categories else ""
+        lists["brands"][at] = row.brand
+        lists["attributes"][at] = row.attributes or ""
+        shelves[at] = tuple(row.categories)
+        arrays["available"][at] = row.sellable
+        arrays["price_minor"][at] = -1 if row.price_minor is None else row.price_minor
+        arrays["created_s"][at] = row.created_at.timestamp()
+        arrays["changes"][at] = row.change
+    return replace(old, change=rows[-1].change, index=index, shelves=shelves, **lists, **arrays)

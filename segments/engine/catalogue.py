@@ -134,13 +134,17 @@ REQUEST = attributes(
 PRODUCT = attributes(
     [
         ("key", "Product", STRING),
+        ("title", "Title", STRING),
         ("category", "Category", STRING),
         ("categories", "Categories", STRINGS),
         ("brand", "Brand", STRING),
         ("price_minor", "Price (minor units)", NUMBER),
         ("available", "Available", BOOLEAN),
+        ("created_at", "In the catalogue since", DATETIME),
     ]
 )
+# Before the name of an attribute that the shop gives its products itself.
+OWN = "attributes."
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +157,7 @@ class Catalogue:
     lists: Sequence[Named] = ()
     scores: Sequence[Named] = ()
     references: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    products: Sequence[Attribute] = PRODUCT
     currency: str = "EUR"
     time_zone: str = "UTC"
 
@@ -178,7 +183,7 @@ class Catalogue:
             "lists": [{"key": one.key, "title": one.title} for one in self.lists],
             "scores": [{"key": one.key, "title": one.title} for one in self.scores],
             "request": _json(REQUEST),
-            "product": _json(PRODUCT),
+            "product": _json(self.products),
             "operators": {
                 kind: [{"op": op, "title": TITLES[op]} for op in ops]
                 for kind, ops in OPERATORS.items()

@@ -9,7 +9,7 @@ from typing import Any
 
 from personalization.lib.errors import Problem
 from segments.engine import language
-from segments.engine.catalogue import PRODUCT, REQUEST, Catalogue
+from segments.engine.catalogue import REQUEST, Catalogue
 from segments.engine.conditions import (
     MAX_SECONDS,
     MAX_TEXT,
@@ -269,7 +269,8 @@ class _Check:
 
     def product(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `product`."""
-        yield from condition_faults(leaf, {one.key: one for one in PRODUCT}, path, "product field")
+        known = {one.key: one for one in self.catalogue.products}
+        yield from condition_faults(leaf, known, path, "product field")
 
     def segment(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `segment`: nothing of that name, or a circle."""
