@@ -177,6 +177,10 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommender.tasks.prune_models",
         "schedule": 24 * 3600,
     },
+    "recommender.drop_outcomes": {
+        "task": "recommender.tasks.drop_outcomes",
+        "schedule": 6 * 3600,
+    },
     "segments.backfill": {"task": "segments.tasks.backfill", "schedule": 60},
     "segments.measure": {"task": "segments.tasks.measure", "schedule": 900},
     "segments.resolve_lists": {"task": "segments.tasks.resolve_lists", "schedule": 300},
@@ -186,6 +190,15 @@ CELERY_BEAT_SCHEDULE = {
 }
 # Tasks that are not in an app's own tasks.py, where Celery looks by itself.
 CELERY_IMPORTS = ("segments.learning.tasks",)
+
+# --- Outcomes of recommendations ------------------------------------------------------------------
+# A purchase counts for a click on the same product this many days before it.
+OUTCOME_WINDOW_DAYS = env.int("OUTCOME_WINDOW_DAYS", default=7)
+# Lists, clicks and order lines; longer than a token lives plus the window.
+OUTCOME_DETAIL_DAYS = env.int("OUTCOME_DETAIL_DAYS", default=35)
+# Daily figures of products, and of strategies, sources and positions.
+OUTCOME_ITEM_DAYS = env.int("OUTCOME_ITEM_DAYS", default=100)
+OUTCOME_DAYS = env.int("OUTCOME_DAYS", default=400)
 
 # --- Events ---------------------------------------------------------------------------------------
 EVENT_RETENTION_DAYS = env.int("EVENT_RETENTION_DAYS", default=400)

@@ -14,11 +14,21 @@ class RecommenderConfig(AppConfig):
 
     def ready(self) -> None:
         """Publish the strategies, and have web workers follow the live models."""
-        from recommender import live, pruning  # noqa: PLC0415 -- models load after the apps
+        from recommender import (  # noqa: PLC0415 -- models load after the apps
+            live,
+            outcomes,
+            pruning,
+            replaying,
+        )
         from recommender.config import StrategiesPart  # noqa: PLC0415 -- the same
 
         registries.config_parts.register("strategies", StrategiesPart())
         registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
+        registries.projections.register(
+            "recommender", registries.Projection(outcomes.GROUP, outcomes.fold)
+        )
+        registries.replays.register(outcomes.GROUP, replaying.replay)
+        registries.personal_data.register("recommender", outcomes.OutcomesHeld())
         background.register("recommender.watch", seconds=1, run=live.watch, kinds={"web"})
         # Each node has copies of its own; beat's task reaches one node alone.
         background.register(

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from personalization.lib import clock
-from recommender import pruning, services
+from recommender import outcomes, pruning, services
 
 
 # A large shop's fit takes longer than other tasks may. The soft limit leaves time to end the
@@ -26,3 +26,11 @@ def prune_models() -> None:
     """Delete files of models that will not serve again. Beat calls it daily."""
     pruning.prune_storage(now=clock.now())
     pruning.prune_node()
+
+
+@shared_task(
+    name="recommender.tasks.drop_outcomes", acks_late=True, soft_time_limit=540, time_limit=600
+)
+def drop_outcomes() -> None:
+    """Delete outcomes past their days. Beat calls it every six hours."""
+    outcomes.drop_old(now=clock.now())

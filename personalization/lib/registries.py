@@ -137,5 +137,8 @@ class Projection:
 
 
 projections: Registry[Projection] = Registry("projection")
+# What `manage.py replay --group NAME` builds anew besides profiles: progress(events read) -> how
+# many in all.
+replays: Registry[Callable[[Callable[[int], None]], int]] = Registry("replay")
 # Numbers that rise when documents in the cache must not be believed any more.
 cache_epochs: Registry[Callable[[], int]] = Registry("cache epoch")

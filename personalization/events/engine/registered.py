@@ -1,17 +1,21 @@
 """What of an event is kept as a fact for rules: the properties that its type describes, and around.
 
-`$context`, `$session` and `$product` stand beside the properties under those names; what a shop
-sends under them is dropped with everything else that nobody described.
+`$context`, `$session` and `$product` stand beside the properties under those names, and `$decision`
+with what a verified token said; what a shop sends under them is dropped with everything else that
+nobody described.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from personalization.events.engine.schema import Schema
+from personalization.events.engine.taxonomy import CLICKED, EXPOSED
 
 # Of the context that the log keeps: what rules may name (docs/rules.md, Paths).
 _PLACE = ("country", "region", "locale", "timezone", "campaign", "device")
 _PAGE = ("path", "referrer")
+# Events whose token ingestion verified and replaced by its claims (`events.proofs`).
+_PROVEN = frozenset({EXPOSED, CLICKED})
 
 
 def registered(
@@ -23,6 +27,8 @@ def registered(
     if known is not None and properties:
         described = known.properties
         kept = {key: value for key, value in properties.items() if key in described}
+    if name in _PROVEN and "decision" in properties:
+        kept["$decision"] = properties["decision"]
     around = {key: context[key] for key in _PLACE if key in context}
     page = context.get("page")
     if page:

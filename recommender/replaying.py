@@ -1,0 +1,127 @@
+"""Outcomes built anew from the log beside those in use, then swapped in at once.
+
+A live watermark never moves back: the new generation has watermarks of its own, follows the log in
+short transactions until it has caught up, and takes over in one that holds the processors' folds.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from django.db import connection, transaction
+
+from personalization.events import epoch
+from personalization.events.processor import positions, reading
+from personalization.lib import clock
+from personalization.lib.errors import Conflict
+from recommender import outcomes
+from recommender.models import (
+    BoughtLine,
+    ItemDay,
+    OutcomeGeneration,
+    ShelfDay,
+    ShownClick,
+    ShownList,
+)
+
+log = structlog.get_logger("recommender")
+
+_NEXT = f"{outcomes.GROUP}.next"
+# One replay at a time in a database; held by the session, so that a kill frees it.
+_LOCK = 5_171_403
+# Rows of a shard a transaction: about 100 ms in all.
+_ROWS = 64
+_TABLES = (BoughtLine, ShownClick, ShownList, ItemDay, ShelfDay)
+Progress = Callable[[int], None]
+
+
+def replay(progress: Progress = lambda _rows: None) -> int:
+    """Build the outcomes anew and swap them in; return how many events were read.
+
+    A kill before the swap leaves what is read as it is; the next replay starts anew. What the log
+    no longer holds is not counted any more.
+
+    Raises
+    ------
+    Conflict
+        Another replay is running.
+    """
+    if not _ask("SELECT pg_try_advisory_lock(%s)"):
+        msg = "a replay of outcomes is running already"
+        raise Conflict(msg)
+    try:
+        return _replay(progress)
+    finally:
+        _ask("SELECT pg_advisory_unlock(%s)")
+
+
+def _replay(progress: Progress) -> int:
+    epoch.ensure()
+    positions.ensure([outcomes.GROUP])
+    live = outcomes.live_generation()
+    coming = live + 1
+    _clear(coming)
+    _forget_positions()
+    positions.ensure([_NEXT])
+    done = 0
+    while rows := _step(coming, now=clock.now()):
+        done += rows
+        progress(done)
+    done += _swap(coming, now=clock.now())
+    _clear(live)
+    log.info("outcomes.replayed", events=done, generation=coming)
+    return done
+
+
+def _step(generation: int, *, now: datetime) -> int:
+    with transaction.atomic():
+        return _fold(generation, now=now)
+
+
+def _swap(generation: int, *, now: datetime) -> int:
+    """Hold the processors' folds, fold what they did meanwhile, and move the pointer."""
+    done = 0
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                'SELECT 1 FROM events_watermark WHERE "group" = %s ORDER BY shard FOR UPDATE',
+                [outcomes.GROUP],
+            )
+        while rows := _fold(generation, now=now):
+            done += rows
+        OutcomeGeneration.objects.update_or_create(pk=1, defaults={"live": generation})
+        _forget_positions()
+    return done
+
+
+def _fold(generation: int, *, now: datetime) -> int:
+    """Fold the next rows that the live generation has folded, too."""
+    held = positions.lock(_NEXT, owner="")
+    bound = positions.read(outcomes.GROUP)
+    rows = [
+        row
+        for row in reading.after(held, horizon=epoch.horizon(), limit=_ROWS)
+        if (row.epoch, row.xid, row.seq) <= bound[row.shard]
+    ]
+    if rows:
+        owners = reading.owners({row.identity_id for row in rows if row.identity_id is not None})
+        facts = [fact for _, fact in reading.facts(rows, owners)]
+        outcomes.fold_generation(generation, facts)
+        positions.move(_NEXT, positions.last(rows), now=now)
+    return len(rows)
+
+
+def _clear(generation: int) -> None:
+    for table in _TABLES:
+        outcomes.drop(table, {"generation": generation})
+
+
+def _forget_positions() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute('DELETE FROM events_watermark WHERE "group" = %s', [_NEXT])
+
+
+def _ask(sql: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [_LOCK])
+        return bool(cursor.fetchone()[0])
