@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from recommender.engine.algorithms import RECIPES, as_baskets
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Interactions
 from recommender.engine.evaluation import Case, evaluate
 from recommender.engine.popularity import Popularity, PopularityConfig
@@ -56,7 +56,7 @@ def run(folder: Path) -> None:
     data = Interactions(**arrays, n_users=task["n_users"], n_items=task["n_items"])
     metrics = measure(task["name"], data)
     recipe = RECIPES[task["name"]]
-    shaped = as_baskets(data) if recipe.baskets else data
+    shaped = recipe.shape(data)
     model = recipe.algorithm.fit(shaped, recipe.config, as_of_s=task["as_of_s"])
     for name, array in model.to_arrays().items():
         np.save(folder / f"model_{name}.npy", array, allow_pickle=False)
@@ -66,7 +66,7 @@ def run(folder: Path) -> None:
 def measure(name: str, data: Interactions) -> dict[str, Any]:
     """Return metrics of the recipe on the last days of `data`, popularity's beside them."""
     recipe = RECIPES[name]
-    shaped = as_baskets(data) if recipe.baskets else data
+    shaped = recipe.shape(data)
     cut = cut_s(shaped.at_s)
     cases, protocol = _cases(shaped, cut, baskets=recipe.baskets)
     known = shaped.where(shaped.at_s <= cut)

@@ -22,7 +22,7 @@ from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from recommender import dataset, fitting, registry
 from recommender.dataset import Dataset
-from recommender.engine.algorithms import RECIPES
+from recommender.engine.algorithms import RECIPES, SERVED
 from recommender.models import ModelVersion
 
 log = structlog.get_logger("recommender")
@@ -72,7 +72,7 @@ def train(
     slot: str,
     actor: str,
     now: datetime,
-    models: Sequence[str] = tuple(RECIPES),
+    models: Sequence[str] = SERVED,
     report: Report = lambda _stage, _done, _total: None,
 ) -> list[Trained] | None:
     """Train models from the log and promote those that pass; None when the slot was run before.

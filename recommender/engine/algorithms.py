@@ -2,45 +2,51 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from recommender.engine.base import Algorithm, Config, Interactions
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.units import UNITS
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """One kind of model that strategies name.
 
-    `kinds`: the fact kinds that it learns from. `baskets`: a customer's actions of one day are a
-    user of their own, so that neighbours are things bought together rather than over a life.
+    `kinds`: the fact kinds that it learns from. `unit`: whose actions belong together: those of a
+    "customer", of a "visit", or of a "day" (a basket). `served`: trained every night; the others
+    are there for selection and for who names them.
     """
 
     algorithm: type[Algorithm]
     config: Config
     kinds: tuple[str, ...]
-    baskets: bool = False
+    unit: str = "customer"
+    served: bool = False
+
+    @property
+    def baskets(self) -> bool:
+        """Whether what a customer did on one day stands for itself."""
+        return self.unit == "day"
+
+    def shape(self, data: Interactions) -> Interactions:
+        """Return `data` with the rows of users that this recipe takes for one."""
+        return UNITS[self.unit](data)
 
 
 _ALL = ("view", "wishlist", "add", "order")
+_BOUGHT = ("add", "order")
 RECIPES: dict[str, Recipe] = {
-    "popularity": Recipe(Popularity, PopularityConfig(), _ALL),
-    "item_knn": Recipe(ItemKnn, ItemKnnConfig(), _ALL),
+    "popularity": Recipe(Popularity, PopularityConfig(), _ALL, served=True),
+    "item_knn": Recipe(ItemKnn, ItemKnnConfig(user_power=0.25), _ALL, served=True),
+    "item_knn_tfidf": Recipe(ItemKnn, ItemKnnConfig(measure="tfidf"), _ALL),
+    "item_knn_cosine": Recipe(ItemKnn, ItemKnnConfig(measure="cosine"), _ALL),
+    "item_knn_asymmetric": Recipe(ItemKnn, ItemKnnConfig(measure="asymmetric"), _ALL),
     "bought_together": Recipe(
-        ItemKnn, ItemKnnConfig(half_life_days=180.0), ("add", "order"), baskets=True
+        ItemKnn,
+        ItemKnnConfig(measure="asymmetric", half_life_days=180.0, self_similar=False),
+        _BOUGHT,
+        unit="day",
+        served=True,
     ),
 }
-
-
-def as_baskets(data: Interactions) -> Interactions:
-    """Return `data` with one user row for each (user, UTC day)."""
-    if not len(data):
-        return data
-    day = (data.at_s // 86_400).astype(np.int64)
-    day -= day.min()
-    key = data.users.astype(np.int64) * (int(day.max()) + 1) + day
-    unique, users = np.unique(key, return_inverse=True)
-    return Interactions(
-        users.astype(np.int32), data.items, data.weights, data.at_s, len(unique), data.n_items
-    )
+SERVED = tuple(name for name, recipe in RECIPES.items() if recipe.served)

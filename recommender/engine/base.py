@@ -6,7 +6,7 @@ table beside the arrays. -1 stands for an item that the model does not know and 
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -22,11 +22,30 @@ Arrays = dict[str, NDArray[Any]]
 _FEW = 128
 
 
+_NO_ROWS: Rows = np.zeros(0, np.int32)
+_NO_SCORES: Scores = np.zeros(0, np.float32)
+
+
 class Query(NamedTuple):
-    """What one visitor did, folded in: known item rows, each once, and their weights, all > 0."""
+    """What one visitor did, folded in: known item rows, each once, and their weights, all > 0.
+
+    `newest`: the same actions newest first, an item as often as it occurred; empty where nobody
+    knows the order. `ages_days`: parallel to it, empty where nobody knows the times. `group`: row
+    of the visitor's segment or country in the model's own table, -1 for none.
+    """
 
     rows: Rows
     weights: Scores
+    newest: Rows = _NO_ROWS
+    ages_days: Scores = _NO_SCORES
+    group: int = -1
+
+
+class Cost(NamedTuple):
+    """What a fit takes on one core of today, estimated: seconds, and bytes at the peak."""
+
+    seconds: float
+    bytes: float
 
 
 class Ranked(NamedTuple):
@@ -87,6 +106,21 @@ class Interactions:
 
 
 @dataclass(frozen=True, slots=True)
+class SideInfo:
+    """What is known beside the interactions; each sequence by row, or empty where nothing is.
+
+    Of items: `attributes` ("brand=acme"), `categories` (paths, "shoes/running"), `texts`, `prices`
+    (float64, nan unknown). Of users: `groups`, the segments and countries that each belongs to.
+    """
+
+    attributes: Sequence[Sequence[str]] = ()
+    categories: Sequence[Sequence[str]] = ()
+    texts: Sequence[str] = ()
+    prices: NDArray[np.float64] | None = None
+    groups: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Base of the frozen dataclasses that configure an algorithm; all fields are plain JSON."""
 
@@ -105,17 +139,39 @@ class Algorithm(ABC):
 
     key: ClassVar[str]
     config_type: ClassVar[type[Config]]
+    # Whether it ranks what the visitor met before, and nothing else (buy again, recently viewed).
+    own_only: ClassVar[bool] = False
     n_items: int
 
     @classmethod
     @abstractmethod
-    def fit(cls, data: Interactions, config: Config, *, as_of_s: float) -> Self:
+    def fit(
+        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    ) -> Self:
         """Return a model of `data`, deterministic for equal input; `as_of_s` is "now" for decays.
 
         No interaction, one user or one item gives a model that answers little or nothing.
         """
 
+    @classmethod
     @abstractmethod
+    def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
+        """Return what `fit` takes for `nnz` interactions, roughly: for refusing what is too dear.
+
+        Items that nobody met are not worth counting in `n_items`.
+        """
+
+    @abstractmethod
+    def score(self, query: Query) -> Scores:
+        """Return the score of every item, (n_items,) float32, 0 where there is nothing to say."""
+
+    def score_many(self, queries: Sequence[Query]) -> Scores:
+        """Return `score` of each query, (n, n_items) float32; the caller keeps n small."""
+        scores = np.zeros((len(queries), self.n_items), np.float32)
+        for place, query in enumerate(queries):
+            scores[place] = self.score(query)
+        return scores
+
     def recommend(
         self,
         query: Query,
@@ -133,10 +189,13 @@ class Algorithm(ABC):
         own
             Whether items of the query itself may come back.
         """
-
-    @abstractmethod
-    def score(self, query: Query) -> Scores:
-        """Return the score of every item, (n_items,) float32, 0 where there is nothing to say."""
+        if count <= 0:
+            return EMPTY
+        scores = self.score(query)
+        if not own:
+            scores[query.rows] = 0
+        rows = np.flatnonzero(scores > 0).astype(np.int32)
+        return best(rows, scores[rows], count, allowed=allowed)
 
     def reasons(self, query: Query, rows: Rows) -> Rows:
         """Return, for each of `rows`, the query's item that speaks most for it, -1 for none."""
@@ -157,36 +216,74 @@ class Algorithm(ABC):
             The arrays do not fit together.
         """
 
-    def fold_in(self, rows: NDArray[np.integer[Any]], weights: NDArray[np.floating[Any]]) -> Query:
-        """Return the query of a visitor who met items `rows` with `weights` (same length).
+    def fold_in(
+        self,
+        rows: NDArray[np.integer[Any]],
+        weights: NDArray[np.floating[Any]],
+        ages_days: NDArray[np.floating[Any]] | None = None,
+        *,
+        group: int = -1,
+    ) -> Query:
+        """Return the query of a visitor who met items `rows`, newest first, with `weights`.
 
         Unknown items (-1 or beyond the model) and weights that are not above 0 drop out; weights of
-        an item that occurs twice add up. O(len log len).
+        an item that occurs twice add up. `ages_days`: how long ago, same length. O(len log len).
         """
         rows = np.asarray(rows, np.int64)
         weights = np.asarray(weights, np.float32)
-        if len(rows) <= _FEW:
-            return _folded(rows, weights, self.n_items)
+        if ages_days is None and len(rows) <= _FEW:
+            return _folded(rows, weights, self.n_items, group)
         keep = (rows >= 0) & (rows < self.n_items) & np.isfinite(weights) & (weights > 0)
-        unique, place = np.unique(rows[keep], return_inverse=True)
+        newest = rows[keep]
+        unique, place = np.unique(newest, return_inverse=True)
         summed = np.bincount(place, weights[keep], minlength=len(unique))
-        return Query(unique.astype(np.int32), summed.astype(np.float32))
+        ages = _NO_SCORES if ages_days is None else np.asarray(ages_days, np.float32)[keep]
+        return Query(
+            unique.astype(np.int32),
+            summed.astype(np.float32),
+            newest.astype(np.int32),
+            ages,
+            group,
+        )
 
 
 def _folded(
-    rows: NDArray[np.integer[Any]], weights: NDArray[np.floating[Any]], n_items: int
+    rows: NDArray[np.integer[Any]], weights: NDArray[np.floating[Any]], n_items: int, group: int
 ) -> Query:
     """Return what `fold_in` promises, item by item; sums are double precision as `bincount`'s."""
     summed: dict[int, float] = {}
+    newest = []
     for row, weight in zip(rows.tolist(), weights.tolist(), strict=True):
         if 0 <= row < n_items and 0 < weight < math.inf:
             summed[row] = summed.get(row, 0.0) + weight
+            newest.append(row)
     known = sorted(summed)
-    return Query(np.array(known, np.int32), np.array([summed[row] for row in known], np.float32))
+    return Query(
+        np.array(known, np.int32),
+        np.array([summed[row] for row in known], np.float32),
+        np.array(newest, np.int32),
+        group=group,
+    )
 
 
 EMPTY = Ranked(np.zeros(0, np.int32), np.zeros(0, np.float32))
-NOBODY = Query(np.zeros(0, np.int32), np.zeros(0, np.float32))
+NOBODY = Query(_NO_ROWS, _NO_SCORES)
+
+
+def best(
+    rows: Rows, scores: Scores, count: int, *, allowed: NDArray[np.bool_] | None = None
+) -> Ranked:
+    """Return the `count` of `rows` (each once) with the highest scores; ties by row."""
+    if allowed is not None:
+        keep = allowed[rows]
+        rows, scores = rows[keep], scores[keep]
+    if count <= 0 or not len(rows):
+        return EMPTY
+    if count < len(rows):
+        keep = scores >= np.partition(scores, len(scores) - count)[len(scores) - count]
+        rows, scores = rows[keep], scores[keep]
+    order = np.lexsort((rows, -scores))[:count]
+    return Ranked(rows[order], scores[order])
 
 
 def walk(

@@ -15,11 +15,13 @@ from recommender.engine.base import (
     Algorithm,
     Arrays,
     Config,
+    Cost,
     Interactions,
     Query,
     Ranked,
     Rows,
     Scores,
+    SideInfo,
     walk,
 )
 
@@ -48,7 +50,9 @@ class Popularity(Algorithm):
         self.n_items = n_items
 
     @classmethod
-    def fit(cls, data: Interactions, config: Config, *, as_of_s: float) -> Self:
+    def fit(
+        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    ) -> Self:
         """Return the model; scores are shares of the most popular item's."""
         assert isinstance(config, PopularityConfig)  # noqa: S101 -- narrows the type
         age_days = np.maximum(as_of_s - data.at_s, 0.0) / 86_400
@@ -62,6 +66,11 @@ class Popularity(Algorithm):
         # 2^-1000 half-lives is 0 in float: items last met in another age have no score
         order = np.argsort(-total, kind="stable")[: int(np.count_nonzero(total))].astype(np.int32)
         return cls(order, (total[order] / (top or 1.0)).astype(np.float32), data.n_items)
+
+    @classmethod
+    def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
+        """Return the cost of one sort of the pairs."""
+        return Cost(1e-7 * nnz, 40.0 * nnz + 16.0 * n_items)
 
     def recommend(
         self,

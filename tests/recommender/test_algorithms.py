@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender.engine.algorithms import RECIPES, as_baskets
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Config, Interactions, Query
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.units import as_baskets
 from tests.recommender import contract
 
 DAY_S = 86_400.0
@@ -48,7 +49,8 @@ def test_popularity__half_life__halves_the_old() -> None:
 def test_item_knn__hand_worked__cosine() -> None:
     """Users {0,1}, {0,1}, {0,2}: cos(0,1) = 2/sqrt(3*2), cos(0,2) = 1/sqrt(3)."""
     data = _of((0, 0, 0), (0, 1, 0), (1, 0, 0), (1, 1, 0), (2, 0, 0), (2, 2, 0), n_items=3)
-    model = ItemKnn.fit(data, ItemKnnConfig(user_power=0, half_life_days=0), as_of_s=0.0)
+    config = ItemKnnConfig(measure="cosine", user_power=0, half_life_days=0)
+    model = ItemKnn.fit(data, config, as_of_s=0.0)
 
     ranked = model.recommend(model.fold_in(np.array([0]), np.ones(1)), 5)
 

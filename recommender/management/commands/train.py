@@ -12,7 +12,7 @@ from rich.table import Table
 from personalization.lib import clock
 from personalization.lib.errors import AppError
 from recommender import services
-from recommender.engine.algorithms import RECIPES
+from recommender.engine.algorithms import SERVED
 from recommender.models import Strategy
 
 _FIGURES = ("Recall@20", "NDCG@20", "coverage@20")
@@ -31,7 +31,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Train, then print what came of it."""
-        models = _models_of(options["strategy"]) if options["strategy"] else tuple(RECIPES)
+        models = _models_of(options["strategy"]) if options["strategy"] else SERVED
         now = clock.now()
         progress = Progress(
             TextColumn("{task.description:24}"),

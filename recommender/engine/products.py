@@ -1,0 +1,120 @@
+"""The largest entries of a product of two matrices, block by block, so that memory stays bounded.
+
+scipy multiplies (Gustavson's algorithm), NumPy selects. On the Gowalla set (0.8 million pairs, 400
+neighbours) it takes no longer than implicit's `all_pairs_knn` on one thread, needs a block instead
+of 24 bytes for every possible neighbour, allows two different factors, and starts no threads that
+a forked child could hang on.
+"""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+# Multiplications of one block: an upper bound of its entries, of 8 bytes each.
+_BLOCK = 4_000_000
+
+Finish = Callable[[csr_matrix, int], None]
+
+
+def largest(
+    left: csr_matrix,
+    right: csr_matrix,
+    count: int,
+    *,
+    diagonal: bool,
+    finish: Finish | None = None,
+) -> csr_matrix:
+    """Return (n, m) float32: of each row of `left @ right` the `count` largest entries above 0.
+
+    Parameters
+    ----------
+    diagonal
+        Whether entry (i, i) takes part; where it does not, `count` others are found.
+    finish
+        Changes the entries of a block, (rows, m), before selection; gets the block's first row.
+    """
+    parts = []
+    for start, stop in _blocks(left, right):
+        block = (left[start:stop] @ right).tocsr()
+        if finish is not None:
+            finish(block, start)
+        keep = block.data > 0
+        if not diagonal:
+            keep &= _rows(block) + start != block.indices
+        parts.append(_largest_of_rows(block, keep, count))
+    if not parts:
+        return csr_matrix((left.shape[0], right.shape[1]), dtype=np.float32)
+    lengths, indices, data = (np.concatenate(part) for part in zip(*parts, strict=True))
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return csr_matrix((data, indices, indptr), shape=(left.shape[0], right.shape[1]))
+
+
+def largest_of_dense(
+    rows_of: Callable[[int, int], NDArray[np.float32]], size: int, count: int, *, block: int
+) -> csr_matrix:
+    """Return (size, size) float32: of each row the `count` entries of largest magnitude.
+
+    `rows_of(start, stop)` gives dense rows, (stop - start, size); 0 entries are left out.
+    """
+    parts = []
+    for start in range(0, size, block):
+        dense = rows_of(start, min(start + block, size))
+        if count < size:
+            magnitude = np.abs(dense)
+            bound = np.partition(magnitude, size - count, axis=1)[:, size - count, None]
+            # at ties a few more than `count` stay: the answer does not depend on their order
+            dense = np.where(magnitude >= bound, dense, np.float32(0))
+        parts.append(csr_matrix(dense))
+    if not parts:
+        return csr_matrix((size, size), dtype=np.float32)
+    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    indices = np.concatenate([part.indices for part in parts])
+    data = np.concatenate([part.data for part in parts])
+    return csr_matrix((data, indices, indptr), shape=(size, size))
+
+
+def multiplications(left: csr_matrix, right: csr_matrix) -> NDArray[np.int64]:
+    """Return how many multiplications each row of `left @ right` takes, (n,)."""
+    lengths = np.diff(right.indptr).astype(np.int64)[left.indices]
+    summed = np.concatenate([[0], np.cumsum(lengths)])
+    counts: NDArray[np.int64] = np.diff(summed[left.indptr])
+    return counts
+
+
+def _blocks(left: csr_matrix, right: csr_matrix) -> Iterator[tuple[int, int]]:
+    """Yield spans of rows that take about `_BLOCK` multiplications each, one row at least."""
+    done = np.cumsum(multiplications(left, right))
+    start = 0
+    while start < len(done):
+        before = int(done[start - 1]) if start else 0
+        stop = max(start + 1, int(np.searchsorted(done, before + _BLOCK, side="right")))
+        yield start, stop
+        start = stop
+
+
+def _rows(block: csr_matrix) -> NDArray[np.int64]:
+    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+
+
+def _largest_of_rows(
+    block: csr_matrix, keep: NDArray[np.bool_], count: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+    """Return (entries of each row, columns, values) of the `count` largest kept ones of a row."""
+    kept = np.concatenate([[0], np.cumsum(keep)])[block.indptr]
+    values, indices = block.data[keep], block.indices[keep]
+    chosen = np.ones(len(values), np.bool_)
+    for row in np.flatnonzero(np.diff(kept) > count).tolist():
+        start, stop = kept[row], kept[row + 1]
+        # by value, then column: products come in an order that depends on the factors' storage
+        bound = np.partition(values[start:stop], stop - start - count)[stop - start - count]
+        above = values[start:stop] >= bound
+        over = int(above.sum()) - count
+        if over:
+            ties = np.flatnonzero(values[start:stop] == bound)
+            above[ties[np.argsort(-indices[start:stop][ties])[:over]]] = False
+        chosen[start:stop] = above
+    lengths = np.diff(np.concatenate([[0], np.cumsum(chosen)])[kept])
+    return lengths, indices[chosen], values[chosen].astype(np.float32)
