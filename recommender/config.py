@@ -7,8 +7,21 @@ from typing import Any
 from personalization.lib.errors import Unprocessable
 from recommender.engine.strategies import StrategySpec, problems, spec_of
 from recommender.models import Strategy
+from recommender.productrules import rule_faults
 
-_FIELDS = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
+_FIELDS = (
+    "key",
+    "use",
+    "sources",
+    "weights",
+    "algorithm",
+    "params",
+    "rules",
+    "fallback",
+    "exclude_bought_days",
+    "active",
+)
+_ABSENT: Mapping[str, Any] = {"use": "home", "sources": [], "weights": "", "rules": {}}
 
 
 class StrategiesPart:
@@ -20,7 +33,7 @@ class StrategiesPart:
 
     def validate(self, data: Sequence[Mapping[str, Any]]) -> None:
         """Raise naming every strategy that could not serve."""
-        found = problems(data)
+        found = problems(data, rule_faults)
         if found:
             msg = "these strategies cannot serve"
             raise Unprocessable(msg, details=found)
@@ -28,7 +41,9 @@ class StrategiesPart:
     def restore(self, data: Sequence[Mapping[str, Any]]) -> None:
         """Make the strategies what they were; those made since are deleted."""
         for row in data:
-            values = {name: row[name] for name in _FIELDS if name != "key"}
+            # a version of before strategies had rules says nothing of them
+            given = {**_ABSENT, **row}
+            values = {name: given[name] for name in _FIELDS if name != "key"}
             made = {**values, "title": row["key"]}
             Strategy.objects.update_or_create(key=row["key"], defaults=values, create_defaults=made)
         Strategy.objects.exclude(key__in=[row["key"] for row in data]).delete()

@@ -6,11 +6,31 @@ from django.db import models
 class Strategy(models.Model):
     """One recommender configuration that placements name by key (`popular`, `for-you`)."""
 
+    class Use(models.TextChoices):
+        """Where it shows."""
+
+        HOME = "home", "Home page"
+        PRODUCT = "product", "Product page"
+        CART = "cart", "Cart"
+        CATEGORY = "category", "Category page"
+        SEARCH = "search", "Search results, put in order"
+        POST_PURCHASE = "post_purchase", "After a purchase"
+        EMAIL = "email", "E-mail"
+
     key = models.CharField(max_length=100, unique=True)
     title = models.CharField(max_length=200)
-    # A name in engine.algorithms.RECIPES: popularity, item_knn, bought_together.
+    use = models.CharField(max_length=15, choices=Use.choices, default=Use.HOME)
+    # Models with weights: [{"algorithm", "weight", "seeds"}]; engine.strategies checks them.
+    sources = models.JSONField(default=list, blank=True)
+    # "learned": weights come from training, as far as it has found any.
+    weights = models.CharField(
+        max_length=10, blank=True, default="", choices=[("", "As given"), ("learned", "Learned")]
+    )
+    # The only source where `sources` is empty: a name in engine.algorithms.RECIPES.
     algorithm = models.CharField(max_length=40)
     params = models.JSONField(default=dict, blank=True)
+    # What merchandisers ask of the shelf (engine.merchandising).
+    rules = models.JSONField(default=dict, blank=True)
     # Key of the strategy that fills up what this one leaves empty.
     fallback = models.CharField(max_length=100, blank=True, default="")
     # Days for which something just bought is not shown again; 0 shows it.

@@ -16,7 +16,7 @@ from personalization.ops import serve as config
 from recommender import live
 from recommender.engine.base import Query
 from recommender.engine.queries import DECAY, KIND_WEIGHTS, MAX_RECENT
-from recommender.engine.strategies import StrategySpec
+from recommender.engine.strategies import Source, StrategySpec
 from recommender.live import Live
 
 # A page or a cart names an item as strongly as an added one does.
@@ -25,7 +25,7 @@ _WORDS = {"item_knn": "Often viewed with {}", "bought_together": "Often bought w
 _POPULAR = "Popular right now"
 _RANGE = "From our range"
 # The end of every ladder, whatever a strategy names.
-_LAST = StrategySpec("popular", "popularity", (), "", 0, active=True)
+_LAST = StrategySpec("popular", (Source("popularity", 1.0, ()),), "", 0, active=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def recommend(  # noqa: PLR0913 -- a visitor has this many sides
     for spec in _ladder(strategy, ask):
         if len(ask.items) >= ask.count:
             break
-        _fill(spec, models.get(spec.algorithm), ask)
+        _fill(spec, models.get(spec.sources[0].algorithm), ask)
     _fill_from_catalogue(ask)
     return Answer(strategy, tuple(ask.items), ask.versions, tuple(ask.degraded))
 
@@ -151,10 +151,10 @@ def _ladder(strategy: str, ask: _Ask) -> Iterator[StrategySpec]:
 def _fill(spec: StrategySpec, model: Live | None, ask: _Ask) -> None:
     """Add what one rung of the ladder has to say."""
     if model is None:
-        ask.degraded.append(f"model_missing:{spec.algorithm}")
+        ask.degraded.append(f"model_missing:{spec.sources[0].algorithm}")
         return
     query = _query(spec, model, ask)
-    if spec.seeds and not len(query.rows):
+    if spec.sources[0].seeds and not len(query.rows):
         return
     allowed = _allowed(spec, model, ask)
     ranked = model.model.recommend(query, ask.count - len(ask.items), allowed=allowed)
@@ -165,11 +165,11 @@ def _fill(spec: StrategySpec, model: Live | None, ask: _Ask) -> None:
     shown = zip(ranked.rows.tolist(), ranked.scores.tolist(), causes.tolist(), strict=True)
     for row, score, cause in shown:
         reason = _reason(spec, model, cause, ask.catalogue)
-        ask.items.append(Item(model.keys[row], score, reason, spec.algorithm))
+        ask.items.append(Item(model.keys[row], score, reason, spec.sources[0].algorithm))
 
 
 def _query(spec: StrategySpec, model: Live, ask: _Ask) -> Query:
-    pairs = [pair for seed in spec.seeds for pair in ask.seeds.get(seed, ())]
+    pairs = [pair for seed in spec.sources[0].seeds for pair in ask.seeds.get(seed, ())]
     rows = np.array([model.index.get(key, -1) for key, _ in pairs], np.int64)
     return model.model.fold_in(rows, np.array([weight for _, weight in pairs], np.float32))
 
@@ -186,7 +186,7 @@ def _allowed(spec: StrategySpec, model: Live, ask: _Ask) -> NDArray[np.bool_]:
 
 
 def _reason(spec: StrategySpec, model: Live, cause: int, view: CatalogView) -> str:
-    words = _WORDS.get(spec.algorithm)
+    words = _WORDS.get(spec.sources[0].algorithm)
     if words is None or cause < 0:
         return _POPULAR
     key = model.keys[cause]

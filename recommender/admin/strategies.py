@@ -12,6 +12,7 @@ from personalization.lib.admin import EmptyState
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.strategies import problems
 from recommender.models import Strategy
+from recommender.productrules import new_rule_faults
 from recommender.strategies import save_strategy
 
 _EXPORTED = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
@@ -34,7 +35,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         key = given.get("key", self.instance.key)
         mine = {name: given.get(name, key) for name in _EXPORTED}
         others = list(Strategy.objects.exclude(key=key).values(*_EXPORTED))
-        for fault in problems([*others, mine]):
+        for fault in problems([*others, mine], new_rule_faults):
             name = fault.path.rpartition("].")[2].partition(".")[0]
             field = name if fault.path.startswith(f"[{key}]") and name in self.fields else None
             self.add_error(field, fault.problem)

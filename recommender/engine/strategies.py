@@ -1,52 +1,102 @@
-"""What a strategy says, checked: which model, asked about what, and who fills the gaps."""
+"""What a strategy says, checked: which models, asked about what, by which rules, who fills gaps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from personalization.lib.errors import Problem
+from recommender.engine import merchandising
 from recommender.engine.algorithms import RECIPES
+from recommender.engine.merchandising import Judge, Merchandising
+from segments.engine.values import is_number
 
+# Where a strategy is used; it decides what a preview asks for, and search orders what it is given.
+USES = ("home", "product", "cart", "category", "search", "post_purchase", "email")
+SEARCH = "search"
 # What a model can be asked about. `item` is the page's; the others are the visitor's own.
 SEEDS = ("item", "recent", "cart")
-_DEFAULT_SEEDS = {"popularity": (), "item_knn": ("recent",), "bought_together": ("cart", "item")}
+# What a model is asked about where a strategy does not say; others: ("recent",).
+_DEFAULT_SEEDS: Mapping[str, tuple[str, ...]] = {
+    "bought_together": ("cart", "item"),
+    "also_viewed": ("item", "recent"),
+    "content": ("item", "recent"),
+}
+MOST_SOURCES = 8
+# Weights learned on the validation split by training, kept as a model of this name and the use.
+LEARNED = "learned"
+LEARNED_PREFIX = "blend_"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One model asked about `seeds`; its scores, at most 1, count `weight` times."""
+
+    algorithm: str
+    weight: float
+    seeds: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StrategySpec:
-    """One strategy as serving reads it. `seeds`: what the model is asked about."""
+    """One strategy as serving reads it. `learned`: weights come from training where it has any."""
 
     key: str
-    algorithm: str
-    seeds: tuple[str, ...]
+    sources: tuple[Source, ...]
     fallback: str
     exclude_bought_days: int
     active: bool
+    use: str = "home"
+    learned: bool = False
+    rules: Merchandising = field(default_factory=Merchandising)
+
+
+def is_popular(algorithm: str) -> bool:
+    """Whether a model says the same to everybody, so that it is asked about nothing."""
+    return algorithm.startswith(("popularity", "trending"))
+
+
+def default_seeds(algorithm: str) -> tuple[str, ...]:
+    """Return what a model is asked about where nobody says."""
+    return () if is_popular(algorithm) else _DEFAULT_SEEDS.get(algorithm, ("recent",))
 
 
 def spec_of(data: Mapping[str, Any]) -> StrategySpec:
-    """Return the spec of exported data; `problems` says whether it may serve."""
-    seeds = data["params"].get("seeds", _DEFAULT_SEEDS.get(data["algorithm"], ()))
+    """Return the spec of exported data; `problems` says whether it may serve.
+
+    Data of versions before strategies had several sources names one `algorithm` alone.
+    """
+    given = data.get("sources") or [{"algorithm": data["algorithm"], **data["params"]}]
     return StrategySpec(
         key=data["key"],
-        algorithm=data["algorithm"],
-        seeds=tuple(seeds),
+        sources=tuple(
+            Source(
+                one["algorithm"],
+                float(one.get("weight", 1.0)),
+                tuple(one.get("seeds", default_seeds(one["algorithm"]))),
+            )
+            for one in given
+        ),
         fallback=data["fallback"],
         exclude_bought_days=data["exclude_bought_days"],
         active=data["active"],
+        use=data.get("use", "home"),
+        learned=data.get("weights") == LEARNED,
+        rules=merchandising.parse(data.get("rules", {})),
     )
 
 
-def problems(rows: Sequence[Mapping[str, Any]]) -> list[Problem]:
+def problems(rows: Sequence[Mapping[str, Any]], judge: Judge) -> list[Problem]:
     """Return every fault of a set of strategies: unknown names, wrong parameters, circles."""
     fallbacks = {row["key"]: row["fallback"] for row in rows}
     found: list[Problem] = []
     for row in rows:
-        found += _row_problems(row, fallbacks)
+        found += _row_problems(row, fallbacks, judge)
     return found
 
 
-def _row_problems(row: Mapping[str, Any], fallbacks: Mapping[str, str]) -> list[Problem]:
+def _row_problems(
+    row: Mapping[str, Any], fallbacks: Mapping[str, str], judge: Judge
+) -> list[Problem]:
     path = f"[{row['key']}]"
     found: list[Problem] = []
     if row["algorithm"] not in RECIPES:
@@ -60,6 +110,36 @@ def _row_problems(row: Mapping[str, Any], fallbacks: Mapping[str, str]) -> list[
         found.append(Problem(f"{path}.fallback", f"no strategy is called {row['fallback']!r}"))
     elif _circles(row["key"], fallbacks):
         found.append(Problem(f"{path}.fallback", "leads back to itself"))
+    if row.get("use", "home") not in USES:
+        found.append(Problem(f"{path}.use", f"must be one of {', '.join(USES)}"))
+    if row.get("weights", "") not in ("", LEARNED):
+        found.append(Problem(f"{path}.weights", f'is "" or "{LEARNED}"'))
+    found += _source_problems(row.get("sources") or [], f"{path}.sources")
+    for one in merchandising.faults(row.get("rules", {}), judge):
+        found.append(Problem(f"{path}.rules.{one.path}".rstrip("."), one.problem))
+    return found
+
+
+def _source_problems(sources: Any, path: str) -> list[Problem]:
+    if not isinstance(sources, list | tuple) or len(sources) > MOST_SOURCES:
+        return [Problem(path, f"is a list of at most {MOST_SOURCES}")]
+    found: list[Problem] = []
+    for place, one in enumerate(sources):
+        here = f"{path}[{place}]"
+        if not isinstance(one, Mapping):
+            found.append(Problem(here, "is an object with algorithm, weight and seeds"))
+            continue
+        found += [
+            Problem(f"{here}.{name}", "is not known; use algorithm, weight, seeds")
+            for name in sorted(set(one) - {"algorithm", "weight", "seeds"})
+        ]
+        if one.get("algorithm") not in RECIPES:
+            found.append(Problem(f"{here}.algorithm", f"must be one of {', '.join(RECIPES)}"))
+        weight = one.get("weight", 1)
+        if not is_number(weight) or not 0 < weight <= 100:  # noqa: PLR2004 -- far beyond any use
+            found.append(Problem(f"{here}.weight", "is a number above 0, at most 100"))
+        if not _are_seeds(one.get("seeds", [])):
+            found.append(Problem(f"{here}.seeds", f"lists some of {', '.join(SEEDS)}"))
     return found
 
 

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('recommender', '0002_strategies'),
+        ('recommender', '0003_merchandising'),
     ]
 
     operations = [
