@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from recommender.engine.base import Algorithm, Config, Interactions
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.session_knn import SessionKnn, SessionKnnConfig
+from recommender.engine.transitions import Transitions, TransitionsConfig
 from recommender.engine.units import UNITS
 
 
@@ -41,6 +43,9 @@ RECIPES: dict[str, Recipe] = {
     "item_knn_tfidf": Recipe(ItemKnn, ItemKnnConfig(measure="tfidf"), _ALL),
     "item_knn_cosine": Recipe(ItemKnn, ItemKnnConfig(measure="cosine"), _ALL),
     "item_knn_asymmetric": Recipe(ItemKnn, ItemKnnConfig(measure="asymmetric"), _ALL),
+    "transitions": Recipe(Transitions, TransitionsConfig(), _ALL, served=True),
+    "session_knn": Recipe(SessionKnn, SessionKnnConfig(), _ALL, unit="visit"),
+    "user_knn": Recipe(SessionKnn, SessionKnnConfig(ordered=False), _ALL),
     "bought_together": Recipe(
         ItemKnn,
         ItemKnnConfig(measure="asymmetric", half_life_days=180.0, self_similar=False),

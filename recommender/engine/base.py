@@ -270,6 +270,19 @@ EMPTY = Ranked(np.zeros(0, np.int32), np.zeros(0, np.float32))
 NOBODY = Query(_NO_ROWS, _NO_SCORES)
 
 
+def newest_once(query: Query, decay: float) -> tuple[Rows, Scores]:
+    """Return (item rows, each once, newest first; decay**n for the n-th of the query's actions).
+
+    Where nobody knows the order, the heaviest counts as the newest.
+    """
+    newest = query.newest
+    if not len(newest):
+        newest = query.rows[np.argsort(-query.weights, kind="stable")]
+    _, first = np.unique(newest, return_index=True)
+    first.sort()
+    return newest[first], np.power(np.float32(decay), first.astype(np.float32))
+
+
 def best(
     rows: Rows, scores: Scores, count: int, *, allowed: NDArray[np.bool_] | None = None
 ) -> Ranked:

@@ -77,7 +77,7 @@ class ItemKnn(ItemItem):
         """Return the model; an item that nobody met has no neighbours."""
         assert isinstance(config, ItemKnnConfig)  # noqa: S101 -- narrows the type
         if not len(data):
-            return cls.nothing(data.n_items)
+            return cls.nothing(data.n_items, config)
         matrix = user_items(data, config, as_of_s)
         factors = MEASURES[config.measure](matrix, config)
         similarity = largest(
@@ -87,7 +87,7 @@ class ItemKnn(ItemItem):
             diagonal=config.self_similar,
             finish=factors.finish,
         )
-        return cls.of(similarity)
+        return cls.of(similarity, config)
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:

@@ -5,7 +5,6 @@ a catalogue of ten thousand or a million items. The arrays are read in place: we
 mapped file. (implicit's scorer would copy every weight as a double into each worker.)
 """
 
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -24,26 +23,10 @@ from recommender.engine.base import (
     Scores,
     best,
 )
+from recommender.engine.gather import check_csr, spans, summed
 
 # Weights fall by 0.8 a place: the thirteenth item adds a fourteenth of what the first does.
 _ASKED_FOR_REASONS = 12
-
-
-class _Scratch(threading.local):
-    """Dense sums of one thread, all 0 between calls; grown to the largest model asked."""
-
-    def __init__(self) -> None:
-        self.sums = np.zeros(0, np.float64)
-        self.place = np.zeros(0, np.int64)
-
-    def grow(self, n_items: int) -> None:
-        """Make room for `n_items`."""
-        if len(self.sums) < n_items:
-            self.sums = np.zeros(n_items, np.float64)
-            self.place = np.zeros(n_items, np.int64)
-
-
-_scratch = _Scratch()
 
 
 class ItemItem(Algorithm):
@@ -53,26 +36,28 @@ class ItemItem(Algorithm):
     weight(i) * data[i, j].
     """
 
-    def __init__(self, indptr: Rows, indices: Rows, data: Scores) -> None:
+    def __init__(self, indptr: Rows, indices: Rows, data: Scores, config: Config) -> None:
+        self.config = config
         self._indptr = indptr
         self._indices = indices
         self._data = data
         self.n_items = len(indptr) - 1
 
     @classmethod
-    def of(cls, similarity: csr_matrix) -> Self:
+    def of(cls, similarity: csr_matrix, config: Config) -> Self:
         """Return the model of an (n_items, n_items) matrix."""
         similarity.sort_indices()
         return cls(
             similarity.indptr.astype(np.int32, copy=False),
             similarity.indices.astype(np.int32, copy=False),
             similarity.data.astype(np.float32, copy=False),
+            config,
         )
 
     @classmethod
-    def nothing(cls, n_items: int) -> Self:
+    def nothing(cls, n_items: int, config: Config) -> Self:
         """Return the model that has nothing to say."""
-        return cls(np.zeros(n_items + 1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+        return cls.of(csr_matrix((n_items, n_items), dtype=np.float32), config)
 
     def asked(self, query: Query) -> tuple[Rows, Scores]:
         """Return the item rows (each once) and weights that are multiplied; subclasses may turn."""
@@ -146,48 +131,12 @@ class ItemItem(Algorithm):
         """Return the stored model, reading the arrays in place."""
         indptr, indices, data = arrays["indptr"], arrays["indices"], arrays["data"]
         check_csr(cls.key, indptr, indices, data, n_columns=len(indptr) - 1)
-        return cls(indptr, indices, data)
+        return cls(indptr, indices, data, config)
 
     def _summed(self, query: Query) -> tuple[Rows, Scores]:
         """Return (items touched, each once, in no order; their sums)."""
         asked, weights = self.asked(query)
-        starts = self._indptr[asked].astype(np.int64)
-        lengths = self._indptr[asked + 1] - starts
-        total = int(lengths.sum())
-        if not total:
-            return np.zeros(0, np.int32), np.zeros(0, np.float32)
-        at = np.arange(total) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+        at, lengths = spans(self._indptr, asked)
         touched = self._indices[at]
         shares = self._data[at] * np.repeat(weights, lengths)
-        _scratch.grow(self.n_items)
-        sums, place = _scratch.sums, _scratch.place
-        np.add.at(sums, touched, shares.astype(np.float64))
-        # the last write of an item wins: one place each, found without sorting
-        place[touched] = np.arange(total)
-        rows = touched[place[touched] == np.arange(total)]
-        scores = sums[rows].astype(np.float32)
-        sums[touched] = 0
-        return rows, scores
-
-
-def check_csr(
-    name: str, indptr: NDArray[Any], indices: NDArray[Any], data: NDArray[Any], *, n_columns: int
-) -> None:
-    """Refuse CSR parts that would be read out of bounds.
-
-    Raises
-    ------
-    ValueError
-        They do not fit together.
-    """
-    fits = (
-        len(indptr) > 0
-        and n_columns >= 0
-        and len(indices) == len(data) == int(indptr[-1])
-        and int(indptr[0]) == 0
-        and bool((np.diff(indptr) >= 0).all())
-        and (not len(indices) or 0 <= int(indices.min()) <= int(indices.max()) < n_columns)
-    )
-    if not fits:
-        msg = f"{name} arrays do not fit together"
-        raise ValueError(msg)
+        return summed(touched, shares, self.n_items)

@@ -72,8 +72,8 @@ def scale_columns(matrix: csr_matrix, factors: NDArray[np.float32]) -> None:
 def column_sums(matrix: csr_matrix, power: float = 1.0) -> NDArray[np.float64]:
     """Return the sum of each column's entries**power, (n_items,)."""
     entries = matrix.data.astype(np.float64) ** power
-    sums: NDArray[np.float64] = np.bincount(matrix.indices, entries, minlength=matrix.shape[1])
-    return sums
+    sums = np.bincount(matrix.indices, entries, minlength=matrix.shape[1])
+    return sums.astype(np.float64, copy=False)
 
 
 def inverse(values: NDArray[np.float64], power: float) -> NDArray[np.float32]:

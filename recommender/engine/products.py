@@ -51,6 +51,13 @@ def largest(
     return csr_matrix((data, indices, indptr), shape=(left.shape[0], right.shape[1]))
 
 
+def largest_of_rows(matrix: csr_matrix, count: int) -> csr_matrix:
+    """Return `matrix` with the `count` largest entries above 0 of each row."""
+    lengths, indices, data = _largest_of_rows(matrix, matrix.data > 0, count)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return csr_matrix((data, indices, indptr), shape=matrix.shape)
+
+
 def largest_of_dense(
     rows_of: Callable[[int, int], NDArray[np.float32]], size: int, count: int, *, block: int
 ) -> csr_matrix:

@@ -168,9 +168,10 @@ def _all_alike_histories_answer(algorithm: type[Algorithm], config: Config) -> N
     users, items = (
         grid.ravel().astype(np.int32) for grid in np.meshgrid(np.arange(9), np.arange(6))
     )
-    same = Interactions(users, items, np.ones(54, np.float32), np.zeros(54), 9, 6)
+    same = Interactions(users, items, np.ones(54, np.float32), items - 6.0, 9, 6)
     model = algorithm.fit(same, config, as_of_s=0.0)
-    assert len(model.recommend(_query(model, 0), 3).rows) == 3
+    ranked = model.recommend(_query(model, 0), 3, own=algorithm.own_only)
+    assert len(ranked.rows) == (1 if algorithm.own_only else 3)
 
 
 RULES = (
