@@ -1,12 +1,13 @@
 """Each test starts with a process that knows nothing yet, and leaves none of its rows behind."""
 
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Generator, Iterator
 
 import pytest
 from django.conf import settings
-from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from personalization.access import limits
 from personalization.catalog import serve as catalogue
@@ -14,32 +15,65 @@ from personalization.decisions import record
 from personalization.lib import redisclient
 from personalization.ops import serve as config
 from recommender import live
+from tests import rows
 
-# Made by raw SQL, so that Django's flush after a transactional test does not know them.
-_RAW_TABLES = ("events_event",)
-# Of many partitions and few rows: deleting is quicker than cutting off.
-_PARTED_TABLES = ("events_fact", "events_firstseen")
+# Rooms whose files take longest, longest first: begun last, one would keep a worker by itself.
+_LONG_ROOMS = ("faults", "browser", "flows", "fuzz")
+_kept = pytest.StashKey[rows.Kept]()
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc]  # xdist ships no types
+    """A worker takes a file at a time, and one alone takes `faults`: each test there is a whole
+    deployment, and two at once would only make each other late."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "tests/faults" if file.startswith("tests/faults/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Files | None:
+    """Hand out the tests by `_Files` when asked to go by files, as `make test` does."""
+    return _Files(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Bring rows made by migrations back after transactional tests; hand out file by file.
-
-    A transactional test leaves no row behind, not even one of a migration, and only the next of its
-    kind brings them back: as pytest-django sorts them, so each worker runs them, after the others.
-    """
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
+    """Have Django put no rows of migrations back (`tests/rows.py` does); long rooms first."""
     for item in items:
         marker = item.get_closest_marker("django_db")
-        kind = ""
         if marker is not None and marker.kwargs.get("transaction"):
             kwargs = {"serialized_rollback": True, **marker.kwargs}
             item.add_marker(pytest.mark.django_db(**kwargs), append=False)
-            kind = "-committed"
-        room = item.path.relative_to(Path(__file__).parent)
-        group = room.parts[0] if room.parts[0] == "faults" else str(room)
-        item.add_marker(pytest.mark.xdist_group(f"{group}{kind}"))
     yield
-    items.sort(key=lambda item: item.path.parent.name != "faults")
+    items.sort(key=_begins)
+
+
+def _begins(item: pytest.Item) -> int:
+    room = item.nodeid.split("/")[1]
+    return _LONG_ROOMS.index(room) if room in _LONG_ROOMS else len(_LONG_ROOMS)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
+) -> Iterator[None]:
+    """Make the database and keep the rows of its migrations."""
+    with django_db_blocker.unblock(), rows.kept() as kept:
+        request.config.stash[_kept] = kept
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """Have the rows of migrations there again once Django has emptied all tables."""
+    yield
+    if "transactional_db" in getattr(item, "fixturenames", ()) or _is_transactional(item):
+        item.config.stash[_kept].restore()
+
+
+def _is_transactional(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("django_db")
+    return marker is not None and bool(marker.kwargs.get("transaction"))
 
 
 @pytest.fixture(autouse=True)
@@ -59,14 +93,3 @@ def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     # Else the end of the run would write them, to the database that is no test's.
     record.forget()
-    if marker is not None and marker.kwargs.get("transaction"):
-        _empty_raw_tables(request)
-
-
-def _empty_raw_tables(request: pytest.FixtureRequest) -> None:
-    blocker = request.getfixturevalue("django_db_blocker")
-    with blocker.unblock(), connection.cursor() as cursor:
-        for table in _RAW_TABLES:
-            cursor.execute(f"TRUNCATE {table}")
-        for table in _PARTED_TABLES:
-            cursor.execute(f"DELETE FROM {table}")  # noqa: S608 -- constants

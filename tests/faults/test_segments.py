@@ -31,6 +31,7 @@ from tests.segments.live.world import count
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("durable"),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kills processes"),
 ]
 PROCESSORS = ("first", "second")

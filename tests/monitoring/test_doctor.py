@@ -30,7 +30,7 @@ def by_check() -> dict[str, doctor.Finding]:
     return {finding.check: finding for finding in doctor.findings()}
 
 
-def test_doctor__sound_deployment__no_fault() -> None:
+def test_doctor__sound_deployment__no_fault(durable: None) -> None:
     for kind in heartbeats.KINDS:
         Heartbeat.objects.create(name=kind, kind=kind, at=clock.now())
 

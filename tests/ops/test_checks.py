@@ -79,7 +79,7 @@ def test_database__old_or_forgetful__named(version: int, promise: str, identifie
 
 
 @pytest.mark.django_db
-def test_database__embedded__nothing_to_say() -> None:
+def test_database__embedded__nothing_to_say(durable: None) -> None:
     assert checks.database_is_durable(None, databases=["default"]) == []
 
 
@@ -122,7 +122,7 @@ def test_prepare__redis_too_old__refuses_before_it_migrates(
 
 
 @pytest.mark.django_db
-def test_prepare__postgresql_forgetful__refuses() -> None:
+def test_prepare__postgresql_forgetful__refuses(durable: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL synchronous_commit = off")
 
