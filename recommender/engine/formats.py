@@ -1,137 +1,345 @@
-"""Public data sets as interactions and test cases; lines in, arrays out.
+"""Files of public data sets as interaction logs: lines in, arrays out.
 
-Formats: sessions (one a line, items in order), and purchases with times (tab separated
-`user item [weight [unix time]]`, or the columns of UCI Online Retail).
+Knows what a line means and which lines are wrong; what is held out of a log says `protocols`.
 """
 
 import csv
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
-from recommender.engine.base import Interactions, Query
-from recommender.engine.evaluation import Case
-from recommender.engine.queries import MAX_RECENT, recency_weights
+from recommender.engine.logs import Asked, Given, Log, Table, are_ratings, in_order, merged_log
+
+
+class FormatError(ValueError):
+    """A line that does not say what its format asks for; the message names it and the fix."""
+
+
+@dataclass(slots=True)
+class _Columns:
+    """Interactions as they are read."""
+
+    users: list[int] = field(default_factory=list)
+    items: list[int] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    at_s: list[float] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def add(self, user: int, item: int, weight: float, at_s: float) -> None:
+        self.users.append(user)
+        self.items.append(item)
+        self.weights.append(weight)
+        self.at_s.append(at_s)
+
+    def add_line(self, user: int, items: Iterable[int], first: int = 0) -> None:
+        for place, item in enumerate(items, first):
+            self.add(user, item, 1.0, float(place))
+
+    def log(self, *, timed: bool, ordered: bool) -> Log:
+        at_s = _seconds(np.array(self.at_s, np.float64)) if timed else np.array(self.at_s)
+        weights = np.array(self.weights, np.float32)
+        spans = timed and len(at_s) > 0 and bool(at_s.max() > at_s.min())
+        made = Log(
+            np.array(self.users, np.int32),
+            np.array(self.items, np.int32),
+            weights,
+            at_s.astype(np.float64),
+            spans,
+            ordered and (spans or not timed),
+            are_ratings(weights),
+            dict(self.left_out),
+        )
+        return in_order(made)
+
+
+def tsv(train: Iterable[str], test: Iterable[str] | None) -> Given:
+    """Return `user<TAB>item[<TAB>weight[<TAB>unix time]]`; a header is skipped.
+
+    Without a tab in its first line a file is split at commas, else at spaces. Times may be in
+    seconds, milliseconds, microseconds or ISO 8601. The csv of UCI Online Retail is taken too.
+
+    Raises
+    ------
+    FormatError
+        A line has fewer than two fields, an empty id, or a weight or time that is no number.
+    """
+    users, items = Table(), Table()
+    log = _tsv(train, users, items, "train")
+    later = None if test is None else _tsv(test, users, items, "test")
+    return Given(log, users, items, later)
+
+
+def temporal(train: Iterable[str], test: Iterable[str] | None) -> Given:
+    """Return purchases with times, as `tsv`; a file without times is refused."""
+    given = tsv(train, test)
+    if len(given.log) and not given.log.timed:
+        msg = (
+            "--format temporal needs a time on each line:"
+            " give user<TAB>item<TAB>weight<TAB>unix time, or use --format tsv"
+        )
+        raise FormatError(msg)
+    return given
+
+
+def lightgcn(train: Iterable[str], test: Iterable[str] | None) -> Given:
+    """Return `user item item ...` a line; the order of a line means nothing."""
+    return _lists(train, test, ordered=False)
+
+
+def leave_one_out(train: Iterable[str], test: Iterable[str] | None) -> Given:
+    """Return `user item item ...` a line, oldest first."""
+    return _lists(train, test, ordered=True)
+
+
+def sessions(train: Iterable[str], test: Iterable[str] | None) -> Given:
+    """Return one session a line, oldest item first; `test` holds `prefix items<TAB>next item`.
+
+    Raises
+    ------
+    FormatError
+        A line of `test` is no prefix, tab, item.
+    """
+    users, items = Table(), Table()
+    columns = _Columns()
+    for number, line in enumerate(train):
+        if keys := line.split():
+            columns.add_line(users[str(number)], (items[key] for key in keys))
+    log = columns.log(timed=False, ordered=True)
+    return Given(
+        log, users, items, asked=None if test is None else _asked(test, items), baskets=True
+    )
+
+
+def baskets(train: Iterable[str], test: Iterable[str] | None) -> Given:
+    """Return one basket a line, in the order of time; the csv of UCI Online Retail by invoice.
+
+    Items are separated by tabs, else commas, else spaces (by what the first line has).
+    """
+    users, items = Table(), Table()
+    log = _baskets(train, users, items, "train")
+    later = None if test is None else _baskets(test, users, items, "test")
+    return Given(log, users, items, later, baskets=True)
+
+
+READERS: dict[str, Callable[[Iterable[str], Iterable[str] | None], Given]] = {
+    "tsv": tsv,
+    "lightgcn": lightgcn,
+    "sessions": sessions,
+    "leave-one-out": leave_one_out,
+    "baskets": baskets,
+    "temporal": temporal,
+}
+
+
+def _tsv(lines: Iterable[str], users: Table, items: Table, name: str) -> Log:
+    first, stream = _first(lines)
+    if "InvoiceNo" in first:
+        return _online_retail(stream, users, items, name)
+    separator = _separator(first)
+    columns, timed = _Columns(), False
+    for number, line in enumerate(stream, 1):
+        if not line.strip() or (number == 1 and _is_header(line, separator)):
+            continue
+        fields = [one.strip() for one in line.rstrip("\r\n").split(separator)]
+        where = f"{name} line {number}"
+        if len(fields) < 2 or not fields[0] or not fields[1]:  # noqa: PLR2004 -- user and item
+            msg = f"{where}: expected user<TAB>item[<TAB>weight[<TAB>unix time]], got {line[:60]!r}"
+            raise FormatError(msg)
+        weight = _number(fields, 2, "weight", where) if len(fields) > 2 else 1.0  # noqa: PLR2004 -- third
+        at_s = _moment(fields, 3, where) if len(fields) > 3 else None  # noqa: PLR2004 -- fourth
+        timed = timed or at_s is not None
+        # a first sight of the id gives it its row, counted or not
+        user, item = users[fields[0]], items[fields[1]]
+        if weight <= 0:
+            columns.left_out["weight not above 0"] += 1
+            continue
+        columns.add(user, item, weight, at_s or 0.0)
+    return merged_log(columns.log(timed=timed, ordered=timed))
+
+
+def _online_retail(lines: Iterable[str], users: Table, items: Table, name: str) -> Log:
+    """Return purchases by customer; returns, cancellations and guests are left out."""
+    columns = _Columns()
+    for row in _invoice_lines(lines, name, columns.left_out):
+        if not row.customer:
+            columns.left_out["guest"] += 1
+            continue
+        columns.add(users[row.customer], items[row.product], 1.0, row.at_s)
+    return merged_log(columns.log(timed=True, ordered=True))
+
+
+def _baskets(lines: Iterable[str], users: Table, items: Table, name: str) -> Log:
+    first, stream = _first(lines)
+    columns = _Columns()
+    if "InvoiceNo" in first:
+        rows = sorted(_invoice_lines(stream, name, columns.left_out), key=lambda row: row.at_s)
+        for row in rows:
+            columns.add(users[f"{name} {row.invoice}"], items[row.product], 1.0, row.at_s)
+        return merged_log(columns.log(timed=True, ordered=False))
+    separator = _separator(first)
+    for number, line in enumerate(stream):
+        keys = [key.strip() for key in line.strip("\r\n").split(separator)]
+        kept = dict.fromkeys(key for key in keys if key)
+        if kept:
+            user = users[f"{name} {number}"]
+            for key in kept:
+                columns.add(user, items[key], 1.0, float(number))
+    return columns.log(timed=False, ordered=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Benchmark:
-    """Data to fit on, cases to be tested with, and the words that say what was done."""
-
-    known: Interactions
-    cases: list[Case]
-    as_of_s: float
-    protocol: str
+class _InvoiceLine:
+    invoice: str
+    customer: str
+    product: str
+    at_s: float
 
 
-class _Table:
-    """Rows given to names in the order of their appearance."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, int] = {}
-
-    def __getitem__(self, name: str) -> int:
-        return self.rows.setdefault(name, len(self.rows))
+_WANTED = ("InvoiceNo", "StockCode", "Quantity", "InvoiceDate", "CustomerID")
+_DATES = ("%m/%d/%y %H:%M", "%m/%d/%Y %H:%M", "%Y-%m-%d %H:%M:%S", "%d/%m/%Y %H:%M")
 
 
-def sessions(train: Iterable[str], test: Iterable[str]) -> Benchmark:
-    """Return the next-item benchmark: `train` one session a line, `test` `prefix<TAB>next item`.
-
-    Sessions have an order but no times; items of the prefix may come again and are not filtered.
-    """
-    items = _Table()
-    rows = [[items[key] for key in line.split()] for line in train]
-    users = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
-    flat = np.array([item for row in rows for item in row], np.int32)
-    # seconds within the session keep the order; the same age for all sessions
-    at_s = np.array([place for row in rows for place in range(len(row))], np.float64)
-    pairs = [line.rstrip("\n").split("\t") for line in test]
-    asked = [([items[key] for key in prefix.split()], items[target]) for prefix, target in pairs]
-    known = Interactions(
-        users.astype(np.int32),
-        flat,
-        np.ones(len(flat), np.float32),
-        at_s,
-        len(rows),
-        len(items.rows),
-    )
-    cases = [
-        Case(_newest_first(prefix[::-1]), np.array([item], np.int32)) for prefix, item in asked
-    ]
-    protocol = (
-        f"given split: {len(rows):,} training sessions, {len(cases):,} test prefixes, next item,"
-        f" full ranking of {len(items.rows):,} items, repeats count"
-    )
-    return Benchmark(known, cases, 0.0, protocol)
-
-
-def temporal(rows: Iterable[tuple[str, str, float, float]], *, days: float) -> Benchmark:
-    """Return the benchmark "all purchases of the last `days`" of (user, item, weight, time).
-
-    Tested are users seen on both sides of the cut; what they bought before may come again.
-    """
-    users, items = _Table(), _Table()
-    read = [(users[user], items[item], weight, at_s) for user, item, weight, at_s in rows]
-    columns = list(zip(*read, strict=True)) or [(), (), (), ()]
-    data = Interactions(
-        np.array(columns[0], np.int32),
-        np.array(columns[1], np.int32),
-        np.array(columns[2], np.float32),
-        np.array(columns[3], np.float64),
-        len(users.rows),
-        len(items.rows),
-    )
-    cut = float(data.at_s.max(initial=0.0)) - days * 86_400
-    known = data.where(data.at_s <= cut)
-    cases = list(_by_user(known, data.where(data.at_s > cut)))
-    day = datetime.fromtimestamp(cut, UTC).date().isoformat()
-    protocol = (
-        f"time split at {day}: {len(known):,} lines before, {len(cases):,} customers who bought"
-        f" again in the {days:g} days after, truth: all they bought then, full ranking of"
-        f" {len(items.rows):,} products, repeats count"
-    )
-    return Benchmark(known, cases, cut, protocol)
+def _invoice_lines(
+    lines: Iterable[str], name: str, left_out: Counter[str]
+) -> Iterator[_InvoiceLine]:
+    reader = csv.DictReader(lines)
+    missing = [column for column in _WANTED if column not in (reader.fieldnames or ())]
+    if missing:
+        msg = f"{name} line 1: the header lacks {', '.join(missing)}"
+        raise FormatError(msg)
+    dates: dict[str, float] = {}
+    for row in reader:
+        where = f"{name} line {reader.line_num}"
+        text = row["InvoiceDate"]
+        if None in row.values() or not row["InvoiceNo"] or not row["StockCode"]:
+            msg = f"{where}: a column is empty or missing; each line needs {', '.join(_WANTED)}"
+            raise FormatError(msg)
+        if text not in dates:
+            dates[text] = _date(text, where)
+        try:
+            quantity = float(row["Quantity"])
+        except ValueError:
+            msg = f"{where}: Quantity {row['Quantity']!r} is no number"
+            raise FormatError(msg) from None
+        if row["InvoiceNo"].startswith("C"):
+            left_out["cancellation"] += 1
+        elif quantity <= 0:
+            left_out["quantity not above 0"] += 1
+        else:
+            yield _InvoiceLine(row["InvoiceNo"], row["CustomerID"], row["StockCode"], dates[text])
 
 
-def purchases(lines: Iterable[str]) -> Iterator[tuple[str, str, float, float]]:
-    """Yield (user, item, weight, unix time) of a purchase file; the header tells which kind it is.
+def _lists(train: Iterable[str], test: Iterable[str] | None, *, ordered: bool) -> Given:
+    users, items = Table(), Table()
 
-    Returns, cancellations and guests of Online Retail are left out.
-    """
+    def read(lines: Iterable[str]) -> Log:
+        columns, lengths = _Columns(), Counter[int]()
+        for line in lines:
+            keys = line.split()
+            if not keys:
+                continue
+            user = users[keys[0]]
+            columns.add_line(user, (items[key] for key in keys[1:]), lengths[user])
+            lengths[user] += len(keys) - 1
+        log = columns.log(timed=False, ordered=ordered)
+        return log if ordered else merged_log(log)
+
+    log = read(train)
+    return Given(log, users, items, None if test is None else read(test))
+
+
+def _asked(lines: Iterable[str], items: Table) -> Asked:
+    before, after = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        prefix, tab, target = line.strip("\r\n").partition("\t")
+        if not (tab and prefix.split() and len(target.split()) == 1):
+            msg = f"test line {number}: expected prefix items<TAB>next item, got {line[:60]!r}"
+            raise FormatError(msg)
+        before.append(tuple(items[key] for key in prefix.split()))
+        after.append(items[target.strip()])
+    return Asked(tuple(before), tuple(after))
+
+
+def _first(lines: Iterable[str]) -> tuple[str, Iterable[str]]:
+    """Return the first line without a byte order mark, and all lines."""
     stream = iter(lines)
-    first = next(stream, "")
-    if "InvoiceNo" in first:
-        for row in csv.DictReader(stream, fieldnames=first.strip().split(",")):
-            if row["CustomerID"] and int(row["Quantity"]) > 0 and row["InvoiceNo"][0] != "C":
-                at = datetime.strptime(row["InvoiceDate"], "%m/%d/%y %H:%M").replace(tzinfo=UTC)
-                yield row["CustomerID"], row["StockCode"], 1.0, at.timestamp()
-        return
-    for line in (first, *stream):
-        fields = line.rstrip("\n").split("\t")
-        if len(fields) > 1:
-            weight = float(fields[2]) if len(fields) > 2 else 1.0  # noqa: PLR2004 -- third column
-            at_s = float(fields[3]) if len(fields) > 3 else 0.0  # noqa: PLR2004 -- fourth column
-            yield fields[0], fields[1], weight, at_s
+    first = next(stream, "").removeprefix("\ufeff")
+    return first, chain([first], stream)
 
 
-def _by_user(known: Interactions, later: Interactions) -> Iterator[Case]:
-    bought: dict[int, set[int]] = {}
-    for user, item in zip(later.users.tolist(), later.items.tolist(), strict=True):
-        bought.setdefault(user, set()).add(item)
-    order = np.lexsort((-known.at_s, known.users))
-    users = known.users[order]
-    for user, truth in bought.items():
-        start, stop = np.searchsorted(users, [user, user + 1])
-        if start < stop:
-            history = known.items[order[start:stop]]
-            yield Case(_newest_first(history.tolist()), np.array(sorted(truth), np.int32))
+def _separator(first: str) -> str | None:
+    """Return what separates the fields of a file; None for white space."""
+    return next((one for one in ("\t", "::", ",", ";") if one in first), None)
 
 
-def _newest_first(items: list[int]) -> Query:
-    """Return the query of items given newest first."""
-    newest = np.array(items[:MAX_RECENT], np.int64)
-    unique, place = np.unique(newest, return_inverse=True)
-    weights = np.bincount(place, recency_weights(np.ones(len(newest), np.float32)), len(unique))
-    return Query(unique.astype(np.int32), weights.astype(np.float32))
+_HEADERS = ("user", "customer", "visitor", "member", "uid", "reviewer")
+
+
+def _is_header(line: str, separator: str | None) -> bool:
+    """Whether the first line names columns: words for a user and no number anywhere."""
+    fields = [one.strip().strip('"').lower() for one in line.rstrip("\r\n").split(separator)]
+    named = fields[0].split(":")[0].startswith(_HEADERS)
+    wordy = [one for one in fields[2:4] if one and not _is_number(one)]
+    return (named and not any(_is_number(one) for one in fields)) or (
+        len(fields) > 2 and len(wordy) == len(fields[2:4]) and named  # noqa: PLR2004 -- columns
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(fields: list[str], place: int, what: str, where: str) -> float:
+    try:
+        value = float(fields[place] or "1")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        msg = f"{where}: the {what} {fields[place]!r} is no number; give one or leave it out"
+        raise FormatError(msg)
+    return value
+
+
+def _moment(fields: list[str], place: int, where: str) -> float | None:
+    text = fields[place]
+    if not text:
+        return None
+    if _is_number(text):
+        return _number(fields, place, "time", where)
+    return _date(text, where)
+
+
+def _date(text: str, where: str) -> float:
+    for reader in (
+        datetime.fromisoformat,
+        *(lambda value, form=form: datetime.strptime(value, form) for form in _DATES),  # noqa: DTZ007 -- below
+    ):
+        try:
+            at = reader(text)
+        except ValueError:
+            continue
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    msg = f"{where}: the time {text!r} is neither a unix time nor a date (2011-05-27 09:30)"
+    raise FormatError(msg)
+
+
+# A clock time beyond these is in finer units: 1e11 s is the year 5138, 1e11 ms is 1973.
+_UNITS = ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3))
+
+
+def _seconds(at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return clock times in seconds, whatever unit the file counts in."""
+    middle = float(np.median(at)) if len(at) else 0.0
+    return at / next((unit for limit, unit in _UNITS if middle > limit), 1.0)

@@ -1,16 +1,10 @@
-"""Metrics by hand, splits, file formats, and the command on small files."""
-
-import json
-from io import StringIO
-from pathlib import Path
+"""Metrics of served models by hand, and their splits."""
 
 import numpy as np
 import pytest
-from django.core.management import CommandError, call_command
 
 from recommender.engine.base import Interactions, Query
 from recommender.engine.evaluation import Case, Metrics, evaluate
-from recommender.engine.formats import purchases, temporal
 from recommender.engine.popularity import Popularity
 from recommender.engine.splits import basket_cases, cut_s, next_cases, visit_cases
 
@@ -109,61 +103,3 @@ def test_basket_cases__last_item_hidden__never_in_the_query() -> None:
     cases = basket_cases(data, 5 * DAY_S)
 
     assert [(c.query.rows.tolist(), c.truth.tolist()) for c in cases] == [([1], [2])]
-
-
-def test_purchases__online_retail__returns_and_guests_left_out() -> None:
-    lines = [
-        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n",
-        '536365,85123A,"HEART, WHITE",6,12/1/10 8:26,2.55,17850.0,United Kingdom\n',
-        "C536379,D,Discount,-1,12/1/10 9:41,27.50,14527,United Kingdom\n",
-        "536544,21773,MUG,1,12/1/10 14:32,2.51,,United Kingdom\n",
-    ]
-
-    assert [row[:3] for row in purchases(lines)] == [("17850.0", "85123A", 1.0)]
-
-
-def test_temporal__cut__truth_is_all_that_came_after() -> None:
-    rows = [("u", "a", 1.0, 0.0), ("u", "b", 1.0, 9 * DAY_S), ("v", "a", 1.0, 10 * DAY_S)]
-
-    found = temporal(rows, days=5)
-
-    assert len(found.known) == 1
-    assert [c.truth.tolist() for c in found.cases] == [[1]]
-
-
-def test_evaluate_command__sessions__item_knn_knows_what_follows(tmp_path: Path) -> None:
-    train, test = tmp_path / "train.txt", tmp_path / "test.txt"
-    train.write_text("1 2\n1 2\n3 4\n3 4\n9 9\n")
-    test.write_text("1\t2\n3\t4\n")
-    out = StringIO()
-
-    call_command("evaluate", train=train, test=test, format="sessions", json=True, stdout=out)
-
-    models = json.loads(out.getvalue())["models"]
-    assert models["item_knn"]["discovery"]["MRR@20"] == 1.0
-    assert models["item_knn"]["metrics"]["HR@20"] == 1.0
-    assert models["popularity"]["metrics"]["users"] == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("u\ta\tmany\t1\n", "format temporal"),
-        ("u\ta\t1\t1\n", "no test case"),
-        (None, "No such file"),
-    ],
-)
-def test_evaluate_command__unusable_file__says_why(
-    tmp_path: Path, text: str | None, words: str
-) -> None:
-    path = tmp_path / "data.tsv"
-    if text is not None:
-        path.write_text(text)
-
-    with pytest.raises(CommandError, match=words):
-        call_command("evaluate", train=path, format="temporal")
-
-
-def test_evaluate_command__sessions_without_test__says_so(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="--test"):
-        call_command("evaluate", train=tmp_path, format="sessions")

@@ -1,11 +1,18 @@
-"""`manage.py evaluate`: how well the models do on a public data set, in a protocol of the field."""
+"""`manage.py evaluate`: train the portfolio on a public data set, choose, and test it once.
+
+Models are set up and chosen on a validation part of the training data, fitted again on all of it,
+and asked for the test. Nothing is tuned by hand. docs/benchmarks.md says how each format is split.
+"""
 
 import gzip
 import json
+import resource
 import sys
 import time
+import zlib
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,54 +21,80 @@ from rich.console import Console
 from rich.table import Table
 
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.evaluation import evaluate
-from recommender.engine.formats import Benchmark, purchases, sessions, temporal
+from recommender.engine.assessment import assess
+from recommender.engine.formats import READERS
+from recommender.engine.logs import Given
+from recommender.engine.portfolio import Session
 
-_COUNT = 20
-_MODELS = ("popularity", "item_knn")
-_COLUMNS = ("Recall@20", "HR@20", "NDCG@20", "MRR@20", "coverage@20")
+_COLUMNS = ("Recall@20", "NDCG@20", "HR@10", "MRR@20")
 
 
 class Command(BaseCommand):
-    """Fit on the known part, rank everything for each case, print a table or JSON."""
+    """Read, choose, refit, test; print a table or JSON. Progress goes to stderr."""
 
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take files and format."""
+        """Take files, format and candidates."""
         parser.add_argument("--train", required=True, type=Path, help="plain or .gz")
-        parser.add_argument("--test", type=Path, help="sessions: prefix<TAB>next item")
-        parser.add_argument("--format", required=True, choices=["sessions", "temporal"])
-        parser.add_argument("--days", type=float, default=30.0, help="temporal: test window")
+        parser.add_argument("--test", type=Path, help="without it a part is held out")
+        parser.add_argument("--format", required=True, choices=list(READERS))
+        parser.add_argument(
+            "--cut", metavar="DATE", help="temporal: test is what came from then on"
+        )
+        parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all that fit")
         parser.add_argument("--json", action="store_true", help="print JSON alone")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Measure and print."""
-        benchmark = _benchmark(options)
-        if not benchmark.cases:
-            msg = "no test case: nobody is on both sides of the cut"
-            raise CommandError(msg)
-        models = {name: _measure(name, benchmark) for name in _MODELS}
-        found = {"protocol": benchmark.protocol, "cases": len(benchmark.cases), "models": models}
+        started = time.perf_counter()
+        names = _names(options["models"])
+        cut_s = _cut_s(options["cut"])
+        try:
+            given = _read(options["format"], options["train"], options["test"])
+            session = Session(len(given.users), len(given.items), time.perf_counter, self._report)
+            found = assess(options["format"], given, session, names=names, cut_s=cut_s)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        found["seconds"] = round(time.perf_counter() - started, 1)
+        found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         if options["json"]:
             self.stdout.write(json.dumps(found, indent=2))
             return
         _print(found)
 
+    def _report(self, words: str) -> None:
+        self.stderr.write(words, self.style.NOTICE)
 
-def _benchmark(options: dict[str, Any]) -> Benchmark:
+
+def _names(wanted: list[str] | None) -> list[str] | None:
+    if wanted is None:
+        return None
+    names = [name for one in wanted for name in one.split(",") if name]
+    unknown = sorted(set(names) - set(RECIPES))
+    if unknown:
+        msg = f"--models: unknown {', '.join(unknown)}; there are {', '.join(RECIPES)}"
+        raise CommandError(msg)
+    return names
+
+
+def _cut_s(text: str | None) -> float | None:
+    if text is None:
+        return None
     try:
-        if options["format"] == "temporal":
-            return temporal(purchases(_lines(options["train"])), days=options["days"])
-        if options["test"] is None:
-            msg = "--format sessions needs --test"
-            raise CommandError(msg)
-        return sessions(_lines(options["train"]), _lines(options["test"]))
-    except OSError as error:
-        msg = f"{error.filename}: {error.strerror}"
-        raise CommandError(msg) from error
-    except ValueError as error:
-        msg = f"the file is not in the format {options['format']}: {error}"
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"--cut {text!r} is no date; write it as 2011-05-27 or 2011-05-27T12:00"
+        raise CommandError(msg) from None
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _read(form: str, train: Path, test: Path | None) -> Given:
+    try:
+        return READERS[form](_lines(train), None if test is None else _lines(test))
+    except (OSError, EOFError, zlib.error) as error:
+        name = getattr(error, "filename", None) or train
+        msg = f"{name}: {getattr(error, 'strerror', None) or error}"
         raise CommandError(msg) from error
 
 
@@ -71,36 +104,21 @@ def _lines(path: Path) -> Iterator[str]:
         yield from file
 
 
-def _measure(name: str, benchmark: Benchmark) -> dict[str, Any]:
-    recipe = RECIPES[name]
-    started = time.perf_counter()
-    model = recipe.algorithm.fit(benchmark.known, recipe.config, as_of_s=benchmark.as_of_s)
-    fitted = time.perf_counter()
-    # an item that only the test knows is part of the ranking and can never be found: that is honest
-    repeats = evaluate(model, benchmark.cases, count=_COUNT, own=True)
-    asked = time.perf_counter()
-    discovery = evaluate(model, benchmark.cases, count=_COUNT, own=False)
-    return {
-        "config": recipe.config.to_json(),
-        "metrics": repeats.to_json(_COUNT),
-        "discovery": discovery.to_json(_COUNT),
-        "fit_s": round(fitted - started, 3),
-        "per_case_us": round((asked - fitted) / len(benchmark.cases) * 1e6, 1),
-    }
-
-
 def _print(found: dict[str, Any]) -> None:
     table = Table(title=found["protocol"], title_justify="left")
-    for column in ("model", *_COLUMNS, "new items: Recall@20", "fit s", "µs a case"):
+    for column in ("model", *_COLUMNS, "validation NDCG@20", "fit s"):
         table.add_column(column, justify="left" if column == "model" else "right")
-    for name, one in found["models"].items():
-        figures = [f"{one['metrics'][column]:.4f}" for column in _COLUMNS]
-        new = one["discovery"]["Recall@20"]
-        table.add_row(
-            name,
-            *figures,
-            "-" if new is None else f"{new:.4f}",
-            f"{one['fit_s']:.1f}",
-            f"{one['per_case_us']:.0f}",
-        )
+    chosen = found["chosen"]
+    table.add_row(f"chosen: {chosen['model']}", *_figures(chosen["metrics"]), "", "")
+    for one in found["models"]:
+        if "refused" in one:
+            table.add_row(one["model"], one["refused"])
+            continue
+        validation = f"{one['validation']['NDCG@20']:.4f}"
+        table.add_row(one["model"], *_figures(one["metrics"]), validation, f"{one['fit_s']:.1f}")
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _figures(metrics: dict[str, Any] | None) -> list[str]:
+    values = [(metrics or {}).get(name) for name in _COLUMNS]
+    return ["-" if value is None else f"{value:.4f}" for value in values]

@@ -1,0 +1,182 @@
+"""The whole evaluation: choose on validation, refit on everything, look at the test once.
+
+What comes back is plain JSON; `manage.py evaluate` and the benchmark print it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from recommender.engine import protocols
+from recommender.engine.cases import Cases
+from recommender.engine.lists import Lists, rank
+from recommender.engine.logs import Given
+from recommender.engine.measures import bands, beyond, each, intervals, means
+from recommender.engine.portfolio import (
+    DEPTH,
+    Choice,
+    Refused,
+    Session,
+    Tuned,
+    blended,
+    choose,
+    fit,
+)
+from recommender.engine.protocols import Split
+
+_SEED = 42
+# Lists are looked at this far.
+_SHOWN = 20
+
+
+def assess(
+    name: str,
+    given: Given,
+    session: Session,
+    *,
+    names: Sequence[str] | None = None,
+    cut_s: float | None = None,
+) -> dict[str, Any]:
+    """Return what `manage.py evaluate --json` prints, but seconds and memory.
+
+    Raises
+    ------
+    NothingToAskError
+        Nothing can be held out of the data.
+    ValueError
+        No model can be fitted.
+    """
+    split = protocols.validation(name, given, cut_s=cut_s)
+    session.report(f"validation: {split.words}; {len(split.cases):,} cases")
+    choice = choose(split, session, names=names)
+    session.report(f"chosen: {choice.name}")
+    test = protocols.held_out(name, given, own=split.own, cut_s=cut_s)
+    lists = _refitted(choice, test, session)
+    return {
+        "format": name,
+        "protocol": _protocol(split, test, session),
+        "data": _facts(given, test),
+        "chosen": _chosen(choice, test, lists, session),
+        "models": [
+            *(_model(one, test, lists.get(one.name)) for one in choice.ordered()),
+            *(_refusal(one) for one in choice.refused),
+        ],
+    }
+
+
+def _refitted(choice: Choice, test: Split, session: Session) -> dict[str, tuple[Lists, Lists]]:
+    """Return (all, unknown items only) lists of each model, fitted on everything.
+
+    The chosen first; of the others those that the budget still allows.
+    """
+    data = test.known.interactions(session.n_users, session.n_items)
+    sources = [name for name, _ in choice.blend.sources]
+    by_name = {one.name: one for one in choice.tuned}
+    others = sorted(set(by_name) - set(sources), key=lambda name: by_name[name].seconds)
+    found = {}
+    for name in (*sources, *others):
+        one = by_name[name]
+        if name not in sources and 2 * one.seconds + 10 > session.left_s():
+            session.report(f"{name}: not refitted, no time left")
+            continue
+        model = fit(name, one.config, data, test.as_of_s, session.side)
+        found[name] = rank(model, test.cases, one.fold, count=DEPTH, own=test.own)
+        session.report(f"{name}: refitted, asked {len(test.cases):,} test cases")
+    return found
+
+
+def _chosen(
+    choice: Choice, test: Split, lists: Mapping[str, tuple[Lists, Lists]], session: Session
+) -> dict[str, Any]:
+    rng = np.random.default_rng(_SEED)
+    every, fresh = (
+        blended(
+            choice.blend,
+            {name: pair[place] for name, pair in lists.items()},
+            session.n_items,
+            _SHOWN,
+        )
+        for place in (0, 1)
+    )
+    values = each(every, test.cases)
+    known = _matrix(test, session)
+    found: dict[str, Any] = {
+        "model": choice.name,
+        "config": choice.blend.to_json() | {"configs": _configs(choice)},
+        "metrics": means(values) | beyond(every, known, rng),
+        "intervals": intervals(values, rng),
+        "segments": {band: means(values, mask) for band, mask in bands(test.cases).items()},
+    }
+    if test.own:
+        found |= _apart(every, fresh, test.cases)
+    return found
+
+
+def _apart(every: Lists, fresh: Lists, cases: Cases) -> dict[str, Any]:
+    """Return repeats and discovery: known items in the lists, and new ones without known beside."""
+    again = cases.is_repeat()
+    found: dict[str, Any] = {"repeat_share": round(float(again.mean()), 4)}
+    for name, lists, mask in (("repeat", every, again), ("discovery", fresh, ~again)):
+        asked = np.flatnonzero(np.bincount(cases.truth_owners()[mask], minlength=len(cases)))
+        part = Lists(lists.rows[asked], lists.scores[asked])
+        found[name] = means(each(part, cases.with_truth(mask)))
+    return found
+
+
+def _model(one: Tuned, test: Split, pair: tuple[Lists, Lists] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "model": one.name,
+        "config": one.config.to_json()
+        | {"fold_in": {"decay": one.fold.decay, "half_life_days": one.fold.half_life_days}},
+        "validation": {"NDCG@20": round(float(one.values.mean()), 6), "users": len(one.values)},
+        "fit_s": round(one.seconds, 2),
+    }
+    if pair is None:
+        return found | {"metrics": None}
+    found["metrics"] = means(each(pair[0], test.cases))
+    return found | (_apart(*pair, test.cases) if test.own else {})
+
+
+def _refusal(one: Refused) -> dict[str, Any]:
+    found: dict[str, Any] = {"model": one.name, "refused": one.why}
+    if one.cost is not None:
+        found["estimate"] = {
+            "seconds": round(one.cost.seconds, 1),
+            "mb": round(one.cost.bytes / 1e6),
+        }
+    return found
+
+
+def _configs(choice: Choice) -> dict[str, Any]:
+    sources = {name for name, _ in choice.blend.sources}
+    return {one.name: one.config.to_json() for one in choice.tuned if one.name in sources}
+
+
+def _protocol(split: Split, test: Split, session: Session) -> str:
+    return (
+        f"test: {test.words}, {len(test.cases):,} cases; chosen on: {split.words},"
+        f" {len(split.cases):,} cases; full ranking of {session.n_items:,} items;"
+        f" known items {'may come again' if test.own else 'are left out'}"
+    )
+
+
+def _facts(given: Given, test: Split) -> dict[str, Any]:
+    return {
+        "users": len(given.users),
+        "items": len(given.items),
+        "interactions": len(test.known),
+        "timed": given.log.timed,
+        "ratings": given.log.ratings,
+        "left_out": given.log.left_out,
+    }
+
+
+def _matrix(test: Split, session: Session) -> csr_matrix:
+    ones: NDArray[np.float32] = np.ones(len(test.known), np.float32)
+    shape = (session.n_users, session.n_items)
+    matrix = csr_matrix((ones, (test.known.users, test.known.items)), shape=shape)
+    matrix.sum_duplicates()
+    return matrix

@@ -1,0 +1,255 @@
+"""Every model that the data allows, each set up on a validation part, and the choice among them.
+
+Nothing here knows the test. Time is a function that is passed in: what would take longer than the
+budget allows is refused by its estimate, with the estimate.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.engine.algorithms import RECIPES
+from recommender.engine.base import Algorithm, Config, Cost, Interactions, SideInfo
+from recommender.engine.blend import FLOOR, Blend, board, learn
+from recommender.engine.cases import Cases, FoldIn
+from recommender.engine.lists import Lists, blend, rank
+from recommender.engine.measures import each
+from recommender.engine.protocols import Split
+
+# Candidates a source brings to a blend, as at decision time.
+DEPTH = 200
+# Cases that weights are learned on, and those that settings are: enough to tell 2 % apart.
+CASES, TUNED_ON = 6_000, 2_000
+# What the choice looks at.
+AIM = "NDCG@20"
+FALLBACK = "popularity"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One candidate of the portfolio.
+
+    `wants`: what the data must have: "order", "times", "own" (repeats), "side" (attributes),
+    `grid`: changes of the recipe's config that are tried on the validation part, each alone.
+    """
+
+    recipe: str
+    wants: frozenset[str] = frozenset()
+    grid: tuple[Mapping[str, Any], ...] = ()
+
+
+def _entry(recipe: str, *grid: Mapping[str, Any], wants: str = "") -> Entry:
+    return Entry(recipe, frozenset(wants.split()), grid)
+
+
+ENTRIES: tuple[Entry, ...] = (
+    _entry("popularity", {"half_life_days": 7.0}, {"half_life_days": 180.0}),
+    _entry("item_knn"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an evaluation may take: seconds in all, for the settings of one model, and bytes."""
+
+    seconds: float = 960.0
+    tuning_s: float = 75.0
+    bytes: float = 5e9
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A model that the data or the budget does not allow."""
+
+    name: str
+    why: str
+    cost: Cost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """One model set up on the validation part.
+
+    `every` and `fresh`: its lists for the validation cases, with and without known items; `values`
+    (n,): the aim of each case. `seconds` of one fit.
+    """
+
+    name: str
+    config: Config
+    fold: FoldIn
+    every: Lists
+    fresh: Lists
+    values: NDArray[np.float64]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the validation part said: the blend (of one or more sources) and all candidates."""
+
+    blend: Blend
+    tuned: tuple[Tuned, ...]
+    refused: tuple[Refused, ...]
+    cases: Cases
+
+    def ordered(self) -> tuple[Tuned, ...]:
+        """Return the candidates, best first."""
+        return tuple(sorted(self.tuned, key=lambda one: -float(one.values.mean())))
+
+    @property
+    def name(self) -> str:
+        """The sources, strongest first; popularity that merely fills is not named."""
+        return " + ".join(name for name, weight in self.blend.sources if weight > FLOOR)
+
+
+@dataclass(slots=True)
+class Session:
+    """The means of one evaluation: data, side information, clock, limits, and who is told."""
+
+    n_users: int
+    n_items: int
+    clock: Callable[[], float]
+    report: Callable[[str], None]
+    side: SideInfo | None = None
+    limits: Limits = field(default_factory=Limits)
+    began: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Start the clock."""
+        self.began = self.clock()
+
+    def left_s(self) -> float:
+        """Return what is left of the budget."""
+        return self.limits.seconds - (self.clock() - self.began)
+
+
+def choose(
+    split: Split, session: Session, *, names: Sequence[str] | None = None, seed: int = 42
+) -> Choice:
+    """Return the best blend or single model by the cases of a validation split.
+
+    `names`: the candidates, None for all. Raises ValueError where none can be fitted.
+    """
+    data = split.known.interactions(session.n_users, session.n_items)
+    cases = sampled(split.cases, CASES, seed)
+    tuned: list[Tuned] = []
+    refused: list[Refused] = []
+    for entry in ENTRIES:
+        if names is not None and entry.recipe not in names:
+            continue
+        objection = _objection(entry, split, data, session, sum(one.seconds for one in tuned))
+        if objection is not None:
+            refused.append(objection)
+            session.report(f"{entry.recipe}: left out, {objection.why}")
+            continue
+        tuned.append(_tune(entry, split, data, cases, session))
+    if not tuned:
+        msg = "no model is left: " + "; ".join(f"{one.name}: {one.why}" for one in refused)
+        raise ValueError(msg)
+    return Choice(_blend_of(tuned, cases), tuple(tuned), tuple(refused), cases)
+
+
+def _blend_of(tuned: Sequence[Tuned], cases: Cases) -> Blend:
+    weights = learn(board([one.every for one in tuned], cases))
+    chosen = sorted(
+        ((one, weight) for one, weight in zip(tuned, weights, strict=True) if weight > 0),
+        key=lambda pair: -pair[1],
+    )
+    sources = [(one.name, weight) for one, weight in chosen]
+    if FALLBACK not in dict(sources) and any(one.name == FALLBACK for one in tuned):
+        # the ladder's last step: whoever the sources know nothing about gets what is popular
+        sources.append((FALLBACK, FLOOR))
+    folds = {one.name: one.fold for one in tuned if one.name in dict(sources)}
+    return Blend(tuple(sources), folds)
+
+
+def fit(
+    name: str, config: Config, data: Interactions, as_of_s: float, side: SideInfo | None
+) -> Algorithm:
+    """Return the recipe's model of `data` with this config."""
+    return RECIPES[name].algorithm.fit(data, config, as_of_s=as_of_s, side=side)
+
+
+def blended(blend_: Blend, lists: Mapping[str, Lists], n_items: int, count: int) -> Lists:
+    """Return the blend's lists of its sources' lists."""
+    parts = [lists[name] for name, _ in blend_.sources]
+    return blend(parts, [weight for _, weight in blend_.sources], n_items, count=count)
+
+
+def sampled(cases: Cases, most: int, seed: int) -> Cases:
+    """Return `most` of the cases, in their order; all where there are no more."""
+    if len(cases) <= most:
+        return cases
+    chosen = np.random.default_rng(seed).choice(len(cases), most, replace=False)
+    return cases.take(np.sort(chosen))
+
+
+def _objection(
+    entry: Entry, split: Split, data: Interactions, session: Session, promised_s: float
+) -> Refused | None:
+    """Return why an entry is not fitted, None where it is. `promised_s`: refits to come."""
+    has = {
+        "order": split.known.ordered,
+        "times": split.known.timed,
+        "own": split.own,
+        "side": session.side is not None,
+    }
+    missing = [what for what in sorted(entry.wants) if not has[what]]
+    if missing:
+        words = {"order": "an order", "times": "times", "own": "repeats", "side": "attributes"}
+        return Refused(entry.recipe, f"the data has no {words[missing[0]].removeprefix('an ')}")
+    recipe = RECIPES[entry.recipe]
+    met = len(np.unique(data.items))
+    cost = recipe.algorithm.cost(data.n_users, met, len(data), recipe.config)
+    # one fit here, one on everything
+    if cost.bytes > session.limits.bytes:
+        why = f"needs about {cost.bytes / 1e6:,.0f} MB"
+        return Refused(entry.recipe, why, cost)
+    if 2 * cost.seconds > session.left_s() - promised_s:
+        why = f"two fits need about {2 * cost.seconds:,.0f} s, more than is left"
+        return Refused(entry.recipe, why, cost)
+    return None
+
+
+def _tune(entry: Entry, split: Split, data: Interactions, cases: Cases, session: Session) -> Tuned:
+    """Return the entry with the settings that did best on some of the cases."""
+    few = sampled(cases, TUNED_ON, 0)
+    config = RECIPES[entry.recipe].config
+    started = session.clock()
+    model = fit(entry.recipe, config, data, split.as_of_s, session.side)
+    fit_s = session.clock() - started
+    found = [(_aim(model, few, fold, own=split.own), fold) for fold in folds_for(split)]
+    best_value, fold = max(found, key=lambda one: one[0])
+    for change in entry.grid:
+        if session.clock() - started + fit_s > session.limits.tuning_s:
+            break
+        tried = replace(RECIPES[entry.recipe].config, **change)
+        other = fit(entry.recipe, tried, data, split.as_of_s, session.side)
+        value = _aim(other, few, fold, own=split.own)
+        if value > best_value:
+            best_value, config, model = value, tried, other
+    every, fresh = rank(model, cases, fold, count=DEPTH, own=split.own)
+    values = each(every, cases)[AIM]
+    session.report(
+        f"{entry.recipe}: {AIM} {values.mean():.4f} on {len(cases):,} validation cases"
+        f" ({session.clock() - started:.1f} s)"
+    )
+    return Tuned(entry.recipe, config, fold, every, fresh, values, fit_s)
+
+
+def _aim(model: Algorithm, cases: Cases, fold: FoldIn, *, own: bool) -> float:
+    every, _ = rank(model, cases, fold, count=20, own=own)
+    return float(each(every, cases)[AIM].mean())
+
+
+def folds_for(split: Split) -> tuple[FoldIn, ...]:
+    """Return the ways of folding a history in that the data knows: by steps, by the clock."""
+    folds = [FoldIn()]
+    if split.known.ordered:
+        folds += [FoldIn(decay) for decay in (0.9, 0.8, 0.65)]
+    if split.known.timed and split.known.ordered:
+        folds += [FoldIn(1.0, days) for days in (14.0, 60.0, 180.0)]
+    return tuple(folds)
