@@ -16,6 +16,7 @@ class RecommenderConfig(AppConfig):
         """Publish the strategies, and have web workers follow the live models."""
         from recommender import (  # noqa: PLC0415 -- models load after the apps
             live,
+            masks,
             outcomes,
             pruning,
             replaying,
@@ -24,11 +25,13 @@ class RecommenderConfig(AppConfig):
 
         registries.config_parts.register("strategies", StrategiesPart())
         registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
+        registries.job_tasks.register("recommender.grow", "recommender.tasks.refresh")
         registries.projections.register(
             "recommender", registries.Projection(outcomes.GROUP, outcomes.fold)
         )
         registries.replays.register(outcomes.GROUP, replaying.replay)
         registries.personal_data.register("recommender", outcomes.OutcomesHeld())
+        background.register("recommender.masks", seconds=0.5, run=masks.watch, kinds={"web"})
         background.register("recommender.watch", seconds=1, run=live.watch, kinds={"web"})
         # Each node has copies of its own; beat's task reaches one node alone.
         background.register(

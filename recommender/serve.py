@@ -1,36 +1,53 @@
-"""Recommendations from memory: models answer for the last clicks, gaps are filled.
+"""Recommendations from memory: candidates of several models, the shop's rules, a reason for each.
 
 Reads the published strategies, the live models and the catalogue; no query, no write, no exception
 for what is missing. Knows nothing of consent: the caller says whether it may be personal.
+Order of steps: exclusions and filters, candidates and their blend, boosts, caps and quotas and
+diversity, pins, chance (docs/decisions/0020).
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from personalization.catalog import serve as catalogue
-from personalization.catalog.serve import CatalogView
 from personalization.ops import serve as config
-from recommender import live
-from recommender.engine.base import Query
-from recommender.engine.queries import DECAY, KIND_WEIGHTS, MAX_RECENT
-from recommender.engine.strategies import Source, StrategySpec
-from recommender.live import Live
+from recommender import masks
+from recommender.candidates import POPULAR, Asked, Gathering
+from recommender.engine.rulemasks import Mask, ProductRule
+from recommender.engine.strategies import StrategySpec
+from recommender.productrules import rule_faults
+from recommender.reasons import reason, title_of
+from recommender.shelves import Filled, fill, losers
+from recommender.visits import Visit, excluded
 
-# A page or a cart names an item as strongly as an added one does.
-_SEED_WEIGHT = KIND_WEIGHTS["add"]
-_WORDS = {"item_knn": "Often viewed with {}", "bought_together": "Often bought with {}"}
-_POPULAR = "Popular right now"
-_RANGE = "From our range"
+__all__ = [
+    "Answer",
+    "Explored",
+    "Item",
+    "Lost",
+    "ProductRule",
+    "Visit",
+    "filters",
+    "permitted",
+    "recommend",
+    "rule_faults",
+    "strategies",
+]
+
 # The end of every ladder, whatever a strategy names.
-_LAST = StrategySpec("popular", (Source("popularity", 1.0, ()),), "", 0, active=True)
+_LAST = StrategySpec("popular", (POPULAR,), "", 0, active=True)
+# With caps, quotas or diversity a shelf wants to choose among so many times its places.
+_CHOICE = 4
+# Explanations show so many that came too late in the ranking, and that rules took away.
+RUNNERS_UP = 20
+_FILTERED = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One recommended product, why, and which model said so ("catalog": none did)."""
+    """One recommended product, why, and which source said so ("catalog": no model did)."""
 
     id: str
     score: float
@@ -39,28 +56,34 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Explored(Item):
+    """A product that chance put there, and how probable that was."""
+
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A product that was looked at and is not shown, and why (docs/api.md lists the reasons)."""
+
+    id: str
+    score: float | None
+    source: str
+    lost: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """Items best first; `degraded` names what should have answered and could not."""
+    """Items best first; `degraded` names what should have answered and could not.
+
+    `lost` is empty unless an explanation was asked for.
+    """
 
     strategy: str
     items: tuple[Item, ...]
     model_versions: dict[str, int]
     degraded: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class _Ask:
-    """One request while it is answered."""
-
-    seeds: Mapping[str, list[tuple[str, float]]]
-    bought: Mapping[str, float]
-    dropped: set[str]
-    count: int
-    now_s: float
-    catalogue: CatalogView
-    items: list[Item] = field(default_factory=list)
-    versions: dict[str, int] = field(default_factory=dict)
-    degraded: list[str] = field(default_factory=list)
+    lost: tuple[Lost, ...] = ()
 
 
 def strategies() -> Mapping[str, StrategySpec]:
@@ -69,138 +92,194 @@ def strategies() -> Mapping[str, StrategySpec]:
     return part
 
 
-def recommend(  # noqa: PLR0913 -- a visitor has this many sides
-    strategy: str,
-    *,
-    recent: Sequence[tuple[str, str, float]] = (),
-    item: str | None = None,
-    cart: Sequence[str] = (),
-    bought: Mapping[str, float] | None = None,
-    count: int = 12,
-    exclude: Collection[str] = (),
-    personal: bool = True,
-    now_s: float,
-) -> Answer:
-    """Return up to `count` products that can be bought now, best first, each once.
+def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = False) -> Answer:
+    """Return up to `visit.count` products that can be bought now, best first, each once.
+
+    Nothing that is excluded, filtered, sold out or not sold in the visitor's country is shown, not
+    even as a pin. Where the visit may not be personal only its page counts.
 
     Parameters
     ----------
-    recent
-        The visitor's latest actions, newest first: (fact kind, item, seconds since the epoch).
-    item
-        The item of the page. It, the cart, and what a model was asked about are never recommended.
-    bought
-        Item -> when last bought; not shown for as many days as the strategy says.
-    personal
-        False: only the page counts; `recent`, `cart` and `bought` are not looked at for scoring.
+    strategy
+        The key of a published strategy, or one that is not published (for previews).
     """
     view = catalogue.view()
-    ask = _Ask(
-        seeds=_seeds(recent, item, cart, personal=personal),
-        bought=(bought or {}) if personal else {},
-        dropped={*exclude, *cart, *([item] if item else [])},
-        count=max(count, 0),
-        now_s=now_s,
-        catalogue=view,
+    degraded: list[str] = []
+    chain = _chain(strategy, degraded)
+    spec = chain[0]
+    visit = visit if visit.personal else visit.impersonal()
+    if visit.count <= 0:
+        return Answer(_key(strategy), (), {}, tuple(degraded))
+    mask = masks.shelf_mask(_rules(spec, visit), view, visit.request())
+    found = Gathering(visit, spec, view, mask, excluded(visit, spec, view))
+    choosy = spec.rules.caps or spec.rules.diversity or spec.rules.quotas or spec.rules.bury
+    # without a choice among more the order is that of the tiers: more candidates change no place
+    need = visit.count * _CHOICE if choosy else visit.count + (RUNNERS_UP if explain else 0)
+    found.gather(found.rungs(chain), need=need)
+    filled = fill(found)
+    items = _items(found, filled)
+    return Answer(
+        strategy=_key(strategy),
+        items=items,
+        model_versions=_versions(found, filled),
+        degraded=(*degraded, *found.degraded),
+        lost=_lost(found, filled) if explain else (),
     )
-    models = live.models()
-    for spec in _ladder(strategy, ask):
-        if len(ask.items) >= ask.count:
-            break
-        _fill(spec, models.get(spec.sources[0].algorithm), ask)
-    _fill_from_catalogue(ask)
-    return Answer(strategy, tuple(ask.items), ask.versions, tuple(ask.degraded))
 
 
-def _seeds(
-    recent: Sequence[tuple[str, str, float]],
-    item: str | None,
-    cart: Sequence[str],
-    *,
-    personal: bool,
-) -> dict[str, list[tuple[str, float]]]:
-    """Return seed name -> (item, weight); recent actions decay by their place in the list."""
-    seeds: dict[str, list[tuple[str, float]]] = {"item": [(item, _SEED_WEIGHT)] if item else []}
-    if personal:
-        seeds["cart"] = [(key, _SEED_WEIGHT) for key in cart[:MAX_RECENT]]
-        seeds["recent"] = [
-            (key, KIND_WEIGHTS[kind] * DECAY**place)
-            for place, (kind, key, _at_s) in enumerate(recent[:MAX_RECENT])
-            if kind in KIND_WEIGHTS
-        ]
-    return seeds
+def filters(strategy: str, visit: Visit) -> bool:
+    """Whether anybody asked that some products are not shown."""
+    spec = strategies().get(strategy)
+    return visit.rule is not None or (spec is not None and spec.rules.filter is not None)
 
 
-def _ladder(strategy: str, ask: _Ask) -> Iterator[StrategySpec]:
-    """Yield the strategy, its fallbacks, and popularity at last, each once."""
+def permitted(strategy: str, visit: Visit, keys: Sequence[str]) -> set[str]:
+    """Return which products this strategy may show for the visit."""
+    view = catalogue.view()
+    spec = strategies().get(strategy, _LAST)
+    visit = visit if visit.personal else visit.impersonal()
+    mask = masks.shelf_mask(_rules(spec, visit), view, visit.request())
+    dropped = excluded(visit, spec, view)
+    given = keys if visit.given is None else set(visit.given) & set(keys)
+    rows = ((key, view.index.get(key)) for key in given if key not in dropped)
+    return {key for key, row in rows if row is not None and mask[row]}
+
+
+def _rules(spec: StrategySpec, visit: Visit) -> list[ProductRule]:
+    return [rule for rule in (spec.rules.filter, visit.rule) if rule is not None]
+
+
+def _key(strategy: str | StrategySpec) -> str:
+    return strategy if isinstance(strategy, str) else strategy.key
+
+
+def _chain(strategy: str | StrategySpec, degraded: list[str]) -> list[StrategySpec]:
+    """Return the strategy and its fallbacks, each once; inactive ones are passed over."""
     known = strategies()
-    key, seen = strategy, set()
-    while key and key not in seen:
-        seen.add(key)
-        spec = known.get(key)
-        if spec is None:
-            ask.degraded.append(f"strategy_unknown:{key}")
-            break
+    spec = known.get(strategy) if isinstance(strategy, str) else strategy
+    if spec is None:
+        degraded.append(f"strategy_unknown:{strategy}")
+        return [known.get(_LAST.key, _LAST)]
+    chain, seen = [], set[str]()
+    while spec is not None and spec.key not in seen:
+        seen.add(spec.key)
         if spec.active:
-            yield spec
-        key = spec.fallback
-    if _LAST.key not in seen:
-        yield _LAST
+            chain.append(spec)
+        following = spec.fallback
+        spec = known.get(following)
+        if spec is None and following:
+            degraded.append(f"strategy_unknown:{following}")
+    return chain or [_LAST]
 
 
-def _fill(spec: StrategySpec, model: Live | None, ask: _Ask) -> None:
-    """Add what one rung of the ladder has to say."""
-    if model is None:
-        ask.degraded.append(f"model_missing:{spec.sources[0].algorithm}")
-        return
-    query = _query(spec, model, ask)
-    if spec.sources[0].seeds and not len(query.rows):
-        return
-    allowed = _allowed(spec, model, ask)
-    ranked = model.model.recommend(query, ask.count - len(ask.items), allowed=allowed)
-    if not len(ranked.rows):
-        return
-    ask.versions[model.name] = model.number
-    causes = model.model.reasons(query, ranked.rows)
-    shown = zip(ranked.rows.tolist(), ranked.scores.tolist(), causes.tolist(), strict=True)
-    for row, score, cause in shown:
-        reason = _reason(spec, model, cause, ask.catalogue)
-        ask.items.append(Item(model.keys[row], score, reason, spec.sources[0].algorithm))
+def _items(found: Gathering, filled: Filled) -> tuple[Item, ...]:
+    origins, pool, view = found.pool.origins, found.pool, found.view
+    causes = _causes(found, filled)
+    items: list[Item] = []
+    for one in filled.order:
+        key = view.keys[filled.rows[one]]
+        drawn = filled.explored.get(one)
+        if drawn is not None:
+            words = reason("exploration", None)
+            items.append(Explored(key, 0.0, words, "exploration", round(drawn.propensity, 6)))
+            continue
+        score = round(float(filled.scores[one]), 6)
+        if one in filled.pinned:
+            items.append(Item(key, score, reason("pin", None), "pin"))
+            continue
+        asked = pool.asked[origins[one]]
+        title = asked.title or causes.get(one)
+        items.append(Item(key, score, reason(asked.source, title), asked.source))
+    return tuple(items)
 
 
-def _query(spec: StrategySpec, model: Live, ask: _Ask) -> Query:
-    pairs = [pair for seed in spec.sources[0].seeds for pair in ask.seeds.get(seed, ())]
-    rows = np.array([model.index.get(key, -1) for key, _ in pairs], np.int64)
-    return model.model.fold_in(rows, np.array([weight for _, weight in pairs], np.float32))
+def _causes(found: Gathering, filled: Filled) -> dict[int, str]:
+    """Return the title of what spoke most for each shown candidate, where a model can say so."""
+    pool, view = found.pool, found.view
+    shown: dict[int, list[int]] = {}
+    for one in filled.order:
+        if one < len(pool.rows):
+            shown.setdefault(int(pool.origins[one]), []).append(one)
+    causes = {}
+    for origin, places in shown.items():
+        asked = pool.asked[origin]
+        if asked.model is None or asked.query is None or not len(asked.query.rows):
+            continue
+        keys = [view.keys[row] for row in pool.rows[places].tolist()]
+        rows = np.array([asked.model.index[key] for key in keys], np.int32)
+        for place, cause in zip(places, asked.model.model.reasons(asked.query, rows), strict=True):
+            if cause >= 0:
+                causes[place] = title_of(asked.model.keys[cause], view)
+    return causes
 
 
-def _allowed(spec: StrategySpec, model: Live, ask: _Ask) -> NDArray[np.bool_]:
-    allowed = live.sellable(model, ask.catalogue).copy()
-    since_s = ask.now_s - spec.exclude_bought_days * 86_400
-    dropped = [model.index.get(key, -1) for key in ask.dropped]
-    dropped += [model.index.get(one.id, -1) for one in ask.items]
-    dropped += [model.index.get(key, -1) for key, at_s in ask.bought.items() if at_s > since_s]
-    rows = [row for row in dropped if row >= 0]
-    allowed[rows] = False
-    return allowed
+def _versions(found: Gathering, filled: Filled) -> dict[str, int]:
+    """Return the versions of the models that were asked for any tier that is shown."""
+    pool = found.pool
+    shown = [one for one in filled.order if one < len(pool.rows)]
+    tiers = set(pool.tiers[shown].tolist())
+    spoke = {int(origin) for origin in pool.origins[np.isin(pool.tiers, list(tiers))]}
+    return {
+        asked.model.name: asked.model.number
+        for place, asked in enumerate(pool.asked)
+        if place in spoke and asked.model is not None
+    }
 
 
-def _reason(spec: StrategySpec, model: Live, cause: int, view: CatalogView) -> str:
-    words = _WORDS.get(spec.sources[0].algorithm)
-    if words is None or cause < 0:
-        return _POPULAR
-    key = model.keys[cause]
-    at = view.index.get(key)
-    return words.format(view.titles[at] if at is not None else key)
+def _lost(found: Gathering, filled: Filled) -> tuple[Lost, ...]:
+    """Return what was looked at and is not shown: by the ranking, by rules, by the request."""
+    lost, told = [], {found.view.keys[filled.rows[one]] for one in filled.order}
+    for one, why in losers(found, filled, RUNNERS_UP):
+        key, asked = found.view.keys[filled.rows[one]], found.pool.asked[found.pool.origins[one]]
+        told.add(key)
+        lost.append(Lost(key, round(float(filled.scores[one]), 6), asked.source, why))
+    for key, asked, score in _taken_away(found):
+        if key not in told:
+            told.add(key)
+            lost.append(Lost(key, score, asked.source, _why_not(found, key)))
+    named = [*found.dropped, *(pin.item for pin in found.spec.rules.pins)]
+    lost += [Lost(key, None, "", _why_not(found, key)) for key in named if key not in told]
+    return tuple(lost)
 
 
-def _fill_from_catalogue(ask: _Ask) -> None:
-    """Add the newest products on sale where models left gaps: a shop on its first day."""
-    missing = ask.count - len(ask.items)
-    if missing <= 0:
-        return
-    taken = ask.dropped | {one.id for one in ask.items} | ask.bought.keys()
-    on_sale = np.flatnonzero(ask.catalogue.available)[::-1][: missing + len(taken)]
-    keys = (ask.catalogue.keys[row] for row in on_sale.tolist())
-    fresh = [key for key in keys if key not in taken][:missing]
-    ask.items += [Item(key, 0.0, _RANGE, "catalog") for key in fresh]
+def _taken_away(found: Gathering) -> list[tuple[str, Asked, float]]:
+    """Return the best that the strategy's own sources would say without rules and exclusions."""
+    if found.visit.given is not None:
+        plain = Asked("search")
+        return [(key, plain, 0.0) for key in found.visit.given][: 10 * _FILTERED]
+    away = []
+    for source in found.spec.sources:
+        said = found.ask(source, found.visit.count + _FILTERED, bare=True)
+        if said is None:
+            continue
+        asked, ranked = said
+        away += [
+            (found.view.keys[row], asked, round(float(score), 6))
+            for row, score in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
+            if row >= 0 and not found.allowed[row]
+        ]
+    return away[:_FILTERED]
+
+
+def _why_not(found: Gathering, key: str) -> str:
+    """Return the first thing that keeps a product from this shelf."""
+    row = found.view.index.get(key)
+    if key in found.dropped:
+        return found.dropped[key]
+    if row is None:
+        return "unknown"
+    request, view = found.visit.request(), found.view
+    checks: Sequence[tuple[str, Mask | None]] = (
+        ("out_of_stock", view.available),
+        ("not_in_region", masks.region_mask(view, request.region)),
+        *(
+            (why, masks.rule_mask(rule, view, request))
+            for why, rule in (
+                ("filtered", found.spec.rules.filter),
+                ("not_asked", found.visit.rule),
+            )
+            if rule is not None
+        ),
+    )
+    held = (why for why, mask in checks if mask is not None and not mask[row])
+    return next(held, "no_room")

@@ -18,7 +18,7 @@ from django.conf import settings
 from personalization.access.serve import Caller
 from personalization.consent.serve import purposes
 from personalization.content import serve as content
-from personalization.decisions import errors, shelves
+from personalization.decisions import errors, shelves, visits
 from personalization.decisions.engine.ids import decision_id
 from personalization.decisions.engine.recent import Action, merged
 from personalization.decisions.visitors import Visitor, visitor
@@ -28,7 +28,7 @@ from personalization.lib import clock, tokens
 from personalization.lib.http import error_body
 from personalization.lib.metrics import DECISION_SECONDS, DECISIONS
 from personalization.ops import serve as config
-from recommender.serve import strategies
+from recommender.serve import Visit, strategies
 from segments import serve as segments
 from segments.why import reasons
 
@@ -207,23 +207,13 @@ def _content(decision: Decision, placement: content.LivePlacement) -> dict[str, 
 def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement) -> dict[str, Any]:
     """Return recommendations, personal where the visitor allows it."""
     since_s = time.perf_counter()
-    who, now_s = decision.visitor, decision.at.timestamp()
-    profile = who.profile
-    request = shelves.Request(
-        strategy=placement.strategy,
-        count=wanted.count or placement.count,
-        item=wanted.item,
-        exclude=wanted.exclude,
-        recent=decision.actions,
-        cart=tuple(profile.get("cart", ())) if decision.ask.cart is None else decision.ask.cart,
-        bought=_bought(decision),
-        personal=who.personal,
-        explain=decision.ask.explain,
-    )
+    who = decision.visitor
+    count = wanted.count or placement.count
+    visit = visits.visit(decision.ask, who, decision.actions, wanted, count=count, now=decision.at)
     if decision.late:
-        shelf = shelves.fallback(request, why="recommend:budget", now_s=now_s)
+        shelf = shelves.fallback(placement.strategy, visit, why="recommend:budget")
     else:
-        shelf = shelves.filled(request, now_s=now_s)
+        shelf = shelves.filled(placement.strategy, visit, explain=decision.ask.explain)
     decision.models.update(shelf.models)
     decision.degraded.update(dict.fromkeys(shelf.degraded))
     body: dict[str, Any] = {
@@ -233,18 +223,9 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
     }
     _sign(decision, body, _shelf_claims(decision, placement, shelf))
     if decision.ask.explain:
-        body["explain"] = {"candidates": _item_candidates(request, shelf)}
+        body["explain"] = {"candidates": _item_candidates(visit, shelf)}
     _measure(decision, "recommend", since_s)
     return body
-
-
-def _bought(decision: Decision) -> Mapping[str, float]:
-    """Return item -> when last bought; an order on the page counts in this very answer."""
-    remembered: Mapping[str, float] = decision.visitor.profile.get("bought", {})
-    if not decision.ask.recent:
-        return remembered
-    ordered = [(at_s, item) for kind, item, at_s in decision.actions if kind == "order"]
-    return {**remembered, **{item: at_s for at_s, item in sorted(ordered)}}
 
 
 def _shelf_claims(
@@ -267,16 +248,14 @@ def _sign(decision: Decision, body: dict[str, Any], claims: tokens.Claims) -> No
         body["token"] = tokens.sign(claims, unit=who.unit, now=decision.at)
 
 
-def _item_candidates(request: shelves.Request, shelf: shelves.Shelf) -> list[dict[str, Any]]:
+def _item_candidates(visit: Visit, shelf: shelves.Shelf) -> list[dict[str, Any]]:
     """Return every item that was looked at, with why it lost."""
     found: list[tuple[str, float | None, str, str]] = [
         (item.id, item.score, item.source, "") for item in shelf.items
     ]
-    found += [(item.id, item.score, item.source, "below_count") for item in shelf.runners_up]
-    found += [(item, None, "", "excluded") for item in request.exclude]
-    found += [(item, None, "", "in_cart") for item in request.cart]
-    found += [(request.item, None, "", "page_item")] if request.item else []
-    found += [(item, None, "", "bought") for item in request.bought if request.personal]
+    found += [(one.id, one.score, one.source, one.lost) for one in shelf.lost]
+    found += [(item, None, "", "excluded") for item in visit.exclude]
+    found += [(visit.item, None, "", "page_item")] if visit.item else []
     seen: set[str] = set()
     rows = []
     for item, score, source, lost in found:

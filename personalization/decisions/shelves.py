@@ -1,12 +1,11 @@
 """Recommendations for one placement, and what shows when they fail or come too late."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import structlog
 
-from personalization.decisions.engine.recent import Action
 from recommender import serve as recommender
 
 log = structlog.get_logger("decisions")
@@ -15,34 +14,20 @@ log = structlog.get_logger("decisions")
 _FALLBACK_ITEMS = 200
 _FALLBACK_AGE_S = 60.0
 _FALLBACK_STRATEGY = "popular"
-# Explanations show this many that came too late in the ranking.
-RUNNERS_UP = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """What a placement shows: items best first, the models that spoke, what was missing."""
+    """What a placement shows: items best first, the models that spoke, what was missing.
+
+    `lost`: what was looked at and is not shown, where that was asked for.
+    """
 
     strategy: str
     items: tuple[recommender.Item, ...]
-    runners_up: tuple[recommender.Item, ...]
+    lost: tuple[recommender.Lost, ...]
     models: Mapping[str, int]
     degraded: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What one shelf is asked for."""
-
-    strategy: str
-    count: int
-    item: str | None
-    exclude: Collection[str]
-    recent: Sequence[Action]
-    cart: Sequence[str]
-    bought: Mapping[str, float]
-    personal: bool
-    explain: bool
 
 
 class _Fallback:
@@ -56,39 +41,39 @@ class _Fallback:
 _fallback = _Fallback()
 
 
-def filled(request: Request, *, now_s: float) -> Shelf:
+def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
     """Return the shelf; any fault gives the fallback list and names itself."""
-    more = RUNNERS_UP if request.explain else 0
     try:
-        answer = recommender.recommend(
-            request.strategy,
-            recent=request.recent,
-            item=request.item,
-            cart=request.cart,
-            bought=request.bought,
-            count=request.count + more,
-            exclude=request.exclude,
-            personal=request.personal,
-            now_s=now_s,
-        )
+        answer = recommender.recommend(strategy, visit, explain=explain)
     except Exception:
         # fallback edge: a broken model must not empty the page
-        log.exception("recommend.failed", strategy=request.strategy)
-        return fallback(request, why="recommend:failed", now_s=now_s)
+        log.exception("recommend.failed", strategy=strategy)
+        return fallback(strategy, visit, why="recommend:failed")
     return Shelf(
         strategy=answer.strategy,
-        items=answer.items[: request.count],
-        runners_up=answer.items[request.count :],
+        items=answer.items,
+        lost=answer.lost,
         models=answer.model_versions,
         degraded=answer.degraded,
     )
 
 
-def fallback(request: Request, *, why: str, now_s: float) -> Shelf:
-    """Return the popular list that this process remembers, and `why` it had to."""
-    gone = {*request.exclude, *request.cart, request.item}
-    items = [item for item in _popular(now_s) if item.id not in gone]
-    return Shelf(request.strategy, tuple(items[: request.count]), (), {}, (why,))
+def fallback(strategy: str, visit: recommender.Visit, *, why: str) -> Shelf:
+    """Return the popular list that this process remembers, and `why` it had to.
+
+    What may not be shown is left out as far as that can be told; where it cannot and somebody asked
+    for a filter, nothing is shown.
+    """
+    gone = {*visit.exclude, *visit.cart, visit.item}
+    items = [item for item in _popular(visit.now_s) if item.id not in gone]
+    try:
+        may = recommender.permitted(strategy, visit, [item.id for item in items])
+        items = [item for item in items if item.id in may]
+    except Exception:
+        # fallback edge: the second fault of this request
+        log.exception("recommend.filter_failed", strategy=strategy)
+        items = [] if recommender.filters(strategy, visit) else items
+    return Shelf(strategy, tuple(items[: visit.count]), (), {}, (why,))
 
 
 def reset() -> None:
@@ -101,9 +86,8 @@ def _popular(now_s: float) -> tuple[recommender.Item, ...]:
         # stamped first: one request renews, the others use what is there
         _fallback.at = time.monotonic()
         try:
-            answer = recommender.recommend(
-                _FALLBACK_STRATEGY, count=_FALLBACK_ITEMS, personal=False, now_s=now_s
-            )
+            visit = recommender.Visit(count=_FALLBACK_ITEMS, personal=False, now_s=now_s)
+            answer = recommender.recommend(_FALLBACK_STRATEGY, visit)
             _fallback.items = answer.items
         except Exception:
             log.exception("recommend.fallback_failed")

@@ -8,6 +8,7 @@ from typing import Any
 
 from personalization.decisions.errors import FilterUnsupported, RequestInvalid
 from personalization.lib.errors import Problem
+from recommender.serve import ProductRule, rule_faults
 
 MAX_COUNT = 100
 # Limits far above what a page needs; they bound the work of one call.
@@ -18,6 +19,7 @@ _MAX_LIST = 500
 _MAX_RECENT = 20
 _ID_LENGTH = 255
 _KEY_LENGTH = 100
+_PAGE_LENGTH = 4096
 _EVENT_LENGTH = 200
 _NOTHING: Mapping[str, Any] = {}
 # More digits are no count of anything, and slow to convert.
@@ -35,12 +37,18 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One placement that the page asks for. `count` None: as many as the placement says."""
+    """One placement that the page asks for.
+
+    `count` None: as many as the placement says. `items`: what to put in order, such as the results
+    of a search; None: choose from all. `filter`: a rule on products.
+    """
 
     key: str
     item: str | None = None
     count: int | None = None
     exclude: tuple[str, ...] = ()
+    items: tuple[str, ...] | None = None
+    filter: ProductRule | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,8 @@ class Ask:
     cart: tuple[str, ...] | None = None
     recent: tuple[Action, ...] = ()
     restrict: Mapping[str, Any] = field(default_factory=dict)
+    # what rules read of the request, by the keys of docs/rules.md, and `country`
+    context: Mapping[str, str] = field(default_factory=dict)
     placements: tuple[Wanted, ...] = ()
     flags: tuple[str, ...] = ()
     explain: bool = False
@@ -152,7 +162,7 @@ class _Reader:
             msg = "the request cannot be read"
             raise RequestInvalid(msg, details=[*self.problems, *self.unsupported])
         if self.unsupported:
-            msg = "this server cannot filter by rules; leave `filter` out"
+            msg = "a filter is no rule on products (docs/rules.md)"
             raise FilterUnsupported(msg, details=self.unsupported)
 
 
@@ -164,19 +174,19 @@ def parse_ask(data: Any) -> Ask:
     RequestInvalid
         Names every fault.
     FilterUnsupported
-        Nothing is wrong, but a placement carries a `filter`.
+        Nothing else is wrong, but the `filter` of a placement cannot be applied.
     """
     if not isinstance(data, dict):
         msg = "the body must be a JSON object"
         raise RequestInvalid(msg)
     read = _Reader()
     context = read.mapping(data.get("context"), "context")
-    _check_words(read, context)
     ask = Ask(
         **_ids(read, data.get),
         cart=_cart(read, context.get("cart")),
         recent=_recent(read, context.get("recent")),
         restrict=_restrict(read, context.get("consent")),
+        context=_words(read, context),
         placements=_placements(read, data.get("placements")),
         flags=read.texts(data.get("flags"), "flags", _MAX_FLAGS),
         explain=read.flag(data.get("explain"), "explain"),
@@ -227,16 +237,22 @@ def _ids(read: _Reader, get: Callable[[str], Any]) -> dict[str, Any]:
     }
 
 
-def _check_words(read: _Reader, context: Mapping[str, Any]) -> None:
-    """Look at what no decision reads yet, so that a wrong client is told from the first day."""
-    for name in ("locale", "timezone"):
-        read.text(context.get(name), f"context.{name}", _KEY_LENGTH)
+def _words(read: _Reader, context: Mapping[str, Any]) -> dict[str, str]:
+    """Return what rules read of the request; look at the rest too, so that faults are told."""
     page = read.mapping(context.get("page"), "context.page")
-    for name in ("path", "url", "title", "referrer", "search"):
+    for name in ("url", "title", "referrer", "search"):
         if name in page:
-            read.text(page[name], f"context.page.{name}", 4096)
+            read.text(page[name], f"context.page.{name}", _PAGE_LENGTH)
     device = read.mapping(context.get("device"), "context.device")
-    read.text(device.get("type"), "context.device.type", _KEY_LENGTH)
+    found = {
+        "page.path": read.text(page.get("path"), "context.page.path", _PAGE_LENGTH),
+        "device.type": read.text(device.get("type"), "context.device.type", _KEY_LENGTH),
+        **{
+            name: read.text(context.get(name), f"context.{name}", _KEY_LENGTH)
+            for name in ("locale", "timezone", "country")
+        },
+    }
+    return {key: text for key, text in found.items() if text}
 
 
 def _restrict(read: _Reader, value: Any) -> Mapping[str, Any]:
@@ -287,14 +303,23 @@ def _wanted(read: _Reader, entry: Any, path: str) -> Wanted | None:
     if not isinstance(entry, dict):
         read.fault(path, "is the key of a placement, or an object with key")
         return None
-    if entry.get("filter") is not None:
-        fault = Problem(f"{path}.filter", "rules on product fields are not supported yet")
-        read.unsupported.append(fault)
     key = read.required(entry.get("key"), f"{path}.key", _KEY_LENGTH)
     wanted = Wanted(
         key=key,
         item=read.text(entry.get("item"), f"{path}.item") or None,
         count=read.count(entry.get("count"), f"{path}.count"),
         exclude=read.texts(entry.get("exclude"), f"{path}.exclude"),
+        items=None if entry.get("items") is None else read.texts(entry["items"], f"{path}.items"),
+        filter=_filter(read, entry.get("filter"), f"{path}.filter"),
     )
     return wanted if key else None
+
+
+def _filter(read: _Reader, rule: Any, path: str) -> ProductRule | None:
+    if rule is None:
+        return None
+    found = rule_faults(rule)
+    read.unsupported += [
+        Problem(f"{path}.{one.path}" if one.path else path, one.problem) for one in found
+    ]
+    return None if found else ProductRule.of(rule)

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from personalization.lib.errors import Problem
-from segments.engine.language import canonical
+from recommender.engine.rulemasks import ProductRule
 from segments.engine.values import is_number
 
-Rule = Mapping[str, Any]
 # Returns the faults of a rule on products.
-Judge = Callable[[Rule], Sequence[Problem]]
+Judge = Callable[[Mapping[str, Any]], Sequence[Problem]]
 
 MOST_ROWS = 20
 MOST_PLACES = 100
@@ -28,7 +27,7 @@ _KEY_LENGTH = 255
 class Boost:
     """Scores of products that the rule holds for are multiplied: above 1 lifts, below 1 sinks."""
 
-    rule: Rule
+    rule: ProductRule
     factor: float
 
 
@@ -44,7 +43,7 @@ class Pin:
 class Quota:
     """At least so many of the shelf come from products that the rule holds for."""
 
-    rule: Rule
+    rule: ProductRule
     least: int
     title: str
 
@@ -74,9 +73,9 @@ class Merchandising:
     where nothing else is left, in this order.
     """
 
-    filter: Rule | None = None
+    filter: ProductRule | None = None
     boosts: tuple[Boost, ...] = ()
-    bury: Rule | None = None
+    bury: ProductRule | None = None
     pins: tuple[Pin, ...] = ()
     quotas: tuple[Quota, ...] = ()
     caps: tuple[tuple[str, int], ...] = ()
@@ -89,7 +88,7 @@ class Merchandising:
     exploration: Exploration | None = None
     editorial: tuple[str, ...] = ()
 
-    def rules(self) -> Iterator[Rule]:
+    def rules(self) -> Iterator[ProductRule]:
         """Yield every rule on products."""
         for rule in (self.filter, self.bury):
             if rule is not None:
@@ -102,14 +101,14 @@ def parse(data: Mapping[str, Any]) -> Merchandising:
     """Return the values of JSON that `faults` has passed; what is absent is the default."""
     explore, tired = data.get("exploration"), data.get("fatigue")
     return Merchandising(
-        filter=canonical(data.get("filter")) or None,
+        filter=_optional(data.get("filter")),
         boosts=tuple(
-            Boost(canonical(b["rule"]), float(b["factor"])) for b in _rows(data, "boosts")
+            Boost(ProductRule.of(b["rule"]), float(b["factor"])) for b in _rows(data, "boosts")
         ),
-        bury=canonical(data.get("bury")) or None,
+        bury=_optional(data.get("bury")),
         pins=tuple(Pin(one["item"], int(one["place"])) for one in _rows(data, "pins")),
         quotas=tuple(
-            Quota(canonical(one["rule"]), int(one["least"]), one.get("title", ""))
+            Quota(ProductRule.of(one["rule"]), int(one["least"]), one.get("title", ""))
             for one in _rows(data, "quotas")
         ),
         caps=tuple(
@@ -126,6 +125,10 @@ def parse(data: Mapping[str, Any]) -> Merchandising:
         else None,
         editorial=tuple(data.get("editorial", ())),
     )
+
+
+def _optional(rule: Mapping[str, Any] | None) -> ProductRule | None:
+    return ProductRule.of(rule) if rule else None
 
 
 def _rows(data: Mapping[str, Any], name: str) -> Sequence[Mapping[str, Any]]:

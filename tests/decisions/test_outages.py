@@ -15,6 +15,7 @@ from personalization.decisions import shelves
 from personalization.lib import redisclient
 from personalization.ops import serve as config
 from recommender import live
+from recommender.serve import Visit
 from tests.decisions.conftest import NOW, Decide
 
 BODY = {"anonymousId": "device-1", "placements": ["home.hero", "home.recommended"]}
@@ -81,8 +82,8 @@ def test_decide__both_away__anonymous_answer_without_token(
 def test_decide__model_breaks__popular_list_remembered(
     running: Decide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = shelves.Request("for-you", 3, None, (), (), (), {}, personal=True, explain=False)
-    good = shelves.fallback(request, why="x", now_s=NOW.timestamp()).items
+    visit = Visit(count=3, now_s=NOW.timestamp())
+    good = shelves.fallback("for-you", visit, why="x").items
     monkeypatch.setattr(catalogue, "view", lambda: 1 / 0)
     answer = running(BODY)
     shelf = answer["placements"]["home.recommended"]

@@ -14,7 +14,7 @@ from personalization.lib.errors import AppError
 from personalization.ops.services import publish
 from recommender import live, services
 from recommender.models import ModelVersion, Strategy
-from recommender.serve import Answer, recommend
+from recommender.serve import Answer, Visit, recommend
 from tests.recommender.shop import NOW, products, two_tastes
 
 NOW_S = NOW.timestamp()
@@ -30,7 +30,7 @@ def trained(shop: Path) -> None:
 
 
 def ask(strategy: str, **options: object) -> Answer:
-    return recommend(strategy, **({"now_s": NOW_S, "count": 5} | options))  # type: ignore[arg-type]
+    return recommend(strategy, Visit(**({"now_s": NOW_S, "count": 5} | options)))  # type: ignore[arg-type]
 
 
 def ids(answer: Answer) -> list[str]:

@@ -1,0 +1,96 @@
+"""What one decision tells the recommender of the visitor and the page."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
+
+from personalization.decisions.engine.recent import Action
+from personalization.decisions.visitors import Visitor
+from personalization.decisions.wire import Ask, Wanted
+from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from recommender.serve import Visit
+
+
+def visit(
+    ask: Ask,
+    who: Visitor,
+    actions: Sequence[Action],
+    wanted: Wanted,
+    *,
+    count: int,
+    now: datetime,
+) -> Visit:
+    """Return the visit that a shelf is filled for; the page's own word beats the profile's."""
+    profile = who.profile
+    return Visit(
+        recent=actions,
+        item=wanted.item,
+        cart=tuple(profile.get("cart", ())) if ask.cart is None else ask.cart,
+        bought=_bought(profile, ask, actions),
+        shown=shown(ask) if who.personal else {},
+        context=fields(ask, profile, now),
+        country=_country(ask, profile),
+        exclude=wanted.exclude,
+        given=wanted.items,
+        rule=wanted.filter,
+        count=count,
+        personal=who.personal,
+        seed=who.unit if who.personal else "",
+        now_s=now.timestamp(),
+    )
+
+
+def _bought(profile: Mapping[str, Any], ask: Ask, actions: Sequence[Action]) -> Mapping[str, float]:
+    """Return item -> when last bought; an order on the page counts in this very answer."""
+    remembered: Mapping[str, float] = profile.get("bought", {})
+    if not ask.recent:
+        return remembered
+    ordered = [(at_s, item) for kind, item, at_s in actions if kind == "order"]
+    return {**remembered, **{item: at_s for at_s, item in sorted(ordered)}}
+
+
+def shown(ask: Ask) -> Mapping[str, int]:
+    """Return item -> how often the page's last events showed it without a click on it."""
+    if not ask.recent:
+        return {}
+    clicked = {item for one in ask.recent if one.event == CLICKED for item in one.items}
+    seen = Counter(item for one in ask.recent if one.event == EXPOSED for item in one.items)
+    return {item: times for item, times in seen.items() if item not in clicked}
+
+
+def fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """Return what rules read of the request; where the page is silent the profile may know."""
+    zone = ask.context.get("timezone") or profile.get("timezone") or ""
+    local = at.astimezone(_zone(zone) or _zone(settings.SHOP_TIME_ZONE))
+    found: dict[str, Any] = {
+        **ask.context,
+        "local_time.hour": local.hour,
+        "local_time.weekday": local.isoweekday(),
+    }
+    if "device.type" not in found and profile.get("device_type"):
+        found["device.type"] = profile["device_type"]
+    if ask.cart is not None:
+        found["cart"] = list(ask.cart)
+    return found
+
+
+def _country(ask: Ask, profile: Mapping[str, Any]) -> str:
+    """Return the visitor's country: as the page says, as events told, else the locale's."""
+    told = ask.context.get("country") or profile.get("country")
+    if told:
+        return str(told).upper()
+    language, _, territory = ask.context.get("locale", "").replace("_", "-").rpartition("-")
+    return territory.upper() if language and len(territory) == 2 else ""  # noqa: PLR2004 -- ISO 3166
+
+
+@lru_cache(maxsize=512)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, OSError):
+        return None  # no such zone

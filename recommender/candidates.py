@@ -1,0 +1,288 @@
+"""Candidates of a shelf: what models say for this visit, rung by rung until there is enough.
+
+Works in rows of the catalogue, so that sources with different items can be added up. A rung is
+asked only where those before it left places; the last are editorial picks and what is on sale.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalization.catalog.serve import CatalogView
+from recommender import live, masks
+from recommender.engine.base import Query, Ranked, Scores
+from recommender.engine.blend import combine
+from recommender.engine.rulemasks import Mask, ProductRule
+from recommender.engine.strategies import Source, StrategySpec, is_popular
+from recommender.live import Live
+from recommender.reasons import category_title
+from recommender.visits import Seed, Visit
+
+Rows = NDArray[np.int64]
+
+POPULAR = Source("popularity", 1.0, ())
+# Models that answer for the clicks of one visit, the best first.
+_SESSION = ("session_knn", "item_knn", "transitions")
+# Models whose very answer is what the visitor has met.
+_OWN = frozenset({"buy_again", "recently_viewed"})
+# Candidates of a source: enough that caps and filters of a page leave a full shelf.
+_LEAST_DEPTH, _MOST_DEPTH = 60, 1000
+# Of these latest actions the most frequent category is the visitor's.
+_LATEST = 5
+# Of a quota's products without any word of a model at most so many are tried.
+_MOST_NEWEST = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who named candidates: the source as told, the model and its query, a title for the words."""
+
+    source: str
+    model: Live | None = None
+    query: Query | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """Sources asked together. `among`: only these products; `told`: a source's name to show."""
+
+    sources: tuple[Source, ...]
+    among: Mask | None = None
+    told: str = ""
+    title: str | None = None
+
+
+@dataclass(slots=True)
+class Pool:
+    """Candidates, each once: rows of the catalogue, scores, the tier and who named them."""
+
+    rows: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
+    scores: Scores = field(default_factory=lambda: np.zeros(0, np.float32))
+    tiers: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
+    origins: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
+    asked: list[Asked] = field(default_factory=list)
+    tier: int = 0
+
+    def add(self, rows: Rows, scores: Scores, origins: Rows) -> None:
+        """Take in what is not there yet, as a tier of its own."""
+        if len(self.rows):
+            fresh = ~np.isin(rows, self.rows)
+            rows, scores, origins = rows[fresh], scores[fresh], origins[fresh]
+        if not len(rows):
+            return
+        self.rows = np.concatenate([self.rows, rows])
+        self.scores = np.concatenate([self.scores, scores])
+        self.origins = np.concatenate([self.origins, origins])
+        self.tiers = np.concatenate([self.tiers, np.full(len(rows), self.tier, np.int64)])
+        self.tier += 1
+
+    def add_plain(self, source: str, rows: Sequence[int] | Rows) -> None:
+        """Take in rows that no model scored, in their order."""
+        unique = np.array(list(dict.fromkeys(int(row) for row in rows)), np.int64)
+        self.asked.append(Asked(source))
+        origins = np.full(len(unique), len(self.asked) - 1, np.int64)
+        self.add(unique, np.zeros(len(unique), np.float32), origins)
+
+
+class Gathering:
+    """One request's look for candidates; `degraded` names what should have answered."""
+
+    def __init__(
+        self,
+        visit: Visit,
+        spec: StrategySpec,
+        view: CatalogView,
+        mask: Mask,
+        dropped: Mapping[str, str],
+    ) -> None:
+        self.visit, self.spec, self.view = visit, spec, view
+        self.mask = mask
+        self.dropped = dropped
+        self.allowed = mask.copy()
+        self.allowed[[row for key in dropped if (row := view.index.get(key)) is not None]] = False
+        self.pool = Pool()
+        self.degraded: list[str] = []
+        self._models = live.models()
+        self._seeds = visit.seeds()
+        self._masks: dict[str, Mask] = {}
+
+    def gather(self, rungs: Iterator[Rung], *, need: int) -> Pool:
+        """Return candidates: rung by rung until there are `need`, then what quotas and pins ask."""
+        if self.visit.given is not None:
+            self._put_in_order(self.visit.given)
+            return self.pool
+        depth = min(max(3 * need, _LEAST_DEPTH), _MOST_DEPTH)
+        for rung in rungs:
+            if len(self.pool.rows) >= need:
+                break
+            self._climb(rung, depth)
+        self._ask_for_quotas()
+        self._add_picks(need)
+        return self.pool
+
+    def _climb(self, rung: Rung, depth: int) -> None:
+        parts, origins, weights = [], [], []
+        for source in rung.sources:
+            found = self.ask(source, depth + len(self.pool.rows), rung.among)
+            if found is None:
+                continue
+            asked, ranked = found
+            if rung.told:
+                asked = Asked(rung.told, asked.model, asked.query, rung.title)
+            self.pool.asked.append(asked)
+            origins.append(len(self.pool.asked) - 1)
+            parts.append(ranked)
+            weights.append(source.weight)
+        blended = combine(parts, weights, len(self.view.keys))
+        # as a share of what the best could have, so that an item all sources agree on has 1
+        scores = blended.scores / np.float32(sum(weights) or 1.0)
+        named = np.array(origins, np.int64)[blended.sources]
+        self.pool.add(blended.rows.astype(np.int64), scores, named)
+
+    def ask(
+        self, source: Source, depth: int, among: Mask | None = None, *, bare: bool = False
+    ) -> tuple[Asked, Ranked] | None:
+        """Return what one source says, in rows of the catalogue; None where it has nothing to say.
+
+        `bare`: without any mask, and -1 for items that are not in the catalogue.
+        """
+        model = self._models.get(source.algorithm)
+        if model is None:
+            self._miss(source.algorithm)
+            return None
+        query = self._query(source, model)
+        if source.seeds and not len(query.rows):
+            return None
+        allowed = None if bare else self._allowed(model, among)
+        own = source.algorithm in _OWN
+        ranked = model.model.recommend(query, depth, allowed=allowed, own=own)
+        if not len(ranked.rows):
+            return None
+        rows = masks.rows_of(model, self.view)[ranked.rows]
+        return Asked(source.algorithm, model, query), Ranked(rows, ranked.scores)
+
+    def _miss(self, algorithm: str) -> None:
+        told = f"model_missing:{algorithm}"
+        if told not in self.degraded:
+            self.degraded.append(told)
+
+    def _query(self, source: Source, model: Live) -> Query:
+        pairs: list[Seed] = [pair for seed in source.seeds for pair in self._seeds.get(seed, ())]
+        rows = np.array([model.index.get(key, -1) for key, _, _ in pairs], np.int64)
+        weights = np.array([weight for _, weight, _ in pairs], np.float32)
+        if source.algorithm not in _OWN:
+            return model.model.fold_in(rows, weights)
+        return model.model.fold_in(rows, weights, np.array([age for *_, age in pairs], np.float32))
+
+    def _allowed(self, model: Live, among: Mask | None) -> Mask:
+        allowed = self._masks.get(model.name)
+        if allowed is None:
+            allowed = masks.model_mask(model, self.view, self.mask).copy()
+            allowed[[row for key in self.dropped if (row := model.index.get(key)) is not None]] = (
+                False
+            )
+            self._masks[model.name] = allowed
+        return allowed if among is None else allowed & masks.model_mask(model, self.view, among)
+
+    def _put_in_order(self, given: Sequence[str]) -> None:
+        """Score the items of the request; what no source knows keeps the order it came in."""
+        found = [self.view.index.get(key, -1) for key in dict.fromkeys(given)]
+        rows = np.array([row for row in found if row >= 0 and self.allowed[row]], np.int32)
+        keys = [self.view.keys[row] for row in rows.tolist()]
+        prior = (1 / np.log2(np.arange(len(rows)) + 2.0)).astype(np.float32)
+        parts, weights = [Ranked(rows, prior)], [1.0]
+        self.pool.asked.append(Asked("search"))
+        for source in self.spec.sources:
+            model = self._models.get(source.algorithm)
+            if model is None:
+                self._miss(source.algorithm)
+                continue
+            query = self._query(source, model)
+            if source.seeds and not len(query.rows):
+                continue
+            at = np.array([model.index.get(key, -1) for key in keys], np.int64)
+            scores = np.append(model.model.score(query), np.float32(0))[at]
+            spoke = scores > 0
+            parts.append(Ranked(rows[spoke], scores[spoke]))
+            weights.append(source.weight)
+            self.pool.asked.append(Asked(source.algorithm, model, query))
+        blended = combine(parts, weights, len(self.view.keys))
+        self.pool.add(
+            blended.rows.astype(np.int64),
+            blended.scores / np.float32(sum(weights)),
+            blended.sources.astype(np.int64),
+        )
+
+    def _ask_for_quotas(self) -> None:
+        """Look for what quotas want where the candidates hold too little of it."""
+        for quota in self.spec.rules.quotas:
+            wanted = masks.rule_mask(quota.rule, self.view, self.visit.request())
+            if int(wanted[self.pool.rows].sum()) >= quota.least:
+                continue
+            self._climb(Rung((*self.spec.sources, POPULAR), wanted), _LEAST_DEPTH)
+            if int(wanted[self.pool.rows].sum()) < quota.least:
+                newest = np.flatnonzero(self.allowed & wanted)[::-1][:_MOST_NEWEST]
+                self.pool.add_plain("catalog", newest)
+
+    def _add_picks(self, need: int) -> None:
+        """Add pins; where places are left also the editorial picks, and the newest on sale."""
+        rules = self.spec.rules
+        if rules.pins:
+            self.pool.add_plain("pin", self.may([pin.item for pin in rules.pins]))
+        if len(self.pool.rows) >= need:
+            return
+        self.pool.add_plain("editorial", self.may(rules.editorial))
+        missing = need - len(self.pool.rows)
+        if missing > 0:
+            newest = np.flatnonzero(self.allowed)[::-1][: missing + len(self.pool.rows)]
+            self.pool.add_plain("catalog", newest)
+
+    def may(self, keys: Sequence[str]) -> list[int]:
+        """Return the rows of those that may be shown."""
+        found = (self.view.index.get(key) for key in keys)
+        return [row for row in found if row is not None and self.allowed[row]]
+
+    def rungs(self, chain: Sequence[StrategySpec]) -> Iterator[Rung]:
+        """Yield the strategy's own sources, its fallbacks, and what is left by itself.
+
+        Session, segment and category come before the first rung that says the same to everybody.
+        """
+        rest = [Rung(self._weighted(spec)) for spec in chain]
+        popular = (all(is_popular(one.algorithm) for one in rung.sources) for rung in rest)
+        place = next((at for at, same in enumerate(popular) if same and at), len(rest))
+        yield from rest[:place]
+        yield from self._between()
+        yield from rest[place:]
+        if not any(POPULAR in rung.sources for rung in rest):
+            yield Rung((POPULAR,))
+
+    def _weighted(self, spec: StrategySpec) -> tuple[Source, ...]:
+        return spec.sources
+
+    def _between(self) -> Iterator[Rung]:
+        if self._seeds.get("recent"):
+            name = next((name for name in _SESSION if name in self._models), None)
+            if name is not None:
+                yield Rung((Source(name, 1.0, ("recent",)),))
+        if POPULAR.algorithm in self._models and (category := self._category()):
+            among = masks.rule_mask(_in_category(category), self.view, self.visit.request())
+            yield Rung((POPULAR,), among, "category", category_title(category, self.view))
+
+    def _category(self) -> str:
+        """Return the category of the page's product, else of most of the latest actions."""
+        keys = [self.visit.item] if self.visit.item else []
+        keys += [key for key, *_ in self._seeds.get("recent", ())[:_LATEST]]
+        rows = [row for key in keys if (row := self.view.index.get(key)) is not None]
+        held = [category for row in rows if (category := self.view.categories[row])]
+        if self.visit.item:
+            return held[0] if held else ""
+        return max(held, key=held.count, default="")
+
+
+@lru_cache(maxsize=1024)
+def _in_category(category: str) -> ProductRule:
+    return ProductRule.of({"kind": "product", "key": "category", "op": "eq", "value": category})

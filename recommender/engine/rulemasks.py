@@ -1,0 +1,92 @@
+"""Rules on products over a whole catalogue at once: one truth a product, as an array.
+
+A leaf is tried once on each different value of its field, so that a hundred thousand products of
+fifty brands cost fifty tests. Operators are those of `segments.engine.values`, to the letter.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segments.engine.language import Group, Leaf, Node, Not, Rule, canonical, digest, leaves, parse
+from segments.engine.values import condition
+
+Mask = NDArray[np.bool_]
+# Field -> (a value of each product, what a value means to an operator); values can be hashed.
+Read = Callable[[str], tuple[Sequence[Any], Callable[[Any], Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProductRule:
+    """A rule ready to be asked. `context`: its leaves about the request; `timed`: by the clock."""
+
+    name: str
+    node: Node
+    context: tuple[Leaf, ...]
+    timed: bool
+
+    @classmethod
+    def of(cls, rule: Rule) -> Self:
+        """Return a rule that `segments.engine.validation` has passed."""
+        plain = canonical(rule)
+        node = parse(plain)
+        held = tuple(leaves(node))
+        return cls(
+            digest(plain, 20),
+            node,
+            tuple(leaf for leaf in held if leaf.kind == "context"),
+            any(leaf.op == "within_last" for leaf in held if leaf.kind == "product"),
+        )
+
+    def truths(self, request: Mapping[str, Any], now_us: int, zone: ZoneInfo) -> tuple[bool, ...]:
+        """Return what the request says to each leaf of `context`."""
+        return tuple(
+            condition(leaf.op, leaf.value, zone)(request.get(leaf.key), now_us)
+            for leaf in self.context
+        )
+
+
+def rule_mask(
+    rule: ProductRule, size: int, read: Read, *, truths: Iterable[bool], now_us: int, zone: ZoneInfo
+) -> Mask:
+    """Return for which products a rule holds, (size,); `truths` from `ProductRule.truths`."""
+    given = iter(truths)
+
+    def leaf_mask(leaf: Leaf) -> Mask:
+        if leaf.kind == "context":
+            return np.full(size, next(given))
+        values, meaning = read(leaf.key)
+        test = condition(leaf.op, leaf.value, zone)
+        known = _Known(lambda value: test(meaning(value), now_us))
+        return np.fromiter(map(known.__getitem__, values), np.bool_, size)
+
+    return _mask(rule.node, leaf_mask)
+
+
+def _mask(node: Node, leaf_mask: Callable[[Leaf], Mask]) -> Mask:
+    if isinstance(node, Leaf):
+        return leaf_mask(node)
+    if isinstance(node, Not):
+        return ~_mask(node.child, leaf_mask)
+    return _joined(node, [_mask(child, leaf_mask) for child in node.children])
+
+
+def _joined(node: Group, masks: list[Mask]) -> Mask:
+    return reduce(np.logical_and if node.op == "and" else np.logical_or, masks)
+
+
+class _Known(dict[Any, bool]):
+    """Verdicts by value, found out when first asked."""
+
+    def __init__(self, test: Callable[[Any], bool]) -> None:
+        super().__init__()
+        self._test = test
+
+    def __missing__(self, value: Any) -> bool:
+        verdict = self[value] = self._test(value)
+        return verdict
