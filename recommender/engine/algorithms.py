@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from recommender.engine.base import Algorithm, Config, Interactions
+from recommender.engine.ease import Ease, EaseConfig
+from recommender.engine.gfcf import Gfcf, GfcfConfig
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.rp3beta import Rp3beta, Rp3betaConfig
 from recommender.engine.session_knn import SessionKnn, SessionKnnConfig
 from recommender.engine.transitions import Transitions, TransitionsConfig
 from recommender.engine.units import UNITS
@@ -46,6 +49,9 @@ RECIPES: dict[str, Recipe] = {
     "transitions": Recipe(Transitions, TransitionsConfig(), _ALL, served=True),
     "session_knn": Recipe(SessionKnn, SessionKnnConfig(), _ALL, unit="visit"),
     "user_knn": Recipe(SessionKnn, SessionKnnConfig(ordered=False), _ALL),
+    "rp3beta": Recipe(Rp3beta, Rp3betaConfig(), _ALL, served=True),
+    "gfcf": Recipe(Gfcf, GfcfConfig(), _ALL),
+    "ease": Recipe(Ease, EaseConfig(), _ALL),
     "bought_together": Recipe(
         ItemKnn,
         ItemKnnConfig(measure="asymmetric", half_life_days=180.0, self_similar=False),

@@ -68,19 +68,39 @@ def largest_of_dense(
     parts = []
     for start in range(0, size, block):
         dense = rows_of(start, min(start + block, size))
-        if count < size:
-            magnitude = np.abs(dense)
-            bound = np.partition(magnitude, size - count, axis=1)[:, size - count, None]
-            # at ties a few more than `count` stay: the answer does not depend on their order
-            dense = np.where(magnitude >= bound, dense, np.float32(0))
-        parts.append(csr_matrix(dense))
+        magnitude = np.abs(dense)
+        rows, columns = np.nonzero(magnitude >= _bounds(magnitude, count)[:, None])
+        indptr = np.searchsorted(rows, np.arange(len(dense) + 1))
+        large = csr_matrix((magnitude[rows, columns], columns, indptr), shape=dense.shape)
+        lengths, indices, _ = _largest_of_rows(large, large.data > 0, count)
+        values = dense[np.repeat(np.arange(len(dense)), lengths), indices]
+        parts.append((lengths, indices, values))
     if not parts:
         return csr_matrix((size, size), dtype=np.float32)
-    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+    lengths, indices, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    indices = np.concatenate([part.indices for part in parts])
-    data = np.concatenate([part.data for part in parts])
-    return csr_matrix((data, indices, indptr), shape=(size, size))
+    return csr_matrix((values, indices, indptr), shape=(size, size))
+
+
+def _bounds(magnitude: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return for each row a value that at least `count` entries reach, and few more, (n,).
+
+    From every n-th column, as selecting on whole rows would take longer than the product itself;
+    rows where the sample misleads are looked at whole.
+    """
+    size = magnitude.shape[1]
+    if count >= size:
+        return np.zeros(len(magnitude), np.float32)
+    stride = max(1, size // 4096)
+    sample = magnitude[:, ::stride]
+    rank = min(sample.shape[1], 2 * count // stride + 16) if stride > 1 else count
+    place = sample.shape[1] - rank
+    bounds: NDArray[np.float32] = np.partition(sample, place, axis=1)[:, place]
+    short = np.count_nonzero(magnitude >= bounds[:, None], axis=1) < count
+    if short.any():
+        whole = np.partition(magnitude[short], size - count, axis=1)
+        bounds[short] = whole[:, size - count]
+    return bounds
 
 
 def multiplications(left: csr_matrix, right: csr_matrix) -> NDArray[np.int64]:

@@ -1,0 +1,107 @@
+"""Item-item weights by ridge regression in closed form: each item from all the others.
+
+The strongest model of small catalogues, for baskets above all. Time grows with the cube of the
+number of items that anybody met, memory with the square; `cost` says so before anybody tries.
+
+References
+----------
+Steck, "Embarrassingly shallow autoencoders for sparse data", WWW 2019, equations 8 and 9.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+from scipy.sparse import csr_matrix
+from threadpoolctl import threadpool_limits
+
+from recommender.engine.base import Config, Cost, Interactions, SideInfo
+from recommender.engine.itemitem import ItemItem
+from recommender.engine.matrix import MatrixConfig, user_items
+from recommender.engine.products import largest_of_dense
+
+
+@dataclass(frozen=True, slots=True)
+class EaseConfig(MatrixConfig):
+    """How strongly weights are held back, and what is kept.
+
+    `ridge`: the penalty; 0 takes `ridge_share` of the mean of the diagonal of the Gram matrix over
+    items met, and at least `ridge_least`. `neighbours` of largest magnitude are kept an item.
+    `most_items`: more items that somebody met are refused. `num_threads` of BLAS.
+    """
+
+    ridge: float = 0.0
+    ridge_share: float = 2.0
+    ridge_least: float = 20.0
+    neighbours: int = 1000
+    most_items: int = 11_000
+    num_threads: int = 1
+    user_power: float = 0.0
+
+
+class TooDearError(ValueError):
+    """The fit would cost more than its configuration allows; the message says how much."""
+
+
+class Ease(ItemItem):
+    """Row i: what item i adds to each other item, negative weights too; 0 on the diagonal."""
+
+    key = "ease"
+    config_type = EaseConfig
+
+    @classmethod
+    def fit(
+        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    ) -> Self:
+        """Return the model.
+
+        Raises
+        ------
+        TooDearError
+            More than `most_items` items were met.
+        """
+        assert isinstance(config, EaseConfig)  # noqa: S101 -- narrows the type
+        matrix = user_items(data, config, as_of_s)
+        met = np.flatnonzero(np.bincount(matrix.indices, minlength=data.n_items))
+        if len(met) > config.most_items:
+            cost = cls.cost(data.n_users, len(met), len(data), config)
+            msg = (
+                f"EASE on {len(met):,} items would take about {cost.seconds:,.0f} s and"
+                f" {cost.bytes / 1e9:.1f} GB; most_items allows {config.most_items:,}"
+            )
+            raise TooDearError(msg)
+        if not len(met):
+            return cls.nothing(data.n_items, config)
+        with threadpool_limits(config.num_threads, "blas"):
+            weights = _weights(matrix[:, met], config)
+        kept = largest_of_dense(
+            lambda start, stop: weights[start:stop], len(met), config.neighbours, block=1024
+        )
+        entries = kept.tocoo()
+        pairs = (met[entries.row], met[entries.col])
+        return cls.of(csr_matrix((entries.data, pairs), shape=(data.n_items, data.n_items)), config)
+
+    @classmethod
+    def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
+        """Return the cost of inverting (n_items, n_items): 2 n^3 steps, three copies in double."""
+        n = float(n_items)
+        return Cost(2 * n**3 / 2.5e10 + 1e-7 * nnz, 20.0 * n * n + 80.0 * nnz)
+
+
+def _weights(matrix: csr_matrix, config: EaseConfig) -> NDArray[np.float32]:
+    """Return (n, n): -P / diag(P) with P the inverse of the Gram matrix plus the ridge."""
+    gram: NDArray[np.float64] = (matrix.T @ matrix).toarray().astype(np.float64)
+    diagonal = np.diag_indices_from(gram)
+    ridge = config.ridge or max(
+        config.ridge_share * float(gram[diagonal].mean()), config.ridge_least
+    )
+    gram[diagonal] += ridge
+    # symmetric and positive definite: Cholesky costs half of what a general inverse does
+    factor = linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+    inverse, _ = linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    weights: NDArray[np.float32] = (inverse / -np.diag(inverse)).astype(np.float32)
+    weights[diagonal] = 0
+    return weights
