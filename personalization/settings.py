@@ -173,6 +173,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600,
     },
     "recommender.retrain": {"task": "recommender.tasks.retrain", "schedule": 900},
+    "recommender.refresh": {"task": "recommender.tasks.refresh", "schedule": 900},
     "recommender.prune_models": {
         "task": "recommender.tasks.prune_models",
         "schedule": 24 * 3600,
@@ -190,6 +191,11 @@ CELERY_BEAT_SCHEDULE = {
 }
 # Tasks that are not in an app's own tasks.py, where Celery looks by itself.
 CELERY_IMPORTS = ("segments.learning.tasks",)
+
+# --- Training -------------------------------------------------------------------------------------
+# A model whose own estimate is beyond these is not trained, and says so.
+TRAIN_MODEL_SECONDS = env.float("TRAIN_MODEL_SECONDS", default=1200.0)
+TRAIN_MODEL_GB = env.float("TRAIN_MODEL_GB", default=4.0)
 
 # --- Outcomes of recommendations ------------------------------------------------------------------
 # A purchase counts for a click on the same product this many days before it.

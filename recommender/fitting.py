@@ -1,96 +1,209 @@
-"""Fitting in a process of its own: `python -m recommender.fitting FOLDER`.
+"""Fitting in a process of its own: `python -m recommender.fitting FOLDER TASK...`.
 
-implicit's threads hang in a forked child, and a Celery worker forks; here nothing was forked,
-Django is not loaded, memory is given back at the end, and a run is cancelled by ending the process.
-Arrays and JSON in (`data_*.npy`, `task.json`), arrays and JSON out (`model_*.npy`, `result.json`).
+See `ops.fitprocess` for why. Arrays and JSON in (`log_*.npy`, `log.json`), for each task arrays and
+JSON out (`TASK/model_*.npy`, then the result). A task is a recipe, a blend, or a recipe to be grown
+from an earlier model (`TASK/base_*.npy`). Models of all but the last days stay in `known/`, for the
+blends of the run.
 """
 
 import os
+import resource
 import sys
+import time
+import traceback
 from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
+from personalization.ops import fitprocess
+from recommender.engine import growing, training
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.base import Algorithm, Interactions
-from recommender.engine.evaluation import Case, evaluate
-from recommender.engine.popularity import Popularity, PopularityConfig
-from recommender.engine.splits import basket_cases, cut_s, next_cases, visit_cases
+from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo
+from recommender.engine.training import BLENDS, Fitted, Limits, Log, TooDearError
 
-_ARRAYS = ("users", "items", "weights", "at_s")
-COUNT = 20
-# Fewer customers than these who came back say little (standard error of a recall near .07):
-# visitors of one visit are asked instead where there are more of them.
-FEW_CASES = 50
-_BASKETS = "baskets of the last days: the last item asked of the others"
-_RETURNING = "customers seen before and in the last days: latest items asked for all that came"
-_VISITS = "visitors first seen in the last days: the last item asked of the steps before it"
+_COLUMNS = ("users", "items", "weights", "at_s")
 
 
-def write_task(folder: Path, name: str, data: Interactions, *, as_of_s: float) -> None:
-    """Lay out what `run` needs in an empty folder."""
-    for array in _ARRAYS:
-        np.save(folder / f"data_{array}.npy", getattr(data, array), allow_pickle=False)
-    task = {"name": name, "n_users": data.n_users, "n_items": data.n_items, "as_of_s": as_of_s}
-    (folder / "task.json").write_bytes(orjson.dumps(task))
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one task: `fitted`, or why there is none.
+
+    `refused`: not a fault; the data or the budget does not allow it. `seconds` and `peak_mb` of the
+    process while it worked on it.
+    """
+
+    fitted: Fitted | None
+    refused: str
+    failed: str
+    seconds: float
+    peak_mb: float
 
 
-def read_result(folder: Path) -> tuple[dict[str, np.ndarray[Any, Any]], dict[str, Any]]:
-    """Return (model arrays, metrics) that `run` left."""
-    arrays = {
-        path.stem.removeprefix("model_"): np.load(path, allow_pickle=False)
-        for path in sorted(folder.glob("model_*.npy"))
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What all tasks of a run share."""
+
+    as_of_s: float
+    limits: Limits
+    sources: tuple[str, ...]
+
+
+def write_log(
+    folder: Path,
+    log: Log,
+    *,
+    task: Task,
+    labels: tuple[list[str], list[tuple[int, ...]], NDArray[np.int32]] | None = None,
+) -> None:
+    """Lay out the log, once for all tasks of a run.
+
+    `labels`: names of groups, the sets of them that occur, and the place of each user's set.
+    """
+    for name in _COLUMNS:
+        np.save(folder / f"log_{name}.npy", getattr(log.data, name), allow_pickle=False)
+    np.save(folder / "log_kinds.npy", log.kinds, allow_pickle=False)
+    side = log.side
+    if side.prices is not None:
+        np.save(folder / "log_prices.npy", side.prices, allow_pickle=False)
+    if labels is not None:
+        np.save(folder / "log_places.npy", labels[2], allow_pickle=False)
+    told = {
+        "n_users": log.data.n_users,
+        "n_items": log.data.n_items,
+        "as_of_s": task.as_of_s,
+        "limits": [task.limits.seconds, task.limits.bytes],
+        "sources": task.sources,
+        "attributes": side.attributes,
+        "categories": side.categories,
+        "texts": side.texts,
+        "labels": labels[0] if labels else [],
+        "combos": labels[1] if labels else [],
     }
-    return arrays, orjson.loads((folder / "result.json").read_bytes())
+    (folder / "log.json").write_bytes(orjson.dumps(told))
 
 
-def run(folder: Path) -> None:
-    """Measure on the last days, fit on everything, leave the result in the folder."""
-    task = orjson.loads((folder / "task.json").read_bytes())
-    arrays = {n: np.load(folder / f"data_{n}.npy", allow_pickle=False) for n in _ARRAYS}
-    data = Interactions(**arrays, n_users=task["n_users"], n_items=task["n_items"])
-    metrics = measure(task["name"], data)
-    recipe = RECIPES[task["name"]]
-    shaped = recipe.shape(data)
-    model = recipe.algorithm.fit(shaped, recipe.config, as_of_s=task["as_of_s"])
-    for name, array in model.to_arrays().items():
-        np.save(folder / f"model_{name}.npy", array, allow_pickle=False)
-    (folder / "result.json").write_bytes(orjson.dumps(metrics))
+def write_base(folder: Path, arrays: Mapping[str, NDArray[Any]], until_s: float) -> None:
+    """Lay out the model that a task grows, in a folder that this makes; the log came since."""
+    folder.mkdir()
+    for name, array in arrays.items():
+        np.save(folder / f"base_{name}.npy", array, allow_pickle=False)
+    (folder / "base.json").write_bytes(orjson.dumps({"until_s": until_s}))
 
 
-def measure(name: str, data: Interactions) -> dict[str, Any]:
-    """Return metrics of the recipe on the last days of `data`, popularity's beside them."""
+def read_result(folder: Path) -> Result:
+    """Return what the process left of a task."""
+    told = fitprocess.result(folder)
+    fitted = None
+    if "facts" in told:
+        fitted = Fitted(_arrays(folder, "model"), told["facts"], told["metrics"])
+    return Result(
+        fitted, told.get("refused", ""), told.get("failed", ""), told["seconds"], told["peak_mb"]
+    )
+
+
+def run_all(folder: Path, names: list[str]) -> None:
+    """Work on some tasks, one after the other; one that fails does not stop the others."""
+    log, task = _read_log(folder)
+    for name in names:
+        home = folder / name
+        home.mkdir(exist_ok=True)
+        started = time.perf_counter()
+        told: dict[str, Any]
+        try:
+            fitted = _run(folder, name, log, task)
+            for key, array in fitted.arrays.items():
+                np.save(home / f"model_{key}.npy", array, allow_pickle=False)
+            told = {"facts": fitted.facts, "metrics": fitted.metrics}
+        except (TooDearError, training.NothingToLearnError) as error:
+            told = {"refused": str(error)}
+        except Exception as error:  # noqa: BLE001 -- worker edge: other models must be trained
+            traceback.print_exc()
+            told = {"failed": f"{type(error).__name__}: {error}"}
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        fitprocess.finish(
+            home,
+            told | {"seconds": round(time.perf_counter() - started, 3), "peak_mb": round(peak)},
+        )
+
+
+def _run(folder: Path, name: str, log: Log, task: Task) -> Fitted:
+    if name in BLENDS:
+        models = {source: _known(folder, source, log, task) for source in task.sources}
+        return training.train_blend(name, log, {k: m for k, m in models.items() if m is not None})
     recipe = RECIPES[name]
-    shaped = recipe.shape(data)
-    cut = cut_s(shaped.at_s)
-    cases, protocol = _cases(shaped, cut, baskets=recipe.baskets)
-    known = shaped.where(shaped.at_s <= cut)
-    floor: Algorithm = Popularity.fit(known, PopularityConfig(), as_of_s=cut if cases else 0.0)
-    model = recipe.algorithm.fit(known, recipe.config, as_of_s=cut if cases else 0.0)
-    repeats = not recipe.baskets
-    found: dict[str, Any] = evaluate(model, cases, count=COUNT, own=repeats).to_json(COUNT)
-    found["popularity"] = evaluate(floor, cases, count=COUNT, own=repeats).to_json(COUNT)
-    if repeats:
-        found["discovery"] = evaluate(model, cases, count=COUNT, own=False).to_json(COUNT)
-    return found | {"protocol": protocol, "cut_s": cut if cases else None}
+    if (folder / name / "base.json").exists():
+        base = orjson.loads((folder / name / "base.json").read_bytes())
+        arrays = _arrays(folder / name, "base")
+        return growing.grow(recipe, arrays, log, from_s=base["until_s"], as_of_s=task.as_of_s)
+    training.check_cost(recipe, log.of(recipe), task.limits)
+    fitted, known = training.train(recipe, log, as_of_s=task.as_of_s)
+    if name in task.sources:
+        _keep(folder, name, known)
+    return fitted
 
 
-def _cases(data: Interactions, cut: float, *, baskets: bool) -> tuple[list[Case], str]:
-    """Return the test cases after `cut`, and in words what they ask."""
-    if baskets:
-        return basket_cases(data, cut), _BASKETS
-    cases = next_cases(data, cut)
-    if len(cases) < FEW_CASES:
-        visits = visit_cases(data, cut)
-        if len(visits) > len(cases):
-            return visits, _VISITS
-    return cases, _RETURNING
+def _known(folder: Path, name: str, log: Log, task: Task) -> Algorithm | None:
+    """Return the source's model of all but the last days; fitted again after a kill."""
+    home = folder / "known" / name
+    recipe = RECIPES[name]
+    if not home.exists():
+        try:
+            training.check_cost(recipe, log.of(recipe), task.limits)
+            _keep(folder, name, training.known_model(recipe, log))
+        except (TooDearError, training.NothingToLearnError):
+            return None
+    return recipe.algorithm.from_arrays(_arrays(home, "model"), recipe.config)
+
+
+def _keep(folder: Path, name: str, model: Algorithm) -> None:
+    home = folder / "known" / name
+    made = home.with_suffix(".part")
+    made.mkdir(parents=True)
+    for key, array in model.to_arrays().items():
+        np.save(made / f"model_{key}.npy", array, allow_pickle=False)
+    made.rename(home)
+
+
+def _read_log(folder: Path) -> tuple[Log, Task]:
+    told = orjson.loads((folder / "log.json").read_bytes())
+    columns = {name: _array(folder / f"log_{name}.npy") for name in _COLUMNS}
+    data = Interactions(**columns, n_users=told["n_users"], n_items=told["n_items"])
+    places = folder / "log_places.npy"
+    groups: list[tuple[str, ...]] = []
+    if places.exists():
+        named = [tuple(told["labels"][code] for code in combo) for combo in told["combos"]]
+        groups = [named[place] for place in _array(places).tolist()]
+    prices = folder / "log_prices.npy"
+    side = SideInfo(
+        told["attributes"],
+        told["categories"],
+        told["texts"],
+        _array(prices) if prices.exists() else None,
+        groups,
+    )
+    task = Task(told["as_of_s"], Limits(*told["limits"]), tuple(told["sources"]))
+    return Log(data, _array(folder / "log_kinds.npy"), side), task
+
+
+def _arrays(folder: Path, prefix: str) -> Arrays:
+    return {
+        path.stem.removeprefix(f"{prefix}_"): _array(path)
+        for path in sorted(folder.glob(f"{prefix}_*.npy"))
+    }
+
+
+def _array(path: Path) -> NDArray[Any]:
+    found: NDArray[Any] = np.load(path, allow_pickle=False)
+    return found
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    run_all(Path(sys.argv[1]), sys.argv[2:])

@@ -6,8 +6,9 @@ again later, and the one before it goes on serving.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import blake2b
 from types import MappingProxyType
 
 import numpy as np
@@ -22,6 +23,8 @@ from personalization.lib.artifacts import ArtifactError
 from recommender.engine import keys
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm
+from recommender.engine.blend import Blend
+from recommender.engine.training import BLENDS
 from recommender.models import ModelVersion
 
 log = structlog.get_logger("recommender")
@@ -30,6 +33,8 @@ log = structlog.get_logger("recommender")
 _RETRY_S = 30.0
 # How stale a process without the background watcher may be (commands, tests).
 _UNWATCHED_S = 1.0
+# `facts["algorithm"]` of learned weights.
+BLEND = "blend"
 # Name of the file on the node's disk that says which versions it last served.
 _KEPT = "models"
 
@@ -46,6 +51,16 @@ class Live:
     index: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class LiveBlend:
+    """Learned weights in use: of which models, by name, and how each is asked."""
+
+    name: str
+    number: int
+    sha256: str
+    blend: Blend
+
+
 class _Held:
     """What this process holds."""
 
@@ -56,13 +71,19 @@ class _Held:
     def forget(self) -> None:
         """Start anew; one object for good, so that no reader keeps an old one."""
         self.models: Mapping[str, Live] = MappingProxyType({})
+        self.blends: Mapping[str, LiveBlend] = MappingProxyType({})
         self.sellable: dict[
             str, tuple[Live, CatalogView, NDArray[np.int64], NDArray[np.bool_]]
         ] = {}
         self.refused: dict[str, float] = {}
         self.checked_at = -_UNWATCHED_S
         self.watched = False
-        self.kept: Mapping[str, Live] = self.models
+        # what is on the disk: (models, blends)
+        self.kept: tuple[object, object] = (self.models, self.blends)
+
+    def all(self) -> dict[str, "Live | LiveBlend"]:
+        """Return models and blends by name."""
+        return {**self.models, **self.blends}
 
 
 _held = _Held()
@@ -70,12 +91,22 @@ _held = _Held()
 
 def models() -> Mapping[str, Live]:
     """Return the models in use by name; never raises, empty before anything was trained."""
+    _look()
+    return _held.models
+
+
+def blends() -> Mapping[str, LiveBlend]:
+    """Return the learned blends in use by name (`blend_home`); never raises."""
+    _look()
+    return _held.blends
+
+
+def _look() -> None:
     if not _held.watched and time.monotonic() - _held.checked_at >= _UNWATCHED_S:
         try:
             refresh()
         except Error:
             log.warning("model.look_failed", exc_info=True)
-    return _held.models
 
 
 def watch() -> None:
@@ -92,10 +123,10 @@ def refresh() -> Mapping[str, Live]:
         try:
             wanted = _pointers()
         except Error:
-            if not _held.models:
+            if not _held.all():
                 _swap(_recalled())
             raise
-        held = {name: (one.number, one.sha256) for name, one in _held.models.items()}
+        held = {name: (one.number, one.sha256) for name, one in _held.all().items()}
         if wanted != held:
             _swap(wanted)
         return _held.models
@@ -105,16 +136,26 @@ def _pointers() -> dict[str, tuple[int, str]]:
     rows = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).values_list(
         "algorithm", "number", "manifest_sha256"
     )
-    return {name: (number, sha256) for name, number, sha256 in rows if name in RECIPES}
+    return {name: (number, sha256) for name, number, sha256 in rows if _is_known(name)}
+
+
+def _is_known(name: str) -> bool:
+    """Whether this code has such a model: a newer release may have trained others."""
+    return name in RECIPES or name in BLENDS
 
 
 def _keep() -> None:
     """Write which versions serve to this node's disk; their files are there already."""
-    if _held.models is _held.kept:
+    held = (_held.models, _held.blends)
+    if held[0] is _held.kept[0] and held[1] is _held.kept[1]:
         return
-    told = {name: (one.number, one.sha256) for name, one in sorted(_held.models.items())}
-    lastgood.keep(_KEPT, "-".join(sha256[:12] for _, sha256 in told.values()), orjson.dumps(told))
-    _held.kept = _held.models
+    told = {name: (one.number, one.sha256) for name, one in sorted(_held.all().items())}
+    lastgood.keep(_KEPT, _state(told.values()), orjson.dumps(told))
+    _held.kept = held
+
+
+def _state(told: Iterable[tuple[int, str]]) -> str:
+    return blake2b("".join(sha256 for _, sha256 in told).encode(), digest_size=16).hexdigest()
 
 
 def _recalled() -> dict[str, tuple[int, str]]:
@@ -124,7 +165,7 @@ def _recalled() -> dict[str, tuple[int, str]]:
         return {}
     try:
         told = orjson.loads(kept[1])
-        return {name: (number, sha) for name, (number, sha) in told.items() if name in RECIPES}
+        return {name: (number, sha) for name, (number, sha) in told.items() if _is_known(name)}
     except (AttributeError, TypeError, ValueError):
         # other code wrote it
         log.exception("model.recall_failed")
@@ -158,9 +199,10 @@ def sellable(live: Live, catalogue: CatalogView) -> NDArray[np.bool_]:
 
 def _swap(wanted: Mapping[str, tuple[int, str]]) -> None:
     now = time.monotonic()
-    taken: dict[str, Live] = {}
+    taken: dict[str, Live | LiveBlend] = {}
+    held = _held.all()
     for name, (number, sha256) in wanted.items():
-        old = _held.models.get(name)
+        old = held.get(name)
         if old is not None and (old.number, old.sha256) == (number, sha256):
             taken[name] = old
             continue
@@ -172,20 +214,23 @@ def _swap(wanted: Mapping[str, tuple[int, str]]) -> None:
                 _held.refused[sha256] = now + _RETRY_S
         if (kept := found or old) is not None:
             taken[name] = kept
-    _held.models = MappingProxyType(taken)
+    _held.models = MappingProxyType({n: one for n, one in taken.items() if isinstance(one, Live)})
+    _held.blends = MappingProxyType(
+        {n: one for n, one in taken.items() if isinstance(one, LiveBlend)}
+    )
 
 
-def _try(name: str, number: int, sha256: str) -> Live | None:
+def _try(name: str, number: int, sha256: str) -> Live | LiveBlend | None:
     try:
-        live = load(name, number, sha256)
+        found = load(name, number, sha256)
     except (ArtifactError, ValueError, TypeError, KeyError) as error:
         log.exception("model.refused", model=name, number=number, error=type(error).__name__)
         return None
-    log.info("model.loaded", model=name, number=number, items=len(live.keys))
-    return live
+    log.info("model.loaded", model=name, number=number)
+    return found
 
 
-def load(name: str, number: int, sha256: str) -> Live:
+def load(name: str, number: int, sha256: str) -> Live | LiveBlend:
     """Return one version, verified.
 
     Raises
@@ -194,12 +239,16 @@ def load(name: str, number: int, sha256: str) -> Live:
         Its files are damaged, or made for other code.
     """
     artifact = artifacts.load(sha256)
-    recipe = RECIPES[name]
-    if artifact.facts["algorithm"] != recipe.algorithm.key:
-        msg = f"{name} is fitted by {recipe.algorithm.key}, not {artifact.facts['algorithm']}"
+    made_by = BLEND if name in BLENDS else RECIPES[name].algorithm.key
+    if artifact.facts["algorithm"] != made_by:
+        msg = f"{name} is fitted by {made_by}, not {artifact.facts['algorithm']}"
         raise ArtifactError(msg)
-    config = recipe.algorithm.config_type.from_json(artifact.facts["config"])
-    model = recipe.algorithm.from_arrays(artifact.arrays, config)
+    if name in BLENDS:
+        blend = Blend.from_json(artifact.facts["config"], artifact.arrays)
+        return LiveBlend(name, number, sha256, blend)
+    algorithm = RECIPES[name].algorithm
+    config = algorithm.config_type.from_json(artifact.facts["config"])
+    model = algorithm.from_arrays(artifact.arrays, config)
     item_keys = keys.unpack(artifact.arrays)
     if len(item_keys) != model.n_items:
         msg = f"{name} has {model.n_items} items and {len(item_keys)} keys"

@@ -82,6 +82,10 @@ class ModelVersion(models.Model):
                 condition=models.Q(status="live"),
                 name="recommender_modelversion_live_uniq",
             ),
+            # a run that was killed and resumed makes no second version
+            models.UniqueConstraint(
+                fields=["run", "algorithm"], name="recommender_modelversion_run_uniq"
+            ),
         ]
 
     def __str__(self) -> str:

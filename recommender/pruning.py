@@ -5,13 +5,16 @@ from datetime import datetime, timedelta
 import structlog
 
 from personalization.lib import artifacts
+from recommender import registry
 from recommender.models import ModelVersion
 from segments.learning import registry as learned
 
 log = structlog.get_logger("recommender")
 
-# Versions of each algorithm and state whose files stay beside the live one: ten nights to go back.
+# Versions of each algorithm and state whose files stay beside the live one: ten nights to go back,
+# and of those grown by the hour the last few.
 KEPT = 10
+KEPT_GROWN = 3
 # Files are written before their row; those of a training in progress are younger than this.
 _GRACE = timedelta(days=1)
 
@@ -33,17 +36,20 @@ def prune_node() -> int:
 
 
 def kept() -> set[str]:
-    """Return the hashes of files that may serve: live ones, and the newest KEPT of other states.
+    """Return the hashes of files that may serve: live ones, and the newest of other states.
 
     Models of segments lie in the same storage and say for themselves what they need.
     """
     names = learned.kept()
     rows = ModelVersion.objects.order_by("-number").values_list(
-        "algorithm", "status", "manifest_sha256"
+        "algorithm", "status", "manifest__facts__mode", "manifest_sha256"
     )
-    counted: dict[tuple[str, str], int] = {}
-    for algorithm, status, sha256 in rows:
-        place = counted[algorithm, status] = counted.get((algorithm, status), 0) + 1
-        if status == ModelVersion.Status.LIVE or place <= KEPT:
+    counted: dict[tuple[str, str, str | None], int] = {}
+    for *kind, sha256 in rows:
+        algorithm, status, mode = kind
+        key = (algorithm, status, mode)
+        place = counted[key] = counted.get(key, 0) + 1
+        most = KEPT_GROWN if mode == registry.GROWN else KEPT
+        if status == ModelVersion.Status.LIVE or place <= most:
             names.add(sha256)
     return names

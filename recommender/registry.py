@@ -3,13 +3,14 @@
 Promotion is one transaction that moves one pointer; nodes notice within a second (`live`).
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from importlib import metadata
 from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import Max
-from numpy.typing import NDArray
 
 from personalization.access.audit import audit
 from personalization.lib import artifacts
@@ -18,10 +19,13 @@ from personalization.lib.errors import Conflict, Unprocessable
 from recommender import live
 from recommender.engine import keys
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.gate import Evidence, objection
+from recommender.engine.gate import Evidence, grown_objection, objection
+from recommender.engine.training import BLENDS, FLOOR, Fitted
 from recommender.models import ModelVersion
 
 Status = ModelVersion.Status
+# How a version came about (`facts["mode"]`): from the whole log, or from an earlier one.
+FULL, GROWN = "full", "grown"
 # An arbitrary constant that no other advisory lock of the project uses ("model" in ASCII).
 _LOCK = 0x6D6F64656C
 
@@ -29,29 +33,31 @@ _LOCK = 0x6D6F64656C
 def register(
     *,
     name: str,
-    arrays: Mapping[str, NDArray[Any]],
+    fitted: Fitted,
     item_keys: Sequence[str],
-    facts: Mapping[str, Any],
-    metrics: Mapping[str, Any],
+    about: Mapping[str, Any],
     run_id: int | None,
     now: datetime,
+    cost: Mapping[str, float] | None = None,
 ) -> ModelVersion:
     """Store a fitted model's files and make it a candidate; return its row.
 
     Parameters
     ----------
-    facts
-        Of the data: `interactions`, `users`, `items`, window. Algorithm and settings are added.
+    about
+        What the fit does not know: `mode` (full or grown), `until_s`, the version it grew from.
+    cost
+        Seconds and memory of the fit: on the row alone, since equal data gives equal files.
     """
-    recipe = RECIPES[name]
     described = {
-        **facts,
-        "algorithm": recipe.algorithm.key,
-        "config": recipe.config.to_json(),
-        "recipe": name,
-        "metrics": dict(metrics),
+        **fitted.facts,
+        **about,
+        **_made_by(name, fitted),
+        "libraries": libraries(),
+        "metrics": dict(fitted.metrics),
     }
-    sha256, manifest = artifacts.save({**arrays, **keys.pack(item_keys)}, described)
+    packed = {} if name in BLENDS else keys.pack(item_keys)
+    sha256, manifest = artifacts.save({**fitted.arrays, **packed}, described)
     with transaction.atomic():
         _lock()
         last = ModelVersion.objects.filter(algorithm=name).aggregate(last=Max("number"))["last"]
@@ -61,19 +67,40 @@ def register(
             run_id=run_id,
             manifest_sha256=sha256,
             manifest=manifest,
-            metrics=dict(metrics),
+            metrics={**fitted.metrics, **(cost or {})},
             created_at=now,
         )
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of what decides the numbers of a fit."""
+    found = {
+        name: metadata.version(name) for name in ("numpy", "scipy", "implicit", "scikit-learn")
+    }
+    return {"python": ".".join(map(str, sys.version_info[:3])), **found}
+
+
+def _made_by(name: str, fitted: Fitted) -> dict[str, Any]:
+    if name in BLENDS:
+        return {"algorithm": live.BLEND, "config": fitted.facts["blend"], "recipe": name}
+    recipe = RECIPES[name]
+    return {
+        "algorithm": recipe.algorithm.key,
+        "config": recipe.config.to_json(),
+        "recipe": name,
+        "kinds": list(recipe.kinds),
+        "unit": recipe.unit,
+    }
 
 
 def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
     """Promote the candidate, or reject it with the reason; return its row as it is then."""
     serving = ModelVersion.objects.filter(algorithm=version.algorithm, status=Status.LIVE).first()
-    reason = objection(
-        _evidence(version),
-        _evidence(serving) if serving else None,
-        is_popularity=version.algorithm == "popularity",
-    )
+    candidate, before = _evidence(version), _evidence(serving) if serving else None
+    if version.manifest["facts"].get("mode") == GROWN:
+        reason = grown_objection(candidate, before)
+    else:
+        reason = objection(candidate, before, is_popularity=version.algorithm == FLOOR)
     if not reason:
         return promote(version.pk, actor=actor, now=now)
     with transaction.atomic():
@@ -146,7 +173,16 @@ def _verify(version: ModelVersion) -> None:
 
 def _evidence(version: ModelVersion) -> Evidence:
     facts = version.manifest["facts"]
-    return Evidence(facts["interactions"], facts["items"], version.metrics)
+    grown = facts.get("mode") == GROWN
+    return Evidence(
+        # a grown model counts what it was grown from
+        facts["interactions"] + (facts["base"]["interactions"] if grown else 0),
+        max(facts["items"], facts["base"]["items"]) if grown else facts["items"],
+        version.metrics,
+        facts.get("newest_s"),
+        facts.get("top_share"),
+        {name: facts.get(name) for name in ("config", "kinds", "unit")},
+    )
 
 
 def _lock() -> None:

@@ -1,50 +1,59 @@
-"""Training: a run of one slot reads the log once, fits each model, the gate decides."""
+"""Training: a run of one slot reads the log once, fits each model, the gate decides.
 
-import subprocess
-import sys
+A full run fits everything from the whole log, then learns how to blend. An hourly one grows those
+that can be grown by what came since. What serves is replaced by a verified better one or stays.
+"""
+
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import structlog
 from django.conf import settings
 
 from personalization.catalog.services import count_unknown_items
 from personalization.events import extraction
-from personalization.lib.errors import AppError, Problem, Unprocessable
-from personalization.ops import pulse
+from personalization.lib import artifacts
+from personalization.lib.errors import Problem, Unprocessable
+from personalization.ops import fitprocess, pulse
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from recommender import dataset, fitting, registry
 from recommender.dataset import Dataset
+from recommender.engine import keys as packed
 from recommender.engine.algorithms import RECIPES, SERVED
+from recommender.engine.base import SideInfo
+from recommender.engine.growing import grows
+from recommender.engine.training import BLENDS, KINDS, Limits, Log
 from recommender.models import ModelVersion
 
 log = structlog.get_logger("recommender")
 
 RUN_KIND = "recommender.train"
-# How often a fitting process is asked after: heartbeat, and the longest that a cancel waits.
-_POLL_S = 0.5
+GROW_KIND = "recommender.grow"
+ALL = (*SERVED, *BLENDS)
+_FITTING = "recommender.fitting"
 Report = Callable[[str, int, int], None]
 
 
-class FittingError(AppError):
-    """The fitting process ended without a result."""
-
-    code = "fitting_failed"
+def _silent(_stage: str, _done: int, _total: int) -> None:
+    return
 
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What became of one model: `status` live or rejected, `reason` why."""
+    """What became of one model: `status` live, rejected, refused or failed, `reason` why.
+
+    Refused: the data or the budget does not allow it; nothing was stored, as after a failure.
+    """
 
     model: str
-    number: int
+    number: int | None
     status: str
     reason: str
     metrics: Mapping[str, Any]
@@ -62,7 +71,7 @@ def retrain(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
 
     A shop whose log is empty starts no run, so that its first events find the slot free.
     """
-    if not slot and not extraction.any_touch(kinds=dataset.KINDS, until=now):
+    if not slot and not extraction.any_touch(kinds=KINDS, until=now):
         return None
     return train(slot=slot or slot_at(now), actor=actor, now=now)
 
@@ -72,14 +81,14 @@ def train(
     slot: str,
     actor: str,
     now: datetime,
-    models: Sequence[str] = SERVED,
-    report: Report = lambda _stage, _done, _total: None,
+    models: Sequence[str] = ALL,
+    report: Report = _silent,
 ) -> list[Trained] | None:
     """Train models from the log and promote those that pass; None when the slot was run before.
 
     One run row a slot, so two beats train once. A resumed run goes on after the models that its
-    checkpoint lists. Cancelling ends the fitting process within half a second. What serves is
-    replaced by a verified better one or not at all.
+    checkpoint lists, as of the moment that it began with. Cancelling ends the fitting process
+    within half a second. Blends are learned after the models that take part.
 
     Raises
     ------
@@ -88,96 +97,217 @@ def train(
     Cancelled, FittingError
         The run is marked so.
     """
-    unknown = [name for name in models if name not in RECIPES]
+    unknown = [name for name in models if name not in RECIPES and name not in BLENDS]
     if unknown:
-        known = ", ".join(RECIPES)
+        known = ", ".join((*RECIPES, *BLENDS))
         msg = f"no model is called {unknown[0]!r}; there are {known}"
         raise Unprocessable(msg, details=[Problem("models", name) for name in unknown])
-    run = jobs.start_run(kind=RUN_KIND, slot=slot, params={"models": list(models)})
-    if run is None:
+    with _running(RUN_KIND, slot, {"models": list(models)}, now) as run:
+        if run is None:
+            return None
+        as_of = _as_of(run, now)
+        with _folder() as folder:
+            report("reading the log", 0, len(models) + 1)
+            jobs.advance(run.pk, done=0, total=len(models) + 1)
+            item_keys = _lay_out(run, folder, as_of, models)
+            about = {"mode": registry.FULL, "until_s": as_of.timestamp()}
+            step = _Step(run, folder, actor, now, item_keys, dict.fromkeys(models, about))
+            return _work(step, models, report)
+
+
+def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
+    """Grow the live models that can be by what came since their full training; None: nothing to do.
+
+    Part of the hour: one run a slot, as in `train`. None also while a full run is at work, before
+    the first full one, and when nothing came.
+
+    Raises
+    ------
+    Cancelled, FittingError
+        The run is marked so.
+    """
+    if JobRun.objects.filter(kind=RUN_KIND, status=JobRun.Status.RUNNING).exists():
         return None
+    bases = _bases()
+    if not bases:
+        return None
+    since = min(_until(base) for base in bases.values())
+    if not extraction.any_touch(kinds=KINDS, since=since, until=now):
+        return None
+    slot = slot or f"hourly {now:%Y-%m-%d %H}h"
+    with _running(GROW_KIND, slot, {"models": sorted(bases)}, now) as run:
+        if run is None:
+            return None
+        as_of = _as_of(run, now)
+        trained: list[Trained] = []
+        for name, base in bases.items():
+            trained += _grow(run, name, base, actor=actor, as_of=as_of, now=now)
+        return trained
+
+
+@contextmanager
+def _running(
+    kind: str, slot: str, params: Mapping[str, Any], now: datetime
+) -> Iterator[JobRun | None]:
+    """Hold the run of a slot while the block works, and say how it ended."""
+    run = jobs.start_run(kind=kind, slot=slot, params={**params, "as_of": now.isoformat()})
+    if run is None:
+        yield None
+        return
     try:
-        trained = _train(run, models, actor=actor, now=now, report=report)
+        yield run
     except Cancelled:
         raise
     except Exception as error:
         jobs.fail(run.pk, error=f"{type(error).__name__}: {error}")
         raise
-    jobs.succeed(run.pk, result={"models": [asdict(one) for one in trained]})
-    return trained
+    run.refresh_from_db(fields=["checkpoint"])
+    jobs.succeed(run.pk, result={"models": list(run.checkpoint.get("models", {}).values())})
 
 
-def _train(
-    run: JobRun, models: Sequence[str], *, actor: str, now: datetime, report: Report
-) -> list[Trained]:
-    done: dict[str, Any] = dict(run.checkpoint.get("models", {}))
-    total = len(models) + 1
-    report("reading the log", 0, total)
-    jobs.advance(run.pk, done=len(done), total=total)
+def _as_of(run: JobRun, now: datetime) -> datetime:
+    """Return the moment that a run began with; one resumed by newer code may not know it."""
+    return datetime.fromisoformat(run.params.get("as_of", now.isoformat()))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    Path(settings.LOCAL_DIR).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="fit-", dir=settings.LOCAL_DIR) as made:
+        yield Path(made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the models of one run share. `about`: model -> what the manifest says besides."""
+
+    run: JobRun
+    folder: Path
+    actor: str
+    now: datetime
+    item_keys: Sequence[str]
+    about: Mapping[str, Mapping[str, Any]]
+
+
+def _lay_out(run: JobRun, folder: Path, as_of: datetime, models: Sequence[str]) -> Sequence[str]:
+    """Read the log and what is known beside it into a folder; return the keys of item rows."""
     with pulse.beating(run.pk) as check:
-        data = dataset.read(until=now, progress=lambda _rows: check())
+        data = dataset.read(until=as_of, progress=lambda _rows: check())
         count_unknown_items(
-            extraction.unknown_items(kinds=dataset.KINDS, until=now) if data.unknown else {}
+            extraction.unknown_items(kinds=KINDS, until=as_of) if data.unknown else {}
         )
-    for place, name in enumerate(models, 1):
-        report(f"fitting {name}", place, total)
-        if name in done:
-            continue
-        trained = _train_one(run, name, data, actor=actor, now=now)
-        done[name] = asdict(trained)
-        jobs.advance(run.pk, done=place + 1, checkpoint={"models": done})
-        log.info("model.trained", model=name, number=trained.number, status=trained.status)
-    report("done", total, total)
+        sources = tuple(name for name in models if name in RECIPES)
+        blended = any(name in BLENDS for name in models)
+        _write(folder, data, as_of, sources=sources if blended else ())
+        return data.keys
+
+
+def _write(folder: Path, data: Dataset, as_of: datetime, *, sources: tuple[str, ...]) -> None:
+    limits = Limits(settings.TRAIN_MODEL_SECONDS, settings.TRAIN_MODEL_GB * 1e9)
+    groups = dataset.groups_of(data)
+    side: SideInfo = dataset.side_of(data.keys)
+    fitting.write_log(
+        folder,
+        Log(data.data, data.kinds, side),
+        task=fitting.Task(as_of.timestamp(), limits, sources),
+        labels=(groups.labels, groups.combos, groups.places),
+    )
+
+
+def _work(step: _Step, models: Sequence[str], report: Report) -> list[Trained]:
+    """Have a process fit the models that are still due; register and gate each as it comes."""
+    done: dict[str, Any] = dict(step.run.checkpoint.get("models", {}))
+    due = [name for name in models if name not in done]
+    with fitprocess.started(_FITTING, step.folder, due) as wait:
+        for place, name in enumerate(models, 1):
+            report(f"fitting {name}", place, len(models) + 1)
+            if name in done:
+                continue
+            trained = _stored_before(step, name)
+            if trained is None:
+                wait(name, lambda: jobs.advance(step.run.pk))
+                trained = _judged(step, name)
+            done[name] = asdict(trained)
+            jobs.advance(step.run.pk, done=len(done) + 1, checkpoint={"models": done})
+            log.info("model.trained", model=name, number=trained.number, status=trained.status)
+    report("done", len(models) + 1, len(models) + 1)
     return [Trained(**done[name]) for name in models]
 
 
-def _train_one(run: JobRun, name: str, data: Dataset, *, actor: str, now: datetime) -> Trained:
-    part = data.of(name)
-    Path(settings.LOCAL_DIR).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fit-", dir=settings.LOCAL_DIR) as made:
-        folder = Path(made)
-        fitting.write_task(folder, name, part, as_of_s=now.timestamp())
-        _fit(run, folder)
-        arrays, metrics = fitting.read_result(folder)
-    facts = {
-        "interactions": len(part),
-        "users": int(np.unique(part.users).size),
-        "items": int(np.unique(part.items).size),
-        "from_s": float(part.at_s.min()) if len(part) else None,
-        "until_s": now.timestamp(),
-    }
+def _stored_before(step: _Step, name: str) -> Trained | None:
+    """Return the version that this run stored before it was killed, gated by now."""
+    version = ModelVersion.objects.filter(run=step.run, algorithm=name).first()
+    if version is None:
+        return None
+    if version.status == ModelVersion.Status.CANDIDATE:
+        version = registry.gate(version, actor=step.actor, now=step.now)
+    return Trained(name, version.number, version.status, version.reason, version.metrics)
+
+
+def _judged(step: _Step, name: str) -> Trained:
+    """Register what the process left of a model and let the gate decide."""
+    found = fitting.read_result(step.folder / name)
+    if found.fitted is None:
+        status = "refused" if found.refused else "failed"
+        reason = found.refused or found.failed
+        log.warning("model.untrained", model=name, status=status, reason=reason)
+        return Trained(name, None, status, reason, {})
     version = registry.register(
         name=name,
-        arrays=arrays,
-        item_keys=data.keys,
-        facts=facts,
-        metrics=metrics,
-        run_id=run.pk,
-        now=now,
+        fitted=found.fitted,
+        item_keys=step.item_keys,
+        about=step.about[name],
+        cost={"fit_s": found.seconds, "peak_mb": found.peak_mb},
+        run_id=step.run.pk,
+        now=step.now,
     )
-    version = registry.gate(version, actor=actor, now=now)
-    return Trained(name, version.number, version.status, version.reason, metrics)
+    version = registry.gate(version, actor=step.actor, now=step.now)
+    return Trained(name, version.number, version.status, version.reason, found.fitted.metrics)
 
 
-def _fit(run: JobRun, folder: Path) -> None:
-    """Run the fitting process; the run row hears that it lives, a cancel ends it."""
-    command = [sys.executable, "-m", "recommender.fitting", str(folder)]
-    with (folder / "stderr").open("wb") as stderr:
-        process = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL, stderr=stderr
-        )
-        try:
-            while True:
-                try:
-                    code = process.wait(_POLL_S)
-                    break
-                except subprocess.TimeoutExpired:
-                    jobs.advance(run.pk)
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    if code:
-        tail = (folder / "stderr").read_text(errors="replace").strip().splitlines()[-1:]
-        msg = f"the fitting process ended with {code}: {''.join(tail)}"
-        raise FittingError(msg)
+def _bases() -> dict[str, ModelVersion]:
+    """Return, of each live model that grows, the full version that it is or grew from."""
+    found = {}
+    rows = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).order_by("algorithm")
+    for row in rows:
+        if row.algorithm not in RECIPES or not grows(RECIPES[row.algorithm]):
+            continue
+        base = row.manifest["facts"].get("base")
+        full = ModelVersion.objects.filter(pk=base["id"]).first() if base else row
+        if full is not None and "evidence" in full.manifest["arrays"]:
+            found[row.algorithm] = full
+    return found
+
+
+def _until(base: ModelVersion) -> datetime:
+    return datetime.fromtimestamp(base.manifest["facts"]["until_s"], UTC)
+
+
+def _grow(
+    run: JobRun, name: str, base: ModelVersion, *, actor: str, as_of: datetime, now: datetime
+) -> list[Trained]:
+    """Grow one model in a process of its own: its items come first, those of the log follow."""
+    arrays = artifacts.load(base.manifest_sha256).arrays
+    with _folder() as folder:
+        with pulse.beating(run.pk) as check:
+            data = dataset.read(
+                since=_until(base),
+                until=as_of,
+                first_keys=packed.unpack(arrays),
+                progress=lambda _rows: check(),
+            )
+        _write(folder, data, as_of, sources=())
+        fitting.write_base(folder / name, arrays, _until(base).timestamp())
+        facts = base.manifest["facts"]
+        about = {
+            "mode": registry.GROWN,
+            "until_s": as_of.timestamp(),
+            "base": {
+                "id": base.pk,
+                "number": base.number,
+                "interactions": facts["interactions"],
+                "items": facts["items"],
+            },
+        }
+        step = _Step(run, folder, actor, now, data.keys, {name: about})
+        return _work(step, [name], _silent)

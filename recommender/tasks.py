@@ -20,6 +20,17 @@ def retrain(slot: str = "") -> None:
 
 
 @shared_task(
+    name="recommender.tasks.refresh", acks_late=True, soft_time_limit=1740, time_limit=1800
+)
+def refresh(slot: str = "") -> None:
+    """Grow the live models by what came since; running twice grows once. Beat calls it often.
+
+    One run an hour; what a killed worker left goes on at a later beat of the hour.
+    """
+    services.refresh(slot=slot, actor="beat", now=clock.now())
+
+
+@shared_task(
     name="recommender.tasks.prune_models", acks_late=True, soft_time_limit=540, time_limit=600
 )
 def prune_models() -> None:

@@ -1,8 +1,8 @@
 """Reads of the catalogue for serving, the back office and the trainer."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import (
     BooleanField,
@@ -85,3 +85,14 @@ def known_keys(keys: Collection[str]) -> set[str]:
 def product_keys() -> list[str]:
     """Keys of all products that were not deleted, in the order of their creation."""
     return list(products().order_by("pk").values_list("key", flat=True))
+
+
+def descriptions() -> Iterator[dict[str, Any]]:
+    """Yield key, title, brand, categories, attributes and price_minor of products not deleted."""
+    fields = ("key", "title", "brand", "categories", "attributes", "price_minor")
+    yield from products().order_by("pk").values(*fields).iterator(chunk_size=5_000)
+
+
+def category_paths() -> dict[str, str]:
+    """Return category key -> keys from the root, joined by `/`."""
+    return dict(Category.objects.values_list("key", "path"))

@@ -109,13 +109,18 @@ def touches(
         statement = cursor.cursor.mogrify(_ROWS, _params(kinds, since, until)).decode()
         cursor.copy_expert(statement, sink, size=1 << 20)
     sink.close()
-    return Touches(*(np.concatenate(parts) for parts in zip(*sink.blocks, strict=True)))
+    columns = [list(parts) for parts in zip(*sink.blocks, strict=True)]
+    sink.blocks.clear()
+    # a column at a time: the pieces of one are gone before the next is put together
+    return Touches(*(np.concatenate(columns.pop(0)) for _ in range(len(columns))))
 
 
-def any_touch(*, kinds: Sequence[str], until: datetime | None = None) -> bool:
+def any_touch(
+    *, kinds: Sequence[str], since: datetime | None = None, until: datetime | None = None
+) -> bool:
     """Return whether `touches` would find any interaction at all."""
     with connection.cursor() as cursor:
-        cursor.execute(_ANY, _params(kinds, None, until))
+        cursor.execute(_ANY, _params(kinds, since, until))
         return bool(cursor.fetchone()[0])
 
 

@@ -1,7 +1,7 @@
 """Whether a candidate may serve: against its data, popularity, and the live model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # Half the data gone is a broken import, not a quiet week.
@@ -10,27 +10,37 @@ LEAST_SHARE_OF_LIVE = 0.5
 LEAST_USERS = 30
 # Weeks differ; a fall beyond this is a fault. Both were measured on their own last days.
 LEAST_QUALITY_OF_LIVE = 0.7
+# One product with more than half of all interest is a tag that fires everywhere; a shop of few
+# products may be so.
+MOST_TOP_SHARE = 0.5
+LEAST_ITEMS_FOR_SHARE = 20
 _QUALITY = "NDCG@20"
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known of one version: sizes of its data, its metrics (`popularity` among them)."""
+    """What is known of one version: sizes of its data, its metrics (`popularity` among them).
+
+    `newest_s`: time of the newest interaction, `top_share`: share of the weight that its loudest
+    item has, `settings`: all that decides what the same data gives; None where a version of old
+    does not say.
+    """
 
     interactions: int
     items: int
-    metrics: Mapping[str, Any]
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    newest_s: float | None = None
+    top_share: float | None = None
+    settings: Mapping[str, Any] | None = None
 
 
 def objection(candidate: Evidence, live: Evidence | None, *, is_popularity: bool) -> str:
     """Return why the candidate must not serve, "" when it may."""
     if not candidate.interactions:
         return "there are no interactions to learn from"
-    if live is not None:
-        for name in ("interactions", "items"):
-            now, before = getattr(candidate, name), getattr(live, name)
-            if now < LEAST_SHARE_OF_LIVE * before:
-                return f"only {now:,} {name}, the live model had {before:,}; is an import broken?"
+    strange = _strange(candidate) or (_shrunk_or_stale(candidate, live) if live else "")
+    if strange:
+        return strange
     quality, users = candidate.metrics.get(_QUALITY), candidate.metrics.get("users", 0)
     if quality is None or users < LEAST_USERS:
         return ""
@@ -38,6 +48,37 @@ def objection(candidate: Evidence, live: Evidence | None, *, is_popularity: bool
     if not is_popularity and floor is not None and quality <= floor:
         return f"{_QUALITY} {quality:.4f} does not beat popularity's {floor:.4f}"
     return _against_live(quality, live)
+
+
+def grown_objection(candidate: Evidence, live: Evidence | None) -> str:
+    """Return why a model grown by the newest events must not serve; its base was gated before."""
+    if not candidate.interactions:
+        return "there are no interactions to learn from"
+    return _stale(candidate, live) if live else ""
+
+
+def _strange(candidate: Evidence) -> str:
+    share = candidate.top_share
+    if share is None or candidate.items < LEAST_ITEMS_FOR_SHARE or share <= MOST_TOP_SHARE:
+        return ""
+    return f"one product has {share:.0%} of all interest; does a tag send it on every page?"
+
+
+def _shrunk_or_stale(candidate: Evidence, live: Evidence) -> str:
+    for name in ("interactions", "items"):
+        now, before = getattr(candidate, name), getattr(live, name)
+        if now < LEAST_SHARE_OF_LIVE * before:
+            return f"only {now:,} {name}, the live model had {before:,}; is an import broken?"
+    return _stale(candidate, live)
+
+
+def _stale(candidate: Evidence, live: Evidence) -> str:
+    if candidate.newest_s is None or live.newest_s is None:
+        return ""
+    same = candidate.settings == live.settings and candidate.interactions == live.interactions
+    if same and candidate.newest_s <= live.newest_s:
+        return "nothing new happened since the live model was trained; do events arrive?"
+    return ""
 
 
 def _against_live(quality: float, live: Evidence | None) -> str:

@@ -1,12 +1,6 @@
 """What may go wrong with learning."""
 
-from personalization.lib.errors import AppError, NotFound
-
-
-class FittingError(AppError):
-    """The fitting process ended without a result."""
-
-    code = "fitting_failed"
+from personalization.lib.errors import NotFound
 
 
 class NoRule(NotFound):

@@ -1,9 +1,7 @@
 """Fitting in a process of its own: `python -m segments.learning.fitting FOLDER TASK...`.
 
-scikit-learn's OpenMP hangs in a forked child once it has run in the parent, and a Celery worker
-forks; here nothing was forked, Django is not loaded, memory is given back at the end, and a run is
-cancelled by ending the process. Arrays and JSON in (`event_*.npy`, `TASK/task.json`), arrays and
-JSON out (`TASK/model_*.npy`, then `TASK/result.json`), one task after the other.
+See `ops.fitprocess` for why. Arrays and JSON in (`event_*.npy`, `TASK/task.json`), arrays and JSON
+out (`TASK/model_*.npy`, then the result), one task after the other.
 """
 
 import os
@@ -12,7 +10,7 @@ from pathlib import Path
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -20,6 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from personalization.ops import fitprocess
 from segments.learning.engine.features import Events, Ints
 from segments.learning.engine.learned import Before, CannotLearn, Fit, Recipe, learn
 
@@ -61,14 +60,14 @@ def write_task(
 
 
 def read_result(folder: Path) -> Fit:
-    """Return the fit that `run` left in a task's folder; it is whole once `is_done`.
+    """Return the fit that `run` left in a task's folder.
 
     Raises
     ------
     CannotLearn
         The log holds too little.
     """
-    found = orjson.loads((folder / "result.json").read_bytes())
+    found = fitprocess.result(folder)
     if "cannot" in found:
         raise CannotLearn(found["cannot"])
     arrays = {
@@ -76,11 +75,6 @@ def read_result(folder: Path) -> Fit:
         for path in sorted(folder.glob("model_*.npy"))
     }
     return Fit(found["algorithm"], arrays, found["facts"], found["metrics"], found["objection"])
-
-
-def is_done(folder: Path) -> bool:
-    """Return whether the task's result is there: it is written last, and all at once."""
-    return (folder / "result.json").exists()
 
 
 def run_all(folder: Path, names: Sequence[str]) -> None:
@@ -110,7 +104,7 @@ def run(folder: Path, events: Events) -> None:
             members=members,
         )
     except CannotLearn as error:
-        _finish(folder, {"cannot": str(error)})
+        fitprocess.finish(folder, {"cannot": str(error)})
         return
     for name, array in fit.arrays.items():
         np.save(folder / f"model_{name}.npy", array, allow_pickle=False)
@@ -120,14 +114,7 @@ def run(folder: Path, events: Events) -> None:
         "metrics": fit.metrics,
         "objection": fit.objection,
     }
-    _finish(folder, result)
-
-
-def _finish(folder: Path, result: Mapping[str, Any]) -> None:
-    # nan becomes null: undefined is no number in JSON either
-    body = orjson.dumps(result, option=orjson.OPT_SERIALIZE_NUMPY)
-    (folder / "result.part").write_bytes(body)
-    (folder / "result.part").rename(folder / "result.json")
+    fitprocess.finish(folder, result)
 
 
 def _array(folder: Path, name: str) -> NDArray[Any]:

@@ -19,12 +19,12 @@ from django.db import transaction
 from personalization.events import extraction
 from personalization.lib import clock
 from personalization.lib.errors import Problem, Unprocessable
-from personalization.ops import pulse
+from personalization.ops import fitprocess, pulse
 from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
-from segments.learning import features, fitting, members, process, registry, scores, scoring
+from segments.learning import features, fitting, members, registry, scores, scoring
 from segments.learning.engine.clusters import ALGORITHMS
 from segments.learning.engine.learned import RECIPES, Before, CannotLearn, Recipe
 from segments.live import backfilling
@@ -35,6 +35,7 @@ log = structlog.get_logger("segments")
 
 LEARN_KIND = "segments.learn"
 SCORE_KIND = "segments.score"
+_FITTING = "segments.learning.fitting"
 # Customers that models learn from at most: beyond it figures move in the third digit.
 SAMPLE = 50_000
 SCORE_EVERY_HOURS = 6
@@ -218,7 +219,7 @@ def _learn(
         due = {str(n): one for n, one in enumerate(recipes) if one.key not in done}
         for name, recipe in due.items():
             _write_task(run, folder / name, recipe, now=now)
-        with process.started(folder, list(due)) as wait:
+        with fitprocess.started(_FITTING, folder, list(due)) as wait:
             for name, recipe in due.items():
                 report(f"learning {recipe.key}", len(done) + 1, total)
                 wait(name, lambda: jobs.advance(run.pk))

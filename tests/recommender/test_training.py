@@ -17,12 +17,14 @@ from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from recommender import live, registry, services
-from recommender.engine.gate import Evidence, objection
+from recommender.engine.gate import Evidence, grown_objection, objection
+from recommender.engine.training import Fitted
 from recommender.models import ModelVersion
 from recommender.tasks import retrain
 from tests.recommender.shop import NOW, customer, events, two_tastes, viewed
 
 LATER = NOW + timedelta(hours=1)
+NAMES = ("popularity", "item_knn", "bought_together", "blend_home")
 
 
 def train(slot: str, **options: object) -> list[services.Trained] | None:
@@ -38,21 +40,20 @@ def test_train__two_tastes__models_beat_popularity_and_serve(shop: Path) -> None
     two_tastes()
     events([viewed(customer("last"), "ghost", 1)])
 
-    trained = train("s1")
+    trained = train("s1", models=NAMES)
 
     assert trained is not None
-    assert {one.model: one.status for one in trained} == {
-        "popularity": "live",
-        "item_knn": "live",
-        "bought_together": "live",
-    }
+    assert {one.model: one.status for one in trained} == dict.fromkeys(NAMES, "live")
     knn = trained[1].metrics
     assert knn["Recall@20"] >= knn["popularity"]["Recall@20"]
+    assert knn["intervals"]["NDCG@20"][0] <= knn["NDCG@20"] <= knn["intervals"]["NDCG@20"][1]
     assert knn["users"] == 80
     assert set(live.refresh()) == {"popularity", "item_knn", "bought_together"}
+    home = live.blends()["blend_home"].blend
+    assert dict(home.sources)["item_knn"] > 0
     assert list(UnknownItem.objects.values_list("key", "events")) == [("ghost", 1)]
     run = JobRun.objects.get(kind=services.RUN_KIND)
-    assert (run.status, run.done, run.total) == ("succeeded", 4, 4)
+    assert (run.status, run.done, run.total) == ("succeeded", 5, 5)
 
 
 def test_train__same_slot_again__nothing(shop: Path) -> None:
@@ -107,7 +108,7 @@ def test_promote__files_are_fetched__no_transaction_holds_the_processors_back(
     held: list[bool] = []
     load = live.load
 
-    def watched(name: str, number: int, sha256: str) -> live.Live:
+    def watched(name: str, number: int, sha256: str) -> live.Live | live.LiveBlend:
         held.append(connection.in_atomic_block)
         return load(name, number, sha256)
 
@@ -126,10 +127,10 @@ def test_slot__nothing_serves__hourly_then_nightly(shop: Path) -> None:
 
 
 def test_train__empty_shop__rejected_with_a_reason_and_the_run_succeeds(shop: Path) -> None:
-    trained = train("s1")
+    trained = train("s1", models=NAMES)
 
     assert trained is not None
-    assert {one.status for one in trained} == {"rejected"}
+    assert [one.status for one in trained] == ["rejected", "rejected", "rejected", "refused"]
     assert "no interactions" in trained[0].reason
     assert live.refresh() == {}
 
@@ -175,10 +176,9 @@ def test_promote__damaged_files__refused_and_the_previous_serves(shop: Path) -> 
     events([viewed(customer("new"), "a1", 1)])
     version = registry.register(
         name="item_knn",
-        arrays=first.model.to_arrays(),
+        fitted=Fitted(first.model.to_arrays(), {"interactions": 300, "items": 20}, {}),
         item_keys=first.keys,
-        facts={"interactions": 300, "items": 20},
-        metrics={},
+        about={},
         run_id=None,
         now=LATER,
     )
@@ -199,7 +199,8 @@ def test_live__pointer_moves_to_damaged_files__previous_serves(
     first = live.refresh()["item_knn"]
     ModelVersion.objects.update(status="retired")
     broken = ModelVersion.objects.get()
-    broken.pk, broken.number, broken.manifest_sha256, broken.status = None, 2, "0" * 64, "live"
+    broken.pk, broken.run, broken.number = None, None, 2
+    broken.manifest_sha256, broken.status = "0" * 64, "live"
     broken.save()
 
     assert live.refresh()["item_knn"] is first
@@ -209,6 +210,7 @@ def test_live__pointer_moves_to_damaged_files__previous_serves(
 def test_rollback__after_two__the_first_serves_again(shop: Path) -> None:
     two_tastes(20)
     train("s1", models=["popularity"])
+    events([viewed(customer("new"), "a1", 0.1)])
     services.train(slot="s2", actor="test", now=LATER, models=["popularity"])
 
     back = registry.rollback("popularity", actor="ann", now=LATER + timedelta(hours=1))
@@ -237,6 +239,15 @@ GOOD = {"NDCG@20": 0.3, "users": 100, "popularity": {"NDCG@20": 0.2}}
         (Evidence(100, 10, GOOD), Evidence(100, 10, GOOD | {"NDCG@20": 0.5}), "fell from"),
         (Evidence(100, 10, GOOD), Evidence(100, 10, GOOD | {"NDCG@20": 0.4}), ""),
         (Evidence(100, 10, GOOD | {"NDCG@20": 0.1, "users": 29}), None, ""),
+        (Evidence(100, 20, GOOD, top_share=0.51), None, "does a tag send it on every page"),
+        (Evidence(100, 19, GOOD, top_share=0.51), None, ""),
+        (Evidence(100, 20, GOOD, 5.0), Evidence(100, 20, GOOD, 5.0), "nothing new happened"),
+        (Evidence(100, 20, GOOD, 6.0), Evidence(100, 20, GOOD, 5.0), ""),
+        (
+            Evidence(100, 20, GOOD, 5.0, settings={"half_life_days": 9}),
+            Evidence(100, 20, GOOD, 5.0, settings={"half_life_days": 30}),
+            "",
+        ),
     ],
 )
 def test_gate(candidate: Evidence, before: Evidence | None, words: str) -> None:

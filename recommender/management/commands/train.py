@@ -12,14 +12,15 @@ from rich.table import Table
 from personalization.lib import clock
 from personalization.lib.errors import AppError
 from recommender import services
-from recommender.engine.algorithms import SERVED
+from recommender.engine.strategies import LEARNED_PREFIX, spec_of
+from recommender.engine.training import BLENDS
 from recommender.models import Strategy
 
 _FIGURES = ("Recall@20", "NDCG@20", "coverage@20")
 
 
 class Command(BaseCommand):
-    """Train popularity and item-item models; those that pass the gate serve within a second."""
+    """Train the models and learn how to blend them; those that pass serve within a second."""
 
     help = __doc__
 
@@ -31,7 +32,7 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Train, then print what came of it."""
-        models = _models_of(options["strategy"]) if options["strategy"] else SERVED
+        models = _models_of(options["strategy"]) if options["strategy"] else services.ALL
         now = clock.now()
         progress = Progress(
             TextColumn("{task.description:24}"),
@@ -67,9 +68,17 @@ def _models_of(strategy: str) -> tuple[str, ...]:
     found: list[str] = []
     while strategy in rows:
         row = rows.pop(strategy)
-        found.append(row.algorithm)
+        spec = spec_of(_exported(row))
+        found += [source.algorithm for source in spec.sources]
+        learned = f"{LEARNED_PREFIX}{spec.use}"
+        found += [learned] if spec.learned and learned in BLENDS else []
         strategy = row.fallback
-    return tuple(dict.fromkeys(found))
+    # blends are learned of models that are there
+    return tuple(sorted(dict.fromkeys(found), key=lambda name: name in BLENDS))
+
+
+def _exported(row: Strategy) -> dict[str, Any]:
+    return {field.name: getattr(row, field.name) for field in row._meta.fields}
 
 
 def _print(trained: list[services.Trained]) -> None:
@@ -78,10 +87,10 @@ def _print(trained: list[services.Trained]) -> None:
         table.add_column(column, justify="left" if column in {"model", "outcome"} else "right")
     for one in trained:
         figures = [_figure(one.metrics.get(name)) for name in _FIGURES]
-        floor = _figure(one.metrics["popularity"].get("NDCG@20"))
+        floor = _figure(one.metrics.get("popularity", {}).get("NDCG@20"))
         outcome = one.status + (f": {one.reason}" if one.reason else "")
-        users = f"{one.metrics['users']:,}"
-        table.add_row(one.model, str(one.number), *figures, floor, users, outcome)
+        users = f"{one.metrics['users']:,}" if one.metrics else "-"
+        table.add_row(one.model, str(one.number or "-"), *figures, floor, users, outcome)
     # in a pipe or a log there is no width to respect
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 

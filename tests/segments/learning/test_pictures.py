@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segments.learning import fitting, process
+from personalization.ops import fitprocess
+from segments.learning import fitting
 from segments.learning.engine import pictures
 from segments.learning.engine.clusters import ClusterConfig
 from segments.learning.engine.features import DAY_US
@@ -101,7 +102,7 @@ def test_process__tasks__each_leaves_a_fit_or_says_why_not(tmp_path: Path) -> No
         )
     beats: list[int] = []
 
-    with process.started(tmp_path, ["0", "1"]) as wait:
+    with fitprocess.started("segments.learning.fitting", tmp_path, ["0", "1"]) as wait:
         wait("0", lambda: beats.append(1))
         fit = fitting.read_result(tmp_path / "0")
         wait("1", lambda: beats.append(1))
@@ -117,7 +118,7 @@ def test_process__broken_task__its_last_words(tmp_path: Path) -> None:
     fitting.write_events(tmp_path, events([]))
 
     with (
-        process.started(tmp_path, ["0"]) as wait,
+        fitprocess.started("segments.learning.fitting", tmp_path, ["0"]) as wait,
         pytest.raises(FittingError, match=r"ended with 1: .*task\.json"),
     ):
         wait("0", lambda: None)

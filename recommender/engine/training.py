@@ -1,0 +1,239 @@
+"""One model or blend of a training run: measured on the last days, then fitted on everything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.engine import measures
+from recommender.engine.algorithms import Recipe
+from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo
+from recommender.engine.blend import Blend, board, is_gain, learn
+from recommender.engine.cases import FoldIn
+from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
+from recommender.engine.lists import Lists, blend, rank
+from recommender.engine.matrix import aged
+from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.queries import DECAY, KIND_WEIGHTS
+from recommender.engine.units import as_baskets
+
+KINDS = tuple(KIND_WEIGHTS)
+# How serving folds a visitor's latest actions in.
+SERVED = FoldIn(DECAY)
+COUNT = 20
+# Candidates that a source brings to a blend, as at decision time.
+DEPTH = 100
+# What blends are learned for -> the sources that may take part.
+BLENDS: dict[str, str] = {f"blend_{use}": use for use in HOLDOUTS}
+# Fewer tell weights no better than chance.
+MIN_CASES = 50
+_SEED = 42
+FLOOR = "popularity"
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Interactions of all kinds, `kinds` (n,) places in KINDS, and what is known beside them."""
+
+    data: Interactions
+    kinds: NDArray[np.int8]
+    side: SideInfo = field(default_factory=SideInfo)
+
+    def of(self, recipe: Recipe) -> Interactions:
+        """Return what a recipe learns from."""
+        wanted = [KINDS.index(kind) for kind in recipe.kinds]
+        return self.data.where(np.isin(self.kinds, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a fit leaves: arrays, plain facts of the data for the manifest, metrics."""
+
+    arrays: Arrays
+    facts: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+class NothingToLearnError(ValueError):
+    """There is too little to learn from; the message says what is missing."""
+
+
+class TooDearError(ValueError):
+    """A model is refused for what it would take; the message has the estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one fit may take by its own estimate."""
+
+    seconds: float
+    bytes: float
+
+
+def check_cost(recipe: Recipe, part: Interactions, limits: Limits) -> None:
+    """Raise TooDearError where the recipe's own estimate is beyond the limits."""
+    met = int(np.unique(part.items).size)
+    cost = recipe.algorithm.cost(part.n_users, met, len(part), recipe.config)
+    if cost.seconds > limits.seconds or cost.bytes > limits.bytes:
+        msg = (
+            f"would take about {cost.seconds:,.0f} s and {cost.bytes / 1e9:.1f} GB"
+            f" (limits: {limits.seconds:,.0f} s, {limits.bytes / 1e9:.1f} GB)"
+        )
+        raise TooDearError(msg)
+
+
+def train(recipe: Recipe, log: Log, *, as_of_s: float) -> tuple[Fitted, Algorithm]:
+    """Return the model of everything, with its metrics; and the one of all but the last days."""
+    part = log.of(recipe)
+    side = _side(recipe, log.side)
+    tested, known = measure(recipe, part, side)
+    model = recipe.algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s, side=side)
+    arrays = model.to_arrays() | {"evidence": evidence(recipe, part, as_of_s).astype(np.float32)}
+    return Fitted(arrays, facts_of(part), tested), known
+
+
+def known_model(recipe: Recipe, log: Log) -> Algorithm:
+    """Return the model of all but the last days alone."""
+    part = log.of(recipe)
+    cut = cut_s(part.at_s)
+    shaped = recipe.shape(part.where(part.at_s <= cut))
+    as_of_s = cut if np.isfinite(cut) else 0.0
+    side = _side(recipe, log.side)
+    return recipe.algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
+
+
+def evidence(recipe: Recipe, part: Interactions, as_of_s: float) -> NDArray[np.float64]:
+    """Return how much is known of each item (n_items,): its aged weights, capped a customer."""
+    weights = aged(part, float(getattr(recipe.config, "half_life_days", 0.0)), as_of_s)
+    cap = float(getattr(recipe.config, "pair_cap", 0.0)) or np.inf
+    pairs = part.users.astype(np.int64) * part.n_items + part.items
+    unique, place = np.unique(pairs, return_inverse=True)
+    capped = np.minimum(np.bincount(place, weights, minlength=len(unique)), cap)
+    found = np.zeros(part.n_items, np.float64)
+    np.add.at(found, unique % max(part.n_items, 1), capped)
+    return found
+
+
+def measure(recipe: Recipe, part: Interactions, side: SideInfo) -> tuple[dict[str, Any], Algorithm]:
+    """Return metrics on the last days of `part`, popularity's beside them, and the model asked."""
+    cut = cut_s(part.at_s)
+    held = baskets(recipe.shape(part), cut) if recipe.baskets else customers(part, cut)
+    asked = bool(len(held.cases))
+    as_of_s = held.cut_s if asked else 0.0
+    # rows that are baskets already are one basket each still
+    shaped = recipe.shape(held.known)
+    model = recipe.algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
+    floor = Popularity.fit(held.known, PopularityConfig(), as_of_s=as_of_s)
+    own = held.own or model.own_only
+    every, _ = rank(model, held.cases, SERVED, count=COUNT, own=own)
+    values = measures.each(every, held.cases)
+    found: dict[str, Any] = _summary(values, every, held)
+    common, _ = rank(floor, held.cases, SERVED, count=COUNT, own=own)
+    found["popularity"] = measures.means(measures.each(common, held.cases))
+    if own:
+        new = held.cases.with_truth(~held.cases.is_repeat())
+        found["discovery"] = measures.means(
+            measures.each(rank(model, new, SERVED, count=COUNT, own=False)[0], new)
+        )
+    return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model
+
+
+def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
+    """Return the blend of a use: weights learned on the questions of its pages.
+
+    `models`: recipe name -> model of all but the last days. Its metrics are those of the cases that
+    the weights were not learned from.
+
+    Raises
+    ------
+    NothingToLearnError
+        There is nothing to ask, or nothing to blend.
+    """
+    use = BLENDS[name]
+    wanted = ("add", "order") if use == "cart" else KINDS
+    part = log.data.where(np.isin(log.kinds, [KINDS.index(kind) for kind in wanted]))
+    shaped = as_baskets(part) if use == "cart" else part
+    held = HOLDOUTS[use](shaped, cut_s(shaped.at_s))
+    if len(held.cases) < MIN_CASES:
+        msg = f"only {len(held.cases)} questions of the last days; {MIN_CASES} are needed"
+        raise NothingToLearnError(msg)
+    if not models:
+        msg = "there is no model to blend"
+        raise NothingToLearnError(msg)
+    usable = {key: one for key, one in models.items() if held.own or not one.own_only}
+    lists = {
+        key: rank(one, held.cases, SERVED, count=DEPTH, own=held.own or one.own_only)[0]
+        for key, one in usable.items()
+    }
+    names = list(lists)
+    whole = board([lists[key] for key in names], held.cases, DEPTH)
+    learned = np.arange(len(held.cases)) % 2 == 0
+    trial = learn(whole.take(learned))
+    weights = learn(whole)
+    sources = sorted(
+        ((key, weight) for key, weight in zip(names, weights, strict=True) if weight > 0),
+        key=lambda pair: (-pair[1], pair[0]),
+    )
+    made = Blend(tuple(sources))
+    metrics = _blend_metrics(names, lists, trial, ~learned, held)
+    facts = facts_of(part) | {"blend": made.to_json()}
+    return Fitted({}, facts, metrics)
+
+
+def _blend_metrics(
+    names: list[str],
+    lists: Mapping[str, Lists],
+    weights: tuple[float, ...],
+    asked: NDArray[np.bool_],
+    held: Holdout,
+) -> dict[str, Any]:
+    """Return how weights do on cases that they were not learned from, beside each source alone."""
+    places = np.flatnonzero(asked)
+    cases = held.cases.take(places)
+    parts = {key: Lists(one.rows[places], one.scores[places]) for key, one in lists.items()}
+    blended = blend([parts[key] for key in names], weights, held.cases.n_items, count=COUNT)
+    values = measures.each(blended, cases)
+    rest = Holdout(held.known, cases, held.own, held.cut_s, held.words)
+    found = _summary(values, blended, rest)
+    alone = {key: measures.each(part.head(COUNT), cases) for key, part in parts.items()}
+    found["sources"] = {key: measures.means(one) for key, one in alone.items()}
+    found["popularity"] = found["sources"].get(FLOOR, {})
+    best = max(alone, key=lambda key: float(np.nan_to_num(alone[key]["NDCG@20"]).mean()))
+    gain = values["NDCG@20"] - alone[best]["NDCG@20"]
+    found["best_source"], found["surely_better"] = best, is_gain(gain)
+    words = f"{held.words}; on half of them, weights learned on the other half"
+    return found | {"protocol": words, "cut_s": held.cut_s}
+
+
+def _summary(values: measures.Values, lists: Lists, held: Holdout) -> dict[str, Any]:
+    rng = np.random.default_rng(_SEED)
+    found: dict[str, Any] = measures.means(values)
+    found["intervals"] = measures.intervals(values, rng)
+    shown = lists.rows[lists.rows >= 0]
+    counts = np.bincount(shown, minlength=held.cases.n_items)
+    some = len(shown) > 0
+    found[f"coverage@{COUNT}"] = round(float((counts > 0).mean()), 6) if some else None
+    found[f"Gini@{COUNT}"] = round(measures.gini(counts), 6) if some else None
+    return found
+
+
+def facts_of(part: Interactions) -> dict[str, Any]:
+    """Return the sizes and the window of what a model learned from, for gate and manifest."""
+    weight = np.bincount(part.items, part.weights, minlength=1)
+    return {
+        "interactions": len(part),
+        "users": int(np.unique(part.users).size),
+        "items": int(np.unique(part.items).size),
+        "from_s": float(part.at_s.min()) if len(part) else None,
+        "newest_s": float(part.at_s.max()) if len(part) else None,
+        "top_share": round(float(weight.max() / weight.sum()), 6) if len(part) else None,
+    }
+
+
+def _side(recipe: Recipe, side: SideInfo) -> SideInfo:
+    """Return what is known beside; rows that are no customers have no groups."""
+    if recipe.unit != "customer":
+        return SideInfo(side.attributes, side.categories, side.texts, side.prices)
+    return side
