@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Algorithm, Config, Interactions
 from recommender.engine.ease import Ease, EaseConfig
 from recommender.engine.gfcf import Gfcf, GfcfConfig
@@ -52,6 +53,7 @@ RECIPES: dict[str, Recipe] = {
     "rp3beta": Recipe(Rp3beta, Rp3betaConfig(), _ALL, served=True),
     "gfcf": Recipe(Gfcf, GfcfConfig(), _ALL),
     "ease": Recipe(Ease, EaseConfig(), _ALL),
+    "als": Recipe(Als, AlsConfig(), _ALL, served=True),
     "bought_together": Recipe(
         ItemKnn,
         ItemKnnConfig(measure="asymmetric", half_life_days=180.0, self_similar=False),

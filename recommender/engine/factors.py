@@ -1,0 +1,149 @@
+"""Factor models: an item is a short vector, a visitor the vector that explains what they did.
+
+One stored form and one scorer for ALS, SVD, BPR and the hybrid. A visitor is folded in exactly: the
+same least squares that training solves for a user, on the query's items alone.
+
+References
+----------
+Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008,
+equation 4 (fold-in) and section 5 (what each item of the past adds to a score).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from recommender.engine.base import Algorithm, Arrays, Config, Query, Rows, Scores
+from recommender.engine.matrix import MatrixConfig
+
+
+@dataclass(frozen=True, slots=True)
+class FactorsConfig(MatrixConfig):
+    """`factors` of an item, 0: by the size of the data. `num_threads`: 1 where others fork."""
+
+    factors: int = 0
+    seed: int = 42
+    num_threads: int = 1
+
+
+class Folding(NamedTuple):
+    """How a visitor's vector is found: (gram + ridge + sum of (c - 1) y y') v = sum of c y.
+
+    c is `confidence` times the weight of an item. Without `gram` (`ridge` 0) the vector is the
+    plain sum of weight times y.
+    """
+
+    gram: NDArray[np.float32]
+    ridge: float
+    confidence: float
+
+
+class Factors(Algorithm):
+    """`items` (n_items, k) float32, `bias` (n_items,), `gram` (k, k), `fold` (2,): ridge, alpha."""
+
+    def __init__(
+        self, items: NDArray[np.float32], bias: NDArray[np.float32], folding: Folding
+    ) -> None:
+        self._items = items
+        self._bias = bias
+        self._folding = folding
+        self.n_items = len(items)
+
+    def score(self, query: Query) -> Scores:
+        """Return the product of the visitor's vector with each item's; zeros without a query."""
+        scores: Scores = self.score_many([query])[0]
+        return scores
+
+    def score_many(self, queries: Sequence[Query]) -> Scores:
+        """Return one dense product for all."""
+        vectors = np.zeros((len(queries), self._items.shape[1]), np.float32)
+        for place, query in enumerate(queries):
+            vectors[place] = self.vector(query)
+        scores: Scores = vectors @ self._items.T + self._bias
+        # a visitor of whom nothing is known gets no answer, not everybody's
+        scores[[not len(query.rows) for query in queries]] = 0
+        return scores
+
+    def vector(self, query: Query) -> NDArray[np.float32]:
+        """Return the vector of a visitor, (k,)."""
+        own = self._items[query.rows]
+        weights = query.weights
+        if not self._folding.ridge:
+            plain: NDArray[np.float32] = weights @ own
+            return plain
+        weights = weights * np.float32(self._folding.confidence)
+        solved: NDArray[np.float32] = linalg.cho_solve(
+            self._normal(own, weights), weights @ own, check_finite=False
+        )
+        return solved.astype(np.float32)
+
+    def reasons(self, query: Query, rows: Rows) -> Rows:
+        """Return the item of the query that adds most to the score of each of `rows`."""
+        causes = np.full(len(rows), -1, np.int32)
+        if not len(query.rows) or not len(rows):
+            return causes
+        own, weights = self._items[query.rows], query.weights
+        found = self._items[rows]
+        if self._folding.ridge:
+            weights = weights * np.float32(self._folding.confidence)
+            found = linalg.cho_solve(self._normal(own, weights), found.T, check_finite=False).T
+        shares = (found @ own.T) * weights
+        told = shares.max(axis=1) > 0
+        causes[told] = query.rows[shares.argmax(axis=1)[told]]
+        return causes
+
+    def to_arrays(self) -> Arrays:
+        """Return vectors and what folding needs."""
+        return {
+            "items": self._items,
+            "bias": self._bias,
+            "gram": self._folding.gram,
+            "fold": np.array([self._folding.ridge, self._folding.confidence], np.float64),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], config: Config) -> Self:
+        """Return the stored model, reading the arrays in place."""
+        items, bias, gram, fold = (arrays[name] for name in ("items", "bias", "gram", "fold"))
+        width = items.shape[1] if items.ndim == 2 else -1  # noqa: PLR2004 -- a matrix
+        if (len(bias), gram.shape, fold.shape) != (len(items), (width, width), (2,)):
+            msg = f"{cls.key} arrays do not fit together"
+            raise ValueError(msg)
+        return cls(items, bias, Folding(gram, float(fold[0]), float(fold[1])))
+
+    def _normal(
+        self, own: NDArray[np.float32], weights: Scores
+    ) -> tuple[NDArray[np.float64], bool]:
+        """Return the Cholesky factor of the normal equations of a query."""
+        folding = self._folding
+        matrix = folding.gram.astype(np.float64)
+        matrix += own.T @ (own * (weights - 1)[:, None])
+        matrix[np.diag_indices_from(matrix)] += folding.ridge
+        factor: tuple[NDArray[np.float64], bool] = linalg.cho_factor(
+            matrix, lower=True, overwrite_a=True, check_finite=False
+        )
+        return factor
+
+
+def plain(
+    items: NDArray[np.float32], bias: NDArray[np.float32] | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Folding]:
+    """Return the arguments of a model whose visitors are sums of their items."""
+    width = items.shape[1]
+    bias = np.zeros(len(items), np.float32) if bias is None else bias
+    return items, bias, Folding(np.zeros((width, width), np.float32), 0.0, 1.0)
+
+
+def sized(factors: int, n_users: int, n_items: int, nnz: int) -> int:
+    """Return the number of factors: as configured, else by the data, 16 to 256.
+
+    The more interactions there are, the more directions can be told apart: 128 beat 64 at 0.2
+    million of them on two data sets, 512 beat 128 at 0.8 million, at ten times the cost.
+    """
+    most = max(1, min(n_users, n_items) - 1)
+    auto = int(np.clip(2 ** np.round(np.log2(max(nnz, 1) / 1500)), 16, 256))
+    return min(factors or auto, most)
