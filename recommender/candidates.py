@@ -16,7 +16,13 @@ from recommender import live, masks
 from recommender.engine.base import Query, Ranked, Scores
 from recommender.engine.blend import combine
 from recommender.engine.rulemasks import Mask, ProductRule
-from recommender.engine.strategies import Source, StrategySpec, is_popular
+from recommender.engine.strategies import (
+    LEARNED_PREFIX,
+    Source,
+    StrategySpec,
+    default_seeds,
+    is_popular,
+)
 from recommender.live import Live
 from recommender.reasons import category_title
 from recommender.visits import Seed, Visit
@@ -261,7 +267,15 @@ class Gathering:
             yield Rung((POPULAR,))
 
     def _weighted(self, spec: StrategySpec) -> tuple[Source, ...]:
-        return spec.sources
+        """Return the sources with the weights that training has learned, where it has any."""
+        learned = live.blends().get(f"{LEARNED_PREFIX}{spec.use}") if spec.learned else None
+        if learned is None:
+            return spec.sources
+        seeds = {one.algorithm: one.seeds for one in spec.sources}
+        return tuple(
+            Source(name, weight, seeds.get(name) or default_seeds(name))
+            for name, weight in learned.blend.sources
+        )
 
     def _between(self) -> Iterator[Rung]:
         if self._seeds.get("recent"):

@@ -1,0 +1,178 @@
+"""Rules over a whole catalogue say of each product what the rule language says of it alone."""
+
+from types import MappingProxyType
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from personalization.catalog.serve import CatalogView
+from recommender import masks
+from recommender.engine.rulemasks import ProductRule
+from recommender.masks import Request
+from recommender.productrules import rule_faults
+from segments.engine.program import Person, Program, Setting, Source
+from tests.recommender.stocked import product
+
+NOW_US = 1_772_000_000_000_000
+ZONE = ZoneInfo("Europe/Berlin")
+OWN: dict[str, Any] = {"color": "red", "tags": ["a", "b"], "size": {"eu": 40}, "margin": 0.3}
+
+
+@st.composite
+def conditions(draw: Any) -> dict[str, Any]:
+    key, op, value = draw(
+        st.sampled_from(
+            [
+                ("brand", "eq", "acme"),
+                ("brand", "not_exists", None),
+                ("brand", "not_in", ["acme", "x"]),
+                ("category", "starts_with", "sh"),
+                ("categories", "any_of", ["sale"]),
+                ("categories", "size", 2),
+                ("price_minor", "between", [10, 20]),
+                ("price_minor", "neq", 15),
+                ("available", "eq", True),
+                ("title", "contains", "SHOE"),
+                ("title", "matches", "^S.*e$"),
+                ("created_at", "within_last", 86_400),
+                ("created_at", "before", "2026-01-01T00:00:00Z"),
+                ("attributes.color", "neq", "red"),
+                ("attributes.tags", "all_of", ["a", "b"]),
+                ("attributes.size.eu", "gte", 40),
+                ("attributes.margin", "not_exists", None),
+            ]
+        )
+    )
+    return product(key, op, value)
+
+
+RULES = st.recursive(
+    conditions(),
+    lambda inner: st.one_of(
+        inner.map(lambda rule: {"not": rule}),
+        st.builds(
+            lambda op, rules: {op: rules},
+            st.sampled_from(["and", "or"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
+    ),
+    max_leaves=5,
+)
+PRODUCTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "title": st.sampled_from(["Shoe", "hat", ""]),
+            "brand": st.sampled_from(["acme", "bolt", ""]),
+            "categories": st.sampled_from([(), ("shoes",), ("shoes", "sale")]),
+            "price_minor": st.sampled_from([-1, 10, 15, 30]),
+            "available": st.booleans(),
+            "created_s": st.sampled_from([NOW_US / 1e6 - 10, NOW_US / 1e6 - 90_000, 1e9]),
+            "attributes": st.sets(st.sampled_from(sorted(OWN))),
+        }
+    ),
+    max_size=6,
+)
+
+
+def view(products: list[dict[str, Any]], change: int = 1) -> CatalogView:
+    held = [{name: OWN[name] for name in one["attributes"]} for one in products]
+    keys = [f"p{n}" for n in range(len(products))]
+    return CatalogView(
+        change=change,
+        keys=keys,
+        index={key: row for row, key in enumerate(keys)},
+        titles=[one["title"] for one in products],
+        categories=[(one["categories"] or ("",))[0] for one in products],
+        brands=[one["brand"] for one in products],
+        available=np.array([one["available"] for one in products], np.bool_),
+        price_minor=np.array([one["price_minor"] for one in products], np.int64),
+        shelves=[one["categories"] for one in products],
+        attributes=[orjson.dumps(one).decode() if one else "" for one in held],
+        created_s=np.array([one["created_s"] for one in products], np.float64),
+        changes=np.full(len(products), change, np.int64),
+    )
+
+
+def alone(rule: dict[str, Any], one: dict[str, Any], key: str) -> bool:
+    """What the rule language says of one product."""
+    flat = {"key": key, **{name: one[name] for name in ("title", "brand") if one[name]}}
+    flat |= {"categories": list(one["categories"]), "available": one["available"]}
+    flat |= {"category": one["categories"][0]} if one["categories"] else {}
+    flat |= {"price_minor": one["price_minor"]} if one["price_minor"] >= 0 else {}
+    flat |= {"created_at": one["created_s"]}
+    flat |= {f"attributes.{name}": OWN[name] for name in one["attributes"]}
+    flat |= {"attributes.size.eu": 40} if "size" in one["attributes"] else {}
+    program = Program([Source("r", rule)], Setting(ZONE, None))
+    person = Person(product=MappingProxyType(flat))
+    return program.rules[0].decide(person, NOW_US)[0]
+
+
+@given(RULES, PRODUCTS)
+def test_mask__any_rule_and_products__as_for_each_alone(
+    rule: dict[str, Any], products: list[dict[str, Any]]
+) -> None:
+    held = view(products)
+
+    mask = masks.rule_mask(ProductRule.of(rule), held, Request({}, "", NOW_US))
+
+    assert mask.tolist() == [alone(rule, one, f"p{n}") for n, one in enumerate(products)]
+
+
+@given(RULES, PRODUCTS, PRODUCTS)
+def test_mask__after_changes__as_if_new(
+    rule: dict[str, Any], before: list[dict[str, Any]], after: list[dict[str, Any]]
+) -> None:
+    """Rows of the first view that the second changes, and rows that it adds, are judged again."""
+    first = view(before)
+    grown = view([*after, *before[len(after) :]], change=2)
+    grown.changes[len(after) :] = 1
+    second = CatalogView(
+        **{
+            name: getattr(grown, name)
+            for name in CatalogView.__dataclass_fields__
+            if name != "lineage"
+        },
+        lineage=first.lineage,
+    )
+    asked, request = ProductRule.of(rule), Request({}, "", NOW_US)
+    masks.rule_mask(asked, first, request)
+
+    kept = masks.rule_mask(asked, second, request)
+
+    assert kept.tolist() == masks.rule_mask(asked, grown, request).tolist()
+
+
+def test_within_last__a_minute_later__judged_anew() -> None:
+    (one,) = [{"title": "", "brand": "", "categories": (), "price_minor": 1, "available": True}]
+    held = view([one | {"created_s": NOW_US / 1e6 - 50, "attributes": set()}])
+    rule = ProductRule.of(product("created_at", "within_last", 60))
+
+    first = masks.rule_mask(rule, held, Request({}, "", NOW_US))
+    later = masks.rule_mask(rule, held, Request({}, "", NOW_US + 60_000_000))
+
+    assert (first.tolist(), later.tolist()) == ([True], [False])
+
+
+@pytest.mark.parametrize(
+    ("rule", "path"),
+    [
+        ({"kind": "product", "key": "colour", "op": "eq", "value": "x"}, "key"),
+        ({"kind": "profile", "key": "country", "op": "eq", "value": "DE"}, "kind"),
+        (product("price_minor", "gt", "cheap"), "value"),
+        ({"brand": "x"}, ""),
+        ([], ""),
+    ],
+)
+def test_rule_faults__name_what_is_wrong(rule: Any, path: str) -> None:
+    assert [one.path for one in rule_faults(rule)] == [path]
+
+
+def test_rule_faults__attribute_that_nobody_has_any_more__publishes() -> None:
+    both = [product("attributes.gone", "exists"), product("attributes.gone", "gt", 3)]
+
+    assert rule_faults({"and": both}) == []

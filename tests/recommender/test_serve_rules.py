@@ -1,0 +1,286 @@
+"""What merchandisers ask of a shelf, as visitors get it: through published strategies."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from personalization.catalog import serve as catalogue
+from personalization.catalog.services import upsert_products
+from recommender import live
+from recommender.serve import Explored
+from tests.recommender.shop import NOW
+from tests.recommender.stocked import (
+    NEW,
+    NOW_S,
+    ask,
+    ids,
+    install,
+    product,
+    stock,
+    strategy,
+)
+
+DAY = 86_400
+
+
+@pytest.fixture(autouse=True)
+def stocked(shop: Path) -> Iterator[None]:
+    stock()
+    install("popularity", "item_knn")
+    yield
+    live.forget()
+    catalogue.forget()
+
+
+def shelf(rules: dict[str, Any], **options: Any) -> list[str]:
+    return ids(ask(strategy(rules=rules), **options))
+
+
+def test_no_rules__popular_in_order() -> None:
+    assert shelf({}) == ["p0", "p1", "p2", "p3"]
+
+
+def test_filter__nothing_else_is_shown_even_where_places_stay_empty() -> None:
+    assert shelf({"filter": product("brand", "eq", "bolt")}, count=9) == [
+        f"p{n}" for n in (1, 3, 5, 7, 9, 11)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"),
+    [
+        (product("price_minor", "lt", 3000), {"p0", "p1"}),
+        (product("categories", "any_of", ["hats"]), {f"p{n}" for n in range(6, 12)}),
+        (product("title", "contains", "p1"), {"p1", "p10", "p11"}),
+        (product("created_at", "within_last", 30 * DAY), NEW),
+        ({"not": product("category", "eq", "shoes")}, {f"p{n}" for n in range(6, 12)}),
+    ],
+)
+def test_filter__fields_of_products(rule: dict[str, Any], kept: set[str]) -> None:
+    assert set(shelf({"filter": rule}, count=12)) == kept
+
+
+def test_filter__own_attribute_price_and_stock__seen_when_the_catalogue_changes() -> None:
+    key = strategy(rules={"filter": product("price_minor", "lt", 3000)})
+    before = ids(ask(key))
+    upsert_products(
+        [{"key": "p0", "price_minor": 9000}, {"key": "p5", "price_minor": 100}],
+        actor="test",
+        now=NOW,
+    )
+    catalogue.refresh()
+
+    assert (before, ids(ask(key))) == (["p0", "p1"], ["p1", "p5"])
+
+
+def test_filter__on_the_request__holds_for_such_requests() -> None:
+    phone = {"kind": "context", "key": "device.type", "op": "eq", "value": "mobile"}
+    key = strategy(rules={"filter": {"or": [{"not": phone}, product("brand", "eq", "bolt")]}})
+
+    assert ids(ask(key, count=2)) == ["p0", "p1"]
+    assert ids(ask(key, count=2, context={"device.type": "mobile"})) == ["p1", "p3"]
+
+
+def test_region__not_sold_or_no_price_there__not_shown() -> None:
+    upsert_products(
+        [
+            {"key": "p0", "attributes": {"regions": ["DE", "AT"]}},
+            {"key": "p1", "attributes": {"prices": {"CH": 900}}},
+        ],
+        actor="test",
+        now=NOW,
+    )
+    catalogue.refresh()
+    key = strategy()
+
+    assert ids(ask(key, count=2)) == ["p0", "p1"]
+    assert ids(ask(key, count=2, country="DE")) == ["p0", "p2"]
+    assert ids(ask(key, count=2, country="CH")) == ["p1", "p2"]
+
+
+def test_boost_and_sink__move_within_the_candidates() -> None:
+    rules = {
+        "boosts": [
+            {"rule": product("key", "eq", "p2"), "factor": 3},
+            {"rule": product("key", "eq", "p0"), "factor": 0.1},
+        ]
+    }
+
+    assert shelf(rules, count=12)[:2] == ["p2", "p1"]
+    assert shelf(rules, count=12)[-1] in {"p0", "p10", "p11"}
+
+
+def test_bury__comes_last_and_only_to_fill() -> None:
+    rules = {"bury": product("brand", "eq", "acme")}
+
+    assert shelf(rules, count=4) == ["p1", "p3", "p5", "p7"]
+    assert set(shelf(rules, count=8)[6:]) == {"p0", "p2"}
+
+
+def test_pin__at_its_place_unless_it_may_not_be_shown() -> None:
+    rules = {"pins": [{"item": "p9", "place": 2}, {"item": "p8", "place": 1}]}
+    upsert_products([{"key": "p8", "stock": 0}], actor="test", now=NOW)
+    catalogue.refresh()
+    answer = ask(strategy(rules=rules), explain=True)
+
+    assert ids(answer) == ["p0", "p9", "p1", "p2"]
+    assert (answer.items[1].source, answer.items[1].reason) == ("pin", "Chosen by our team")
+    assert {one.id: one.lost for one in answer.lost}["p8"] == "out_of_stock"
+
+
+def test_quota__so_many_new_arrivals_although_nobody_met_them() -> None:
+    rules = {"quotas": [{"rule": product("created_at", "within_last", 30 * DAY), "least": 2}]}
+    install("popularity", keys=[f"p{n}" for n in range(9)])
+
+    assert set(shelf(rules)) >= NEW
+
+
+def test_caps__never_more_of_a_brand_or_category() -> None:
+    found = shelf({"caps": {"brand": 2, "category": 3}}, count=12)
+
+    assert sum(int(key[1:]) % 2 == 0 for key in found) == 2
+    assert len(found) == 4
+
+
+def test_diversity__mixes_categories() -> None:
+    plain, mixed = shelf({}, count=6), shelf({"diversity": 0.5}, count=6)
+
+    assert {int(key[1:]) < 6 for key in plain} == {True}
+    assert {int(key[1:]) < 6 for key in mixed} == {True, False}
+
+
+def test_margin__lifts_what_earns_more() -> None:
+    upsert_products([{"key": "p1", "attributes": {"margin": 0.9}}], actor="test", now=NOW)
+    catalogue.refresh()
+
+    assert shelf({"margin": 0.0})[0] == "p0"
+    assert shelf({"margin": 1.0})[0] == "p1"
+
+
+def test_fatigue__shown_often_without_a_click__sinks() -> None:
+    rules = {"fatigue": {"after": 3, "factor": 0.1}}
+
+    assert shelf(rules, shown={"p0": 2})[0] == "p0"
+    assert "p0" not in shelf(rules, shown={"p0": 3}, count=1)
+    assert shelf(rules, shown={"p0": 9}, personal=False)[0] == "p0"
+
+
+def test_exclusions__seen_in_cart_bought__with_the_reason() -> None:
+    rules = {"exclude_seen": True, "readmission_days": {"shoes": 5}}
+    visit: dict[str, Any] = {
+        "recent": [("view", "p0", NOW_S)],
+        "cart": ["p1"],
+        "bought": {"p2": NOW_S - 4 * DAY, "p3": NOW_S - 6 * DAY, "p6": NOW_S - 6 * DAY},
+        "exclude": ["p4"],
+        "item": "p5",
+    }
+    answer = ask(strategy(rules=rules), explain=True, count=12, **visit)
+
+    assert {one.id: one.lost for one in answer.lost} == {
+        "p0": "seen",
+        "p1": "in_cart",
+        "p2": "bought",
+        "p4": "excluded",
+        "p5": "page_item",
+        "p6": "bought",
+    }
+    assert "p3" in ids(answer)
+
+
+def test_exclude_cart__may_be_left_off() -> None:
+    assert "p0" in shelf({"exclude_cart": False}, cart=["p0"])
+
+
+def test_explain__filtered_and_capped__each_with_its_reason() -> None:
+    rules = {"filter": product("brand", "eq", "bolt"), "caps": {"category": 1}}
+    answer = ask(strategy(rules=rules), explain=True)
+    lost = {one.id: one.lost for one in answer.lost}
+
+    assert ids(answer) == ["p1", "p7"]
+    assert (lost["p0"], lost["p3"]) == ("filtered", "category_cap")
+
+
+def test_exploration__new_items_by_chance_with_their_propensity() -> None:
+    rules = {"exploration": {"share": 0.25, "days": 30}}
+    install("popularity", keys=[f"p{n}" for n in range(9)])
+    answer = ask(strategy(rules=rules), seed="visitor")
+    drawn = answer.items[-1]
+
+    assert isinstance(drawn, Explored)
+    assert (drawn.id in NEW, drawn.source, drawn.propensity) == (True, "exploration", 0.5)
+    assert answer == ask("mine", seed="visitor")
+    assert {ids(ask("mine", seed=str(n)))[-1] for n in range(20)} == NEW
+
+
+def test_search__given_items_in_our_order__nothing_else() -> None:
+    source = {"algorithm": "item_knn", "weight": 1, "seeds": ["recent"]}
+    given = ["p9", "p3", "ghost", "p9", "p1"]
+    nobody = strategy("nobody", use="search", sources=[source])
+    popular = strategy(use="search", sources=[{"algorithm": "popularity", "weight": 5}])
+
+    assert ids(ask(nobody, given=given, count=9)) == ["p9", "p3", "p1"]
+    assert ids(ask(popular, given=given, count=9)) == ["p1", "p3", "p9"]
+
+
+def test_sources__several_models_blended__each_item_tells_its_own() -> None:
+    key = strategy(
+        sources=[
+            {"algorithm": "item_knn", "weight": 1, "seeds": ["recent"]},
+            {"algorithm": "popularity", "weight": 0.5},
+        ]
+    )
+    answer = ask(key, recent=[("view", "p6", NOW_S)], count=12)
+
+    assert {item.source for item in answer.items} >= {"item_knn", "popularity"}
+    assert answer.model_versions == {"item_knn": 1, "popularity": 1}
+
+
+def test_ladder__category_of_the_page_before_popular() -> None:
+    key = strategy(algorithm="item_knn", params={"seeds": ["recent"]}, fallback="popular")
+    answer = ask(key, item="p6")
+
+    assert ids(answer) == ["p7", "p8", "p9", "p10"]
+    assert {item.reason for item in answer.items} == {"Popular in Hats"}
+
+
+def test_ladder__no_model_at_all__editorial_then_newest() -> None:
+    live.forget()
+    live._held.watched = True
+    answer = ask(strategy(rules={"editorial": ["p4", "ghost"]}), count=2)
+
+    assert [(item.id, item.source) for item in answer.items] == [
+        ("p4", "editorial"),
+        ("p11", "catalog"),
+    ]
+
+
+def test_not_personal__nothing_of_the_visitor_counts() -> None:
+    key = strategy(
+        algorithm="item_knn",
+        params={"seeds": ["recent", "cart"]},
+        rules={"exclude_seen": True},
+        fallback="popular",
+    )
+    mine: dict[str, Any] = {
+        "recent": [("view", "p6", NOW_S)],
+        "bought": {"p0": NOW_S},
+        "shown": {"p0": 9},
+        "seed": "me",
+    }
+
+    assert ask(key, personal=False, **mine) == ask(key, personal=False)
+
+
+def test_thousand_items_in_the_cart__still_an_answer() -> None:
+    key = strategy(algorithm="item_knn", params={"seeds": ["cart"]})
+
+    assert len(ids(ask(key, cart=[f"x{n}" for n in range(990)] + ["p0"]))) == 4
+
+
+def test_one_product__it_is_shown() -> None:
+    key = strategy(rules={"caps": {"brand": 1}, "diversity": 0.9})
+    install("popularity", keys=["p0"])
+
+    assert ids(ask(key, given=["p0"])) == ["p0"]
