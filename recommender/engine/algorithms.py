@@ -4,9 +4,17 @@ from dataclasses import dataclass
 
 from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Algorithm, Config, Interactions
+from recommender.engine.baskets import Baskets, BasketsConfig
 from recommender.engine.ease import Ease, EaseConfig
 from recommender.engine.gfcf import Gfcf, GfcfConfig
+from recommender.engine.groups import GroupPopularity, GroupPopularityConfig
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
+from recommender.engine.personal import (
+    BuyAgain,
+    BuyAgainConfig,
+    RecentlyViewed,
+    RecentlyViewedConfig,
+)
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.rp3beta import Rp3beta, Rp3betaConfig
 from recommender.engine.session_knn import SessionKnn, SessionKnnConfig
@@ -54,12 +62,18 @@ RECIPES: dict[str, Recipe] = {
     "gfcf": Recipe(Gfcf, GfcfConfig(), _ALL),
     "ease": Recipe(Ease, EaseConfig(), _ALL),
     "als": Recipe(Als, AlsConfig(), _ALL, served=True),
-    "bought_together": Recipe(
+    "also_viewed": Recipe(
         ItemKnn,
-        ItemKnnConfig(measure="asymmetric", half_life_days=180.0, self_similar=False),
-        _BOUGHT,
-        unit="day",
+        ItemKnnConfig(measure="asymmetric", self_similar=False),
+        ("view", "wishlist"),
+        unit="visit",
         served=True,
     ),
+    "bought_together": Recipe(Baskets, BasketsConfig(), _BOUGHT, unit="day", served=True),
+    "buy_again": Recipe(BuyAgain, BuyAgainConfig(), ("order",), served=True),
+    "recently_viewed": Recipe(RecentlyViewed, RecentlyViewedConfig(), _ALL),
+    "trending": Recipe(Popularity, PopularityConfig(half_life_days=3, against_days=60), _ALL),
+    "popular_in_category": Recipe(GroupPopularity, GroupPopularityConfig(), _ALL),
+    "popular_in_group": Recipe(GroupPopularity, GroupPopularityConfig(by="group"), _ALL),
 }
 SERVED = tuple(name for name, recipe in RECIPES.items() if recipe.served)

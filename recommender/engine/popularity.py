@@ -31,11 +31,15 @@ class PopularityConfig(Config):
     """How fast the past fades, and how loud one visitor may be.
 
     `half_life_days`: after it an interaction counts half (30 was best on Online Retail).
-    `pair_cap`: what one user adds to one item at most, in weights of a view.
+    `pair_cap`: what one user adds to one item at most, in weights of a view. `against_days`: above
+    0, popularity is divided by the one of this half-life, so that what rises comes first;
+    `against_least`: share of the mean item's that is added to the divisor, against rare ones.
     """
 
     half_life_days: float = 30.0
     pair_cap: float = 10.0
+    against_days: float = 0.0
+    against_least: float = 1.0
 
 
 class Popularity(Algorithm):
@@ -55,13 +59,10 @@ class Popularity(Algorithm):
     ) -> Self:
         """Return the model; scores are shares of the most popular item's."""
         assert isinstance(config, PopularityConfig)  # noqa: S101 -- narrows the type
-        age_days = np.maximum(as_of_s - data.at_s, 0.0) / 86_400
-        decayed = data.weights * np.exp2(-age_days / config.half_life_days)
-        pair, place = np.unique(
-            data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True
-        )
-        capped = np.minimum(np.bincount(place, decayed, minlength=len(pair)), config.pair_cap)
-        total = np.bincount(pair % max(data.n_items, 1), capped, minlength=data.n_items)
+        total = _totals(data, config.half_life_days, config.pair_cap, as_of_s)
+        if config.against_days > 0 and total.any():
+            usual = _totals(data, config.against_days, config.pair_cap, as_of_s)
+            total /= usual + config.against_least * usual[usual > 0].mean()
         top = float(total.max(initial=0.0))
         # 2^-1000 half-lives is 0 in float: items last met in another age have no score
         order = np.argsort(-total, kind="stable")[: int(np.count_nonzero(total))].astype(np.int32)
@@ -108,3 +109,17 @@ class Popularity(Algorithm):
             msg = "popularity arrays do not fit together"
             raise ValueError(msg)
         return cls(order, ranked, n_items)
+
+
+def _totals(
+    data: Interactions, half_life_days: float, pair_cap: float, as_of_s: float
+) -> NDArray[np.float64]:
+    """Return the sum of each item's decayed weights, (n_items,), what one user adds capped."""
+    age_days = np.maximum(as_of_s - data.at_s, 0.0) / 86_400
+    decayed = data.weights * np.exp2(-age_days / half_life_days)
+    pair, place = np.unique(
+        data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True
+    )
+    capped = np.minimum(np.bincount(place, decayed, minlength=len(pair)), pair_cap)
+    total = np.bincount(pair % max(data.n_items, 1), capped, minlength=data.n_items)
+    return total.astype(np.float64, copy=False)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from recommender.engine.base import Algorithm, Config, Interactions, Query
+from recommender.engine.base import Algorithm, Config, Interactions, Query, SideInfo
 
 N_USERS, N_ITEMS = 60, 40
 AS_OF_S = 1_700_000_000.0
@@ -22,6 +22,18 @@ def interactions(seed: int = 7, *, size: int = 900) -> Interactions:
         AS_OF_S - rng.uniform(0, 30 * 86_400, size),
         N_USERS,
         N_ITEMS,
+    )
+
+
+def side(n_items: int = N_ITEMS, n_users: int = N_USERS) -> SideInfo:
+    """Two categories and brands by taste, a text and a price each; users of two countries."""
+    half = N_ITEMS // 2
+    return SideInfo(
+        attributes=[[f"brand={row // half}"] for row in range(n_items)],
+        categories=[[f"taste/{row // half}"] for row in range(n_items)],
+        texts=[f"a thing of kind {row // half} numbered {row % 7}" for row in range(n_items)],
+        prices=np.arange(n_items, dtype=np.float64) + 1,
+        groups=[[f"country={row % 2}"] for row in range(n_users)],
     )
 
 
@@ -44,7 +56,7 @@ def check_all(algorithm: type[Algorithm], config: Config) -> None:
 
 
 def _fit(algorithm: type[Algorithm], config: Config) -> Algorithm:
-    return algorithm.fit(interactions(), config, as_of_s=AS_OF_S)
+    return algorithm.fit(interactions(), config, as_of_s=AS_OF_S, side=side())
 
 
 def _query(model: Algorithm, *rows: int) -> Query:
@@ -129,7 +141,9 @@ def _order_of_rows_does_not_matter(algorithm: type[Algorithm], config: Config) -
         N_USERS,
         N_ITEMS,
     )
-    model, other = (algorithm.fit(d, config, as_of_s=AS_OF_S) for d in (data, shuffled))
+    model, other = (
+        algorithm.fit(d, config, as_of_s=AS_OF_S, side=side()) for d in (data, shuffled)
+    )
     query = _query(model, 2, 30)
     np.testing.assert_allclose(model.score(query), other.score(query), rtol=1e-4, atol=1e-6)
 
@@ -161,7 +175,7 @@ def _little_data_answers_sensibly(algorithm: type[Algorithm], config: Config) ->
         one.astype(np.int32), one.astype(np.int32), one.astype(np.float32) + 1, one, 1, 1
     )
     for data in (empty(), empty(0), single):
-        model = algorithm.fit(data, config, as_of_s=0.0)
+        model = algorithm.fit(data, config, as_of_s=0.0, side=side(data.n_items, data.n_users))
         again = algorithm.from_arrays(model.to_arrays(), config)
         assert not len(again.recommend(_query(again, 0), 5).rows)
 
@@ -171,7 +185,7 @@ def _all_alike_histories_answer(algorithm: type[Algorithm], config: Config) -> N
         grid.ravel().astype(np.int32) for grid in np.meshgrid(np.arange(9), np.arange(6))
     )
     same = Interactions(users, items, np.ones(54, np.float32), items.astype(np.float64) - 6, 9, 6)
-    model = algorithm.fit(same, config, as_of_s=0.0)
+    model = algorithm.fit(same, config, as_of_s=0.0, side=side(6, 9))
     ranked = model.recommend(_query(model, 0), 3, own=algorithm.own_only)
     assert len(ranked.rows) == (1 if algorithm.own_only else 3)
 
