@@ -33,6 +33,12 @@ class VersionStateWrong(Conflict):
     code = "version_state_wrong"
 
 
+class DraftChanged(Conflict):
+    """The draft is not the one that its writer has seen."""
+
+    code = "draft_changed"
+
+
 class PreviewTooSlow(Unprocessable):
     """The preview ran into its time limit."""
 

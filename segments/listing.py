@@ -60,7 +60,9 @@ def detail(row: Segment) -> dict[str, Any]:
     sizes = version_sizes([one.pk for one in versions if one.status in selectors.LIVE])
     words = selectors.catalogue()
     [summary] = summaries([row])
+    draft = next((one for one in versions if one.status == _Status.DRAFT), None)
     return summary | {
+        "draft_mark": selectors.mark_of(draft),
         "versions": [_version(one, words, sizes) for one in versions],
         "dependents": [
             {"where": use.where, "what": use.what} for use in selectors.dependents(row.key)

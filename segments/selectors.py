@@ -18,10 +18,10 @@ from personalization.lib.registries import segment_users
 from segments.config import LIVE
 from segments.engine import catalogue as words
 from segments.engine.catalogue import Attribute, Catalogue, EventType, Named
-from segments.engine.language import leaves, parse, references
+from segments.engine.language import digest, leaves, parse, references
 from segments.models import Segment, SegmentVersion
 
-__all__ = ["LIVE", "catalogue", "dependents", "is_key", "overlaps", "sizes"]
+__all__ = ["LIVE", "catalogue", "dependents", "is_key", "mark_of", "overlaps", "sizes"]
 
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 # Type of a described property -> type of an attribute.
@@ -65,6 +65,13 @@ class Use:
 def is_key(key: object) -> bool:
     """Whether a text may be the key of a segment."""
     return isinstance(key, str) and _KEY.fullmatch(key) is not None
+
+
+def mark_of(draft: SegmentVersion | None) -> str:
+    """Return what tells one state of a draft from another; `none` where there is no draft."""
+    if draft is None:
+        return "none"
+    return f"{draft.number}-{digest([draft.rule, draft.note], 16)}"
 
 
 def catalogue() -> Catalogue:

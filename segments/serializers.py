@@ -34,6 +34,12 @@ class DraftInputSerializer(Plain):
 
     rule = RuleField()
     note = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    expected = serializers.CharField(
+        max_length=40,
+        required=False,
+        help_text="The segment's `draft_mark` as it was read: where the draft has changed since"
+        " then the answer is 409 and nothing is written. Left out: whichever is there is replaced.",
+    )
 
 
 class RuleInputSerializer(Plain):
@@ -99,6 +105,9 @@ class UseSerializer(Plain):
 class SegmentDetailSerializer(SegmentSerializer):
     """A segment with its versions, newest first, and what names it."""
 
+    draft_mark = serializers.CharField(
+        help_text="The state of the draft, `none` without one; `expected` of the next draft."
+    )
     versions = VersionSerializer(many=True)
     dependents = UseSerializer(many=True)
 

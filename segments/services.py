@@ -79,15 +79,24 @@ def update_segment(*, key: str, values: Mapping[str, Any], actor: str) -> Segmen
 
 
 @transaction.atomic
-def save_draft(*, key: str, rule: Any, actor: str, note: str = "") -> SegmentVersion:
+def save_draft(
+    *, key: str, rule: Any, actor: str, note: str = "", expected: str | None = None
+) -> SegmentVersion:
     """Write the draft of a segment: the one there is, or a new version. The one in force stays.
+
+    `expected` is the `selectors.mark_of` the draft that the writer has seen; None overwrites
+    whichever there is.
 
     Raises
     ------
     SegmentUnknown, RuleInvalid
         No such segment; faults with their paths.
+    DraftChanged
+        Somebody else has written, published or dropped the draft meanwhile.
     """
     row = _segment(key)
+    if expected is not None:
+        _refuse_unseen(row, expected)
     _refuse(rule, own_key=key)
     return _draft(row, rule, actor=actor, note=note)
 
@@ -261,6 +270,14 @@ def _segment(key: str) -> Segment:
         msg = f"there is no segment {key!r}"
         raise errors.SegmentUnknown(msg)
     return row
+
+
+def _refuse_unseen(row: Segment, expected: str) -> None:
+    """Refuse to overwrite a draft that the writer has not seen; the segment is locked."""
+    mark = selectors.mark_of(row.versions.filter(status=_Status.DRAFT).first())
+    if mark != expected:
+        msg = "a colleague has changed the draft meanwhile; keep a copy of yours and open it anew"
+        raise errors.DraftChanged(msg, details=[Problem("expected", f"the draft is {mark} now")])
 
 
 def _draft(row: Segment, rule: Any, *, actor: str, note: str = "") -> SegmentVersion:

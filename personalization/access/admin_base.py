@@ -95,12 +95,27 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        """Show or save the form; what a service refuses becomes a message, and nothing is saved."""
+        """Show or save the form; what a service refuses stands above what was typed, unsaved."""
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except AppError as error:
-            self._refused(request, error)
-            return HttpResponseRedirect(request.get_full_path())
+            if request.method != "POST":
+                raise
+            request._refused = error  # type: ignore[attr-defined]
+            # the transaction of the first time is undone; this time the form is not valid
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Model | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002 -- Django's signature
+        **kwargs: Any,
+    ) -> type[Any]:
+        """Return the form; one that a service has refused carries the reason as its error."""
+        form: type[Any] = super().get_form(request, obj, change, **kwargs)
+        error = getattr(request, "_refused", None)
+        return form if error is None else _refusing(form, _words(error))
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -135,9 +150,24 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
             publish(actor=request.user.get_username(), note=note[:200])
 
     def _refused(self, request: HttpRequest, error: AppError) -> None:
-        faults = "; ".join(f"{fault.path}: {fault.problem}" for fault in error.details)
-        words = f"Not saved: {error.message}{f' ({faults})' if faults else ''}"
-        self.message_user(request, words, messages.ERROR)
+        self.message_user(request, _words(error), messages.ERROR)
+
+
+def _words(error: AppError) -> str:
+    faults = "; ".join(f"{fault.path}: {fault.problem}" for fault in error.details)
+    return f"Not saved: {error.message}{f' ({faults})' if faults else ''}"
+
+
+def _refusing(form: type[Any], words: str) -> type[Any]:
+    """Return a form like this one that is not valid, for this reason."""
+
+    class Refused(form):  # type: ignore[misc]  # made for one answer
+        def clean(self) -> Any:
+            given = super().clean()
+            self.add_error(None, words)
+            return given
+
+    return Refused
 
 
 def each_row(

@@ -9,7 +9,6 @@ from django.urls import reverse_lazy
 
 from personalization.lib.errors import AppError, Problem
 from segments import lists, selectors, services
-from segments.engine.language import digest
 from segments.engine.validation import faults
 from segments.forms import RuleField
 from segments.models import Segment, SegmentVersion
@@ -74,7 +73,7 @@ class NewSegmentForm(_RuleForm):
 class DraftForm(_RuleForm):
     """A segment's texts and its draft; what is in force stays as it is.
 
-    `seen` is the draft that the page was opened with: a colleague's newer one is not overwritten.
+    `seen` marks the draft that the page was opened with; the service overwrites no newer one.
     `number` names the version to begin with, where it is not the newest.
     """
 
@@ -94,21 +93,13 @@ class DraftForm(_RuleForm):
         source = self._source(self.instance)
         if source is not None:
             self.initial.update(rule=source.rule, note=_note(source))
-        self.initial["seen"] = _mark(_draft(self.instance))
+        self.initial["seen"] = selectors.mark_of(_draft(self.instance))
 
     def _source(self, row: Segment) -> SegmentVersion | None:
         """Return the version that editing begins with: the draft, what is in force, the newest."""
         rows = list(row.versions.all())
         asked = next((one for one in rows if one.number == self.number), None)
         return asked or _draft(row) or row.published or (rows[0] if rows else None)
-
-    def clean(self) -> dict[str, Any]:
-        """Refuse to overwrite a draft that has not been seen."""
-        given = super().clean()
-        if given.get("seen") != _mark(_draft(self.instance)):
-            msg = "A colleague has changed the draft meanwhile. Copy yours, then open it anew."
-            self.add_error(None, msg)
-        return given
 
 
 class ListTextForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
@@ -181,10 +172,3 @@ def _draft(row: Segment) -> SegmentVersion | None:
 def _note(version: SegmentVersion) -> str:
     """Return the note of a draft; a new one begins without."""
     return version.note if version.status == SegmentVersion.Status.DRAFT else ""
-
-
-def _mark(draft: SegmentVersion | None) -> str:
-    """Return what tells one state of a draft from another."""
-    if draft is None:
-        return "none"
-    return f"{draft.number}-{digest(draft.rule, 16)}"

@@ -129,7 +129,13 @@ class SegmentAdmin(SegmentList):
         if {"title", "description"} & set(form.changed_data):
             services.update_segment(key=obj.key, values=texts, actor=actor)
         if "rule" in given and _differs(obj, given):
-            services.save_draft(key=obj.key, rule=given["rule"], actor=actor, note=given["note"])
+            services.save_draft(
+                key=obj.key,
+                rule=given["rule"],
+                actor=actor,
+                note=given["note"],
+                expected=given["seen"],
+            )
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None

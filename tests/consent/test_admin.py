@@ -2,7 +2,6 @@
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.contrib.messages import get_messages
 from django.test import Client
 
 from personalization.access.models import AuditEvent
@@ -68,8 +67,10 @@ def test_purpose_page__no_bit_left__says_so_and_saves_nothing() -> None:
 
     response = staff().post(f"{PURPOSES}add/", {"key": "more", "title": "More"})
 
-    [message] = get_messages(response.wsgi_request)
-    assert str(message).startswith("Not saved: there are 15 purposes at most")
+    form = response.context["adminform"].form
+    [told] = form.non_field_errors()
+    assert told.startswith("Not saved: there are 15 purposes at most")
+    assert form["key"].value() == "more"
     assert not Purpose.objects.filter(key="more").exists()
     assert not AuditEvent.objects.exists()
 
