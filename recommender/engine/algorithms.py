@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Algorithm, Config, Interactions
 from recommender.engine.baskets import Baskets, BasketsConfig
+from recommender.engine.bpr import Bpr, BprConfig
+from recommender.engine.content import Content, ContentConfig
 from recommender.engine.ease import Ease, EaseConfig
 from recommender.engine.gfcf import Gfcf, GfcfConfig
 from recommender.engine.groups import GroupPopularity, GroupPopularityConfig
+from recommender.engine.hybrid import Hybrid, HybridConfig
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.personal import (
     BuyAgain,
@@ -18,6 +21,7 @@ from recommender.engine.personal import (
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.rp3beta import Rp3beta, Rp3betaConfig
 from recommender.engine.session_knn import SessionKnn, SessionKnnConfig
+from recommender.engine.svd import Svd, SvdConfig
 from recommender.engine.transitions import Transitions, TransitionsConfig
 from recommender.engine.units import UNITS
 
@@ -62,6 +66,10 @@ RECIPES: dict[str, Recipe] = {
     "gfcf": Recipe(Gfcf, GfcfConfig(), _ALL),
     "ease": Recipe(Ease, EaseConfig(), _ALL),
     "als": Recipe(Als, AlsConfig(), _ALL, served=True),
+    "bpr": Recipe(Bpr, BprConfig(), _ALL),
+    "svd": Recipe(Svd, SvdConfig(), _ALL),
+    "content": Recipe(Content, ContentConfig(), _ALL),
+    "hybrid": Recipe(Hybrid, HybridConfig(), _ALL),
     "also_viewed": Recipe(
         ItemKnn,
         ItemKnnConfig(measure="asymmetric", self_similar=False),

@@ -175,7 +175,7 @@ def _little_data_answers_sensibly(algorithm: type[Algorithm], config: Config) ->
         one.astype(np.int32), one.astype(np.int32), one.astype(np.float32) + 1, one, 1, 1
     )
     for data in (empty(), empty(0), single):
-        model = algorithm.fit(data, config, as_of_s=0.0, side=side(data.n_items, data.n_users))
+        model = algorithm.fit(data, config, as_of_s=0.0)
         again = algorithm.from_arrays(model.to_arrays(), config)
         assert not len(again.recommend(_query(again, 0), 5).rows)
 

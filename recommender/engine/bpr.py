@@ -1,0 +1,89 @@
+"""Factorisation that learns to rank what a user met above what they did not (implicit).
+
+Seldom the best here, and there for comparison; one thread, as with more its result is never the
+same twice.
+
+References
+----------
+Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from implicit.cpu.bpr import BayesianPersonalizedRanking
+from scipy.special import expit
+from threadpoolctl import threadpool_limits
+
+from recommender.engine.base import Config, Cost, Interactions, Query, Scores, SideInfo
+from recommender.engine.factors import Factors, FactorsConfig, Folding, plain, sized
+from recommender.engine.matrix import user_items
+
+
+@dataclass(frozen=True, slots=True)
+class BprConfig(FactorsConfig):
+    """Stochastic descent: `rate` of learning, `ridge`, passes over the pairs.
+
+    A visitor is folded in by least squares on the fixed vectors, as of ALS: `fold_confidence`,
+    `fold_ridge`.
+    """
+
+    rate: float = 0.05
+    ridge: float = 0.002
+    iterations: int = 60
+    fold_confidence: float = 10.0
+    fold_ridge: float = 10.0
+    user_power: float = 0.0
+
+
+class Bpr(Factors):
+    """Scores are chances (logistic) that a visitor prefers an item to one of no appeal."""
+
+    key = "bpr"
+    config_type = BprConfig
+
+    @classmethod
+    def fit(
+        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    ) -> Self:
+        """Return the model; weights do not matter to it, only who met what."""
+        assert isinstance(config, BprConfig)  # noqa: S101 -- narrows the type
+        matrix = user_items(data, config, as_of_s)
+        if not matrix.nnz:
+            nothing = np.full(data.n_items, -np.inf, np.float32)
+            return cls(*plain(np.zeros((data.n_items, 1), np.float32), nothing))
+        with threadpool_limits(1, "blas"):
+            model = BayesianPersonalizedRanking(
+                factors=sized(config.factors, data.n_users, data.n_items, matrix.nnz),
+                learning_rate=config.rate,
+                regularization=config.ridge,
+                iterations=config.iterations,
+                num_threads=1,
+                random_state=config.seed,
+            )
+            model.fit(matrix, show_progress=False)
+        # implicit keeps the bias as a last factor, which a visitor's vector meets with a 1
+        learned = np.asarray(model.item_factors, np.float32)
+        items, bias = learned[:, :-1].copy(), learned[:, -1].copy()
+        # what nobody met still has the random vector it began with
+        unmet = np.bincount(matrix.indices, minlength=data.n_items) == 0
+        items[unmet], bias[unmet] = 0, -np.inf
+        folding = Folding(items.T @ items, config.fold_ridge, config.fold_confidence)
+        return cls(items, bias, folding)
+
+    @classmethod
+    def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
+        """Return the cost of one step a pair and pass."""
+        assert isinstance(config, BprConfig)  # noqa: S101 -- narrows the type
+        k = sized(config.factors, n_users, n_items, nnz)
+        seconds = config.iterations * nnz * (2e-7 + 3e-9 * k)
+        return Cost(seconds, 8.0 * (n_users + n_items) * k + 80.0 * nnz)
+
+    def score_many(self, queries: Sequence[Query]) -> Scores:
+        """Return logistic scores, 0 for a visitor of whom nothing is known."""
+        scores = super().score_many(queries)
+        known = [bool(len(query.rows)) for query in queries]
+        scores[known] = expit(scores[known])
+        return scores
