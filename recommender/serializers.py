@@ -13,8 +13,12 @@ class StrategySerializer(serializers.ModelSerializer[Strategy]):
         fields = (
             "key",
             "title",
+            "use",
+            "sources",
+            "weights",
             "algorithm",
             "params",
+            "rules",
             "fallback",
             "exclude_bought_days",
             "active",

@@ -1,45 +1,45 @@
-"""Admin pages of strategies: what answers in a placement, and by which rules."""
+"""Admin pages of strategies: what answers in a placement, by which rules, with a live preview."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from django import forms
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
 
 from personalization.access.admin_base import AuditedModelAdmin
+from personalization.lib import clock
 from personalization.lib.admin import EmptyState
-from recommender.engine.algorithms import RECIPES
-from recommender.engine.strategies import problems
+from recommender import previews
+from recommender.admin.forms import StrategyForm
+from recommender.engine.strategies import spec_of
 from recommender.models import Strategy
-from recommender.productrules import new_rule_faults
 from recommender.strategies import save_strategy
 
-_EXPORTED = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
-
-
-class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """Fields of a strategy, judged together with all others."""
-
-    algorithm = forms.ChoiceField(choices=[(name, name) for name in RECIPES])
-
-    class Meta:
-        model = Strategy
-        fields = ("title", *_EXPORTED)
-
-    def clean(self) -> dict[str, Any]:
-        """Put every fault at its field."""
-        given = super().clean() or {}
-        if self.errors:
-            return given
-        key = given.get("key", self.instance.key)
-        mine = {name: given.get(name, key) for name in _EXPORTED}
-        others = list(Strategy.objects.exclude(key=key).values(*_EXPORTED))
-        for fault in problems([*others, mine], new_rule_faults):
-            name = fault.path.rpartition("].")[2].partition(".")[0]
-            field = name if fault.path.startswith(f"[{key}]") and name in self.fields else None
-            self.add_error(field, fault.problem)
-        return given
+_SECTIONS = (
+    (None, {"fields": ("title", "key", "use", "active")}),
+    ("What may be shown", {"fields": ("filter", "bury")}),
+    ("Order", {"fields": ("diversity", "margin", ("brand_cap", "category_cap"), "pins")}),
+    (
+        "What the visitor has met",
+        {
+            "fields": (
+                "exclude_seen",
+                "exclude_cart",
+                "exclude_bought_days",
+                "readmission",
+                ("fatigue_after", "fatigue_factor"),
+            )
+        },
+    ),
+    ("New products", {"fields": (("explore_share", "explore_days"),)}),
+    ("When too little is found", {"fields": ("fallback", "editorial")}),
+    ("Weights of the sources", {"fields": ("weights",)}),
+)
 
 
 @admin.register(Strategy)
@@ -47,16 +47,31 @@ class StrategyAdmin(AuditedModelAdmin):
     """Recommender configurations that placements name."""
 
     form = StrategyForm
+    change_form_template = "recommender/strategy_form.html"
     audits = False  # the service does, and publishes
     publishes = True
-    list_display = ("key", "title", "algorithm", "fallback", "exclude_bought_days", "active")
+    fieldsets = _SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
+    list_display = ("title", "key", "use", "told_sources", "fallback", "active")
+    list_filter = ("use", "active")
     search_fields = ("key", "title")
     empty_state = EmptyState(
-        what="A strategy says which model answers, about what, and who fills the gaps.",
+        what="A strategy says which models answer, by which rules, and who fills the gaps.",
         why="All of them were deleted; placements show what is popular.",
         action="Add a strategy",
         action_url="admin:recommender_strategy_add",
     )
+
+    @admin.display(description="sources")
+    def told_sources(self, obj: Strategy) -> str:
+        """Show the models that a strategy blends."""
+        given = obj.sources or [{"algorithm": obj.algorithm}]
+        return ", ".join(str(one["algorithm"]).replace("_", " ") for one in given)
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return Django's pages and the preview."""
+        view = self.admin_site.admin_view(require_POST(self.preview_view))
+        name = "recommender_strategy_preview"
+        return [path("preview/", view, name=name), *super().get_urls()]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
@@ -64,8 +79,51 @@ class StrategyAdmin(AuditedModelAdmin):
         """Keep the key of a stored strategy: placements name it."""
         return ("key",) if obj else ()
 
+    def get_prepopulated_fields(self, _request: HttpRequest, obj: Model | None = None) -> Any:
+        """Propose a key while the title of a new strategy is typed."""
+        return {} if obj else {"key": ("title",)}
+
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save through the service, as the API does."""
-        values = {name: value for name, value in form.cleaned_data.items() if name != "key"}
         actor = request.user.get_username()
-        obj.pk = save_strategy(key=form.instance.key, values=values, actor=actor).pk
+        obj.pk = save_strategy(key=form.instance.key, values=form.values(), actor=actor).pk
+
+    def preview_view(self, request: HttpRequest) -> HttpResponse:
+        """Show what the strategy of the form, saved or not, would show; nothing is written."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pk = request.POST.get("preview_strategy", "")
+        row = Strategy.objects.filter(pk=int(pk)).first() if pk.isdigit() else None
+        data = request.POST.copy()
+        if row is not None:
+            data["key"] = row.key
+        data.setdefault("title", "preview")
+        if not data.get("key"):
+            data["key"] = "preview"
+        form = StrategyForm(data, instance=row or Strategy())
+        context: dict[str, Any] = {"faults": () if form.is_valid() else _faults(form)}
+        if not context["faults"]:
+            spec = spec_of({"key": data["key"], **form.values(), "active": True})
+            wish = previews.wish_of(data)
+            context["preview"] = previews.preview(spec, wish, now=clock.now())
+        return TemplateResponse(request, "recommender/preview.html", context)
+
+
+def _faults(form: StrategyForm) -> list[str]:
+    """Return every fault in words, with the label of its field."""
+    found = [
+        _line(form.fields, name, text) for name, texts in form.errors.items() for text in texts
+    ]
+    for one in form.sets.values():
+        found += [
+            _line(inner.fields, name, text)
+            for inner in one.forms
+            for name, texts in inner.errors.items()
+            for text in texts
+        ]
+    return found
+
+
+def _line(fields: Mapping[str, Any], name: str, text: Any) -> str:
+    label = fields[name].label or name.replace("_", " ") if name in fields else ""
+    return f"{label}: {text}" if label else str(text)

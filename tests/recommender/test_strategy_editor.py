@@ -1,0 +1,203 @@
+"""The editor of strategies in the admin: what is saved, and the preview of what is not."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from personalization.catalog import serve as catalogue
+from personalization.customers.services import create_identities
+from recommender import live
+from recommender.config import StrategiesPart
+from recommender.models import Strategy
+from tests.recommender.shop import NOW
+from tests.recommender.stocked import install, product, stock
+
+PREVIEW = "/admin/recommender/strategy/preview/"
+
+
+@pytest.fixture
+def staff(shop: Path, client: Client) -> Iterator[Client]:
+    stock(image_url=[f"https://shop.example/{n}.jpg" for n in range(12)])
+    install("popularity", "item_knn")
+    client.force_login(User.objects.create_superuser("ann", password="x" * 20))
+    yield client
+    live.forget()
+    catalogue.forget()
+
+
+def form(rows: dict[str, list[dict[str, Any]]] | None = None, **fields: Any) -> dict[str, Any]:
+    """What the page sends: everything at rest but `fields`, and rows of the sets."""
+    given: dict[str, Any] = {
+        "title": "Mine",
+        "use": "home",
+        "active": "on",
+        "exclude_bought_days": "30",
+        "exclude_cart": "on",
+    }
+    for name in ("sources", "boosts", "quotas"):
+        held = (rows or {}).get(name, [])
+        given |= {f"{name}-TOTAL_FORMS": str(len(held)), f"{name}-INITIAL_FORMS": "0"}
+        for place, row in enumerate(held):
+            given |= {f"{name}-{place}-{field}": value for field, value in row.items()}
+    return given | fields
+
+
+def rule(*args: Any) -> str:
+    return json.dumps(product(*args))
+
+
+FULL = form(
+    {
+        "sources": [
+            {"algorithm": "item_knn", "weight": "1", "seeds": ["recent", "cart"]},
+            {"algorithm": "popularity", "weight": "0.5"},
+            {"algorithm": ""},
+        ],
+        "boosts": [{"rule": rule("brand", "eq", "acme"), "factor": "1.5"}, {"rule": ""}],
+        "quotas": [
+            {
+                "title": "New",
+                "rule": rule("created_at", "within_last", 86_400),
+                "least": "2",
+            }
+        ],
+    },
+    key="mine",
+    filter=rule("price_minor", "gt", 0),
+    bury=json.dumps({"and": []}),
+    diversity="0.3",
+    margin="0.2",
+    brand_cap="3",
+    pins="1 p4\n3 p5",
+    exclude_seen="on",
+    readmission="shoes 14",
+    fatigue_after="4",
+    fatigue_factor="0.5",
+    explore_share="0.1",
+    explore_days="20",
+    editorial="p1\np2",
+)
+
+
+def test_editor__everything_filled_in__saved_as_the_service_takes_it(staff: Client) -> None:
+    answer = staff.post("/admin/recommender/strategy/add/", FULL)
+
+    row = Strategy.objects.get(key="mine")
+    assert answer.status_code == 302
+    assert row.sources == [
+        {"algorithm": "item_knn", "weight": 1.0, "seeds": ["recent", "cart"]},
+        {"algorithm": "popularity", "weight": 0.5, "seeds": []},
+    ]
+    assert row.rules == {
+        "filter": product("price_minor", "gt", 0),
+        "boosts": [{"rule": product("brand", "eq", "acme"), "factor": 1.5}],
+        "quotas": [
+            {"rule": product("created_at", "within_last", 86_400), "least": 2, "title": "New"}
+        ],
+        "pins": [{"item": "p4", "place": 1}, {"item": "p5", "place": 3}],
+        "caps": {"brand": 3},
+        "diversity": 0.3,
+        "margin": 0.2,
+        "fatigue": {"after": 4, "factor": 0.5},
+        "exclude_seen": True,
+        "readmission_days": {"shoes": 14},
+        "exploration": {"share": 0.1, "days": 20},
+        "editorial": ["p1", "p2"],
+    }
+
+
+def test_editor__opened_and_saved__nothing_changes(staff: Client) -> None:
+    staff.post("/admin/recommender/strategy/add/", FULL)
+    row = Strategy.objects.get(key="mine")
+    page = staff.get(f"/admin/recommender/strategy/{row.pk}/change/")
+    shown = page.context["adminform"].form
+    sent = form(
+        {
+            name: [
+                {field.name: field.value() for field in one if field.value() not in (None, "")}
+                for one in held.forms
+            ]
+            for name, held in shown.sets.items()
+        },
+        **{field.name: field.value() for field in shown if field.value() not in (None, False)},
+    )
+    staff.post(f"/admin/recommender/strategy/{row.pk}/change/", sent)
+
+    again = Strategy.objects.get(key="mine")
+    assert (again.sources, again.rules) == (row.sources, row.rules)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"filter": rule("colour", "eq", "x")}, "there is no product field"),
+        ({"pins": "first p4"}, "write a place and a product"),
+        ({"pins": "1 p4\n1 p5"}, "the same place is pinned twice"),
+        ({"readmission": "coffee"}, "write a category and days"),
+        ({"diversity": "2"}, "less than or equal to 1"),
+    ],
+)
+def test_editor__what_cannot_serve__refused_in_words(
+    staff: Client, fields: dict[str, str], words: str
+) -> None:
+    saved = staff.post("/admin/recommender/strategy/add/", FULL | fields)
+    previewed = staff.post(PREVIEW, FULL | fields)
+
+    assert words in saved.content.decode()
+    assert words in previewed.content.decode()
+    assert not Strategy.objects.filter(key="mine").exists()
+
+
+def test_preview__not_saved__pictures_prices_reasons_and_what_is_missing(staff: Client) -> None:
+    wish = {"preview_count": "3", "preview_item": "p7"}
+    page = staff.post(PREVIEW, form(filter=rule("brand", "eq", "bolt")) | wish).content.decode()
+
+    assert ["P1" in page, "P3" in page, "P5" in page] == [True] * 3
+    assert "https://shop.example/1.jpg" in page
+    assert "Popular right now" in page
+    assert "does not pass “Show only”" in page
+    assert "is the product of the page" in page
+    assert not Strategy.objects.filter(title="Mine").exists()
+
+
+def test_preview__for_a_customer__personal_only_with_consent(staff: Client) -> None:
+    create_identities([(1, "shopper")], now=NOW - timedelta(days=1))
+    wish = {"preview_customer": "shopper"}
+
+    known = staff.post(PREVIEW, form() | wish).content.decode()
+    nobody = staff.post(PREVIEW, form() | {"preview_customer": "ghost"}).content.decode()
+
+    assert "Customer shopper" in known or "allows nothing personal" in known
+    assert "Nobody is known as “ghost”" in nobody
+
+
+def test_preview__nothing_left__says_so(staff: Client) -> None:
+    page = staff.post(PREVIEW, form(filter=rule("brand", "eq", "nobody"))).content.decode()
+
+    assert "Nothing can be shown" in page
+
+
+def test_preview__without_permission_or_by_get__refused(staff: Client) -> None:
+    assert staff.get(PREVIEW).status_code == 405
+    staff.force_login(User.objects.create_user("tom", is_staff=True))
+    assert staff.post(PREVIEW, form()).status_code == 403
+
+
+def test_version_of_before_rules__restored_with_none(db: None) -> None:
+    part = StrategiesPart()
+    names = ("key", "algorithm", "params", "fallback", "exclude_bought_days", "active")
+    old = [{name: row[name] for name in names} for row in part.export()]
+    Strategy.objects.filter(key="similar").update(rules={"diversity": 0.5}, use="cart")
+
+    part.validate(old)
+    part.restore(old)
+
+    row = Strategy.objects.get(key="similar")
+    assert (row.rules, row.sources, row.use) == ({}, [], "home")
+    assert part.load(old)["similar"].sources[0].algorithm == "item_knn"
