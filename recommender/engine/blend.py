@@ -199,9 +199,9 @@ def board(parts: Sequence[Lists], cases: Cases, depth: int = 100) -> Board:
 def learn(given: Board, *, single: int | None = None) -> tuple[float, ...]:
     """Return weights (m,) of the sources, the strongest 1; most of them 0.
 
-    Greedy on one half of the cases; where the blend does not beat the best single source on the
-    other half by more than noise, the single source stays. Else learned again on all. `single`: the
-    best single source, None to find it.
+    Greedy on each half of the cases, verified on the other: where the blends do not beat the best
+    single source by more than noise, the single source stays. Else learned again on all. `single`:
+    the best single source, None to find it.
     """
     m, n = given.scores.shape[0], given.scores.shape[1]
     best = _best_single(given) if single is None else single
@@ -210,12 +210,11 @@ def learn(given: Board, *, single: int | None = None) -> tuple[float, ...]:
         return alone
     # in blocks, since neighbours in a file may be steps of one visit
     half = np.arange(n) // max(1, n // 20) % 2 == 0
+    gains = []
     for learned, asked in ((half, ~half), (~half, half)):
-        weights = _greedy(given.take(learned), best)
-        held = given.take(asked)
-        if not is_gain(held.blended(weights) - held.blended(alone)):
-            return alone
-    return _greedy(given, best)
+        weights, held = _greedy(given.take(learned), best), given.take(asked)
+        gains.append(held.blended(weights) - held.blended(alone))
+    return _greedy(given, best) if is_gain(np.concatenate(gains)) else alone
 
 
 def is_gain(differences: NDArray[np.float64], sure: float = SURE) -> bool:

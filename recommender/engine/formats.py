@@ -108,8 +108,11 @@ def sessions(train: Iterable[str], test: Iterable[str] | None) -> Given:
     users, items = Table(), Table()
     columns = _Columns()
     for number, line in enumerate(train):
-        if keys := line.split():
-            columns.add_line(users[str(number)], (items[key] for key in keys))
+        keys = line.split()
+        # a session later in the file is the newer one; its steps lie between it and the next
+        for place, key in enumerate(keys):
+            at = number + place / len(keys)
+            columns.add(users[str(number)], items[key], 1.0, at)
     log = columns.log(timed=False, ordered=True)
     return Given(
         log, users, items, asked=None if test is None else _asked(test, items), baskets=True

@@ -1,6 +1,6 @@
 """Ranked lists of many cases at once: the whole catalogue scored in chunks, the best kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,17 +36,30 @@ def rank(
     What scores 0 or less is in no list. `own`: whether items of the history may be in the first;
     where not, both are one.
     """
-    count = min(count, max(cases.n_items, 1))
     every, fresh = _empty(len(cases), count), _empty(len(cases), count)
-    size = max(1, _CHUNK_BYTES // (4 * max(cases.n_items, 1)))
-    for span in chunks(len(cases), size):
-        part = cases.take(np.arange(span.start, span.stop))
-        scores = model.score_many(part.queries(fold))
+    for span, part, scores in _scored(model, cases, fold):
         if own:
             _put(every, span, best(scores, count))
         scores[part.owners(), part.items] = 0
         _put(fresh, span, best(scores, count))
     return (every if own else fresh), fresh
+
+
+def first(model: Algorithm, cases: Cases, fold: FoldIn, *, count: int, own: bool) -> Lists:
+    """Return the first of the two that `rank` returns."""
+    found = _empty(len(cases), count)
+    for span, part, scores in _scored(model, cases, fold):
+        if not own:
+            scores[part.owners(), part.items] = 0
+        _put(found, span, best(scores, count))
+    return found
+
+
+def _scored(model: Algorithm, cases: Cases, fold: FoldIn) -> Iterator[tuple[slice, Cases, Scores]]:
+    size = max(1, _CHUNK_BYTES // (4 * max(cases.n_items, 1)))
+    for span in chunks(len(cases), size):
+        part = cases.take(np.arange(span.start, span.stop))
+        yield span, part, model.score_many(part.queries(fold))
 
 
 def _empty(n: int, count: int) -> Lists:

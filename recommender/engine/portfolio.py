@@ -15,7 +15,7 @@ from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Config, Cost, Interactions, SideInfo
 from recommender.engine.blend import FLOOR, Blend, board, learn
 from recommender.engine.cases import Cases, FoldIn
-from recommender.engine.lists import Lists, blend, rank
+from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.measures import each
 from recommender.engine.protocols import Split
 
@@ -32,22 +32,37 @@ FALLBACK = "popularity"
 class Entry:
     """One candidate of the portfolio.
 
-    `wants`: what the data must have: "order", "times", "own" (repeats), "side" (attributes),
-    `grid`: changes of the recipe's config that are tried on the validation part, each alone.
+    `wants`: what the data must have: "order", "times", "own" (repeats), "side" (attributes).
+    `grid`: changes of the config that are tried on the validation part one after the other, each kept
+    where it helps; one of `half_life_days` only where there are times. `folds`: whether the model
+    reads the weights of its query.
     """
 
     recipe: str
-    wants: frozenset[str] = frozenset()
     grid: tuple[Mapping[str, Any], ...] = ()
+    wants: frozenset[str] = frozenset()
+    folds: bool = True
 
 
-def _entry(recipe: str, *grid: Mapping[str, Any], wants: str = "") -> Entry:
-    return Entry(recipe, frozenset(wants.split()), grid)
-
-
+_SLOWER: tuple[Mapping[str, Any], ...] = ({"half_life_days": 365.0}, {"half_life_days": 0.0})
+_ORDER = frozenset({"order"})
 ENTRIES: tuple[Entry, ...] = (
-    _entry("popularity", {"half_life_days": 7.0}, {"half_life_days": 180.0}),
-    _entry("item_knn"),
+    Entry(
+        "popularity",
+        ({"half_life_days": 7.0}, {"half_life_days": 180.0}, {"half_life_days": 3_650.0}),
+        folds=False,
+    ),
+    Entry("item_knn", (*_SLOWER, {"user_power": 0.5}, {"user_power": 0.0})),
+    Entry("item_knn_cosine", _SLOWER),
+    Entry("rp3beta", (*_SLOWER, {"beta": 0.5}, {"beta": 0.1}, {"alpha": 0.8})),
+    Entry("gfcf", (*_SLOWER, {"alpha": 0.6})),
+    Entry("ease", (*_SLOWER, {"ridge_share": 4.0}, {"ridge_share": 1.0})),
+    Entry("item_knn_asymmetric", (*_SLOWER, {"shrink": 10.0}, {"user_power": 0.5})),
+    Entry(
+        "transitions", (*_SLOWER, {"query_decay": 0.8}, {"query_decay": 0.4}), _ORDER, folds=False
+    ),
+    Entry("session_knn", (*_SLOWER, {"rare": 0.5}, {"near": 8.0}), _ORDER, folds=False),
+    Entry("user_knn", _SLOWER),
 )
 
 
@@ -140,12 +155,14 @@ def choose(
     for entry in ENTRIES:
         if names is not None and entry.recipe not in names:
             continue
-        objection = _objection(entry, split, data, session, sum(one.seconds for one in tuned))
-        if objection is not None:
-            refused.append(objection)
-            session.report(f"{entry.recipe}: left out, {objection.why}")
-            continue
-        tuned.append(_tune(entry, split, data, cases, session))
+        found = _objection(entry, split, data, session, sum(one.seconds for one in tuned)) or _tune(
+            entry, split, data, cases, session
+        )
+        if isinstance(found, Refused):
+            refused.append(found)
+            session.report(f"{found.name}: left out, {found.why}")
+        else:
+            tuned.append(found)
     if not tuned:
         msg = "no model is left: " + "; ".join(f"{one.name}: {one.why}" for one in refused)
         raise ValueError(msg)
@@ -170,7 +187,8 @@ def fit(
     name: str, config: Config, data: Interactions, as_of_s: float, side: SideInfo | None
 ) -> Algorithm:
     """Return the recipe's model of `data` with this config."""
-    return RECIPES[name].algorithm.fit(data, config, as_of_s=as_of_s, side=side)
+    recipe = RECIPES[name]
+    return recipe.algorithm.fit(recipe.shape(data), config, as_of_s=as_of_s, side=side)
 
 
 def blended(blend_: Blend, lists: Mapping[str, Lists], n_items: int, count: int) -> Lists:
@@ -204,6 +222,9 @@ def _objection(
     recipe = RECIPES[entry.recipe]
     met = len(np.unique(data.items))
     cost = recipe.algorithm.cost(data.n_users, met, len(data), recipe.config)
+    most = getattr(recipe.config, "most_items", met)
+    if met > most:
+        return Refused(entry.recipe, f"{met:,} items, its own limit is {most:,}", cost)
     # one fit here, one on everything
     if cost.bytes > session.limits.bytes:
         why = f"needs about {cost.bytes / 1e6:,.0f} MB"
@@ -221,12 +242,14 @@ def _tune(entry: Entry, split: Split, data: Interactions, cases: Cases, session:
     started = session.clock()
     model = fit(entry.recipe, config, data, split.as_of_s, session.side)
     fit_s = session.clock() - started
-    found = [(_aim(model, few, fold, own=split.own), fold) for fold in folds_for(split)]
+    found = [(_aim(model, few, fold, own=split.own), fold) for fold in _folds(entry, split)]
     best_value, fold = max(found, key=lambda one: one[0])
     for change in entry.grid:
+        if "half_life_days" in change and not split.known.timed:
+            continue
         if session.clock() - started + fit_s > session.limits.tuning_s:
             break
-        tried = replace(RECIPES[entry.recipe].config, **change)
+        tried = replace(config, **change)
         other = fit(entry.recipe, tried, data, split.as_of_s, session.side)
         value = _aim(other, few, fold, own=split.own)
         if value > best_value:
@@ -241,15 +264,15 @@ def _tune(entry: Entry, split: Split, data: Interactions, cases: Cases, session:
 
 
 def _aim(model: Algorithm, cases: Cases, fold: FoldIn, *, own: bool) -> float:
-    every, _ = rank(model, cases, fold, count=20, own=own)
-    return float(each(every, cases)[AIM].mean())
+    return float(each(first(model, cases, fold, count=20, own=own), cases)[AIM].mean())
 
 
-def folds_for(split: Split) -> tuple[FoldIn, ...]:
+def _folds(entry: Entry, split: Split) -> tuple[FoldIn, ...]:
     """Return the ways of folding a history in that the data knows: by steps, by the clock."""
     folds = [FoldIn()]
-    if split.known.ordered:
-        folds += [FoldIn(decay) for decay in (0.9, 0.8, 0.65)]
-    if split.known.timed and split.known.ordered:
+    if not (entry.folds and split.known.ordered):
+        return tuple(folds)
+    folds += [FoldIn(decay) for decay in (0.9, 0.8, 0.65)]
+    if split.known.timed:
         folds += [FoldIn(1.0, days) for days in (14.0, 60.0, 180.0)]
     return tuple(folds)
