@@ -11,6 +11,7 @@ import orjson
 from django.db import connection, transaction
 
 from personalization.consent.engine.purposes import Purpose, Purposes
+from personalization.consent.serve import PERSONALIZATION
 from personalization.events import facttable
 from personalization.events.facttable import BUCKETS, FactRow
 from segments import compile as sql
@@ -31,7 +32,8 @@ _PURPOSES = Purposes(
         for key, mask in (("analytics", 1), ("personalization", 2), ("marketing", 4))
     )
 )
-_ALL = 7
+# Of these a case may tell what is in force; that of personalization decides who is a member at all.
+_TOLD = [one for one in _PURPOSES.all if one.mask != PERSONALIZATION]
 # Computed traits that are columns: what a case's value must be to be written to one.
 _COLUMNS: Mapping[str, tuple[type, int]] = {
     "events": (int, 2**63),
@@ -67,7 +69,7 @@ class _Book:
         program = self._world.program
         self._nodes: dict[str, Node] = {rule.key: rule.node for rule in program.rules}
         self._columns = _columns_of(case)
-        self._declared = frozenset({*COMPUTED} - self._columns)
+        self._declared = frozenset({*COMPUTED} - self._columns) | _plain_consents(case)
         self._reader = Reader(program, _PURPOSES, self._declared)
         self._ids: dict[str, int] = {}
         self._written: dict[str, list[Event]] = {}
@@ -142,11 +144,7 @@ class _Book:
     def _update_traits(self, name: str, member: Member) -> None:
         self._traits[name] = dict(member.traits)
         columns = {key: member.traits[key] for key in self._columns if key in member.traits}
-        traits = {
-            key: value
-            for key, value in member.traits.items()
-            if key not in columns and not key.startswith(CONSENT)
-        }
+        traits = {key: value for key, value in member.traits.items() if key not in columns}
         columns["traits"] = orjson.dumps(traits).decode()
         names = sorted(columns)
         with connection.cursor() as cursor:
@@ -159,8 +157,8 @@ class _Book:
 
     def _write_consent(self, cursor: Any, name: str, member: Member) -> None:
         """Consent is told by withdrawals and, as rules read it, among the traits."""
-        denied = 0 if member.consents else 2
-        for purpose in _PURPOSES.all:
+        denied = 0 if member.consents else PERSONALIZATION
+        for purpose in _TOLD:
             if member.traits.get(CONSENT + purpose.key) is False:
                 denied |= purpose.mask
         cursor.execute(_CONSENT, {"id": self._ids[name], "denied": denied, "now": _NOW})
@@ -193,12 +191,35 @@ class _Book:
             facttable.note_first_seen(first)
 
 
-def _columns_of(case: Case) -> frozenset[str]:
-    """Return the computed traits whose values in the case fit their columns, for everybody."""
-    told = [*case["profiles"].values()]
+def _plain_consents(case: Case) -> frozenset[str]:
+    """Return the consents that are plain traits of the case: not told, or as no boolean, of some.
+
+    What is in force in the tables is known of everybody; what a profile does not tell is missing.
+    """
+    told, strangers = _told(case)
+    held = {f"{CONSENT}{one.key}" for one in _TOLD}
+    columns = {
+        key
+        for key in held
+        if not strangers
+        and all(key in traits for traits in case["profiles"].values())
+        and all(isinstance(traits.get(key, True), bool) for traits in told)
+    }
+    others = {key for traits in told for key in traits if key.startswith(CONSENT)}
+    return frozenset({*held, f"{CONSENT}personalization", *others} - columns)
+
+
+def _told(case: Case) -> tuple[list[Mapping[str, Any]], set[str]]:
+    """Return the traits that a case tells, first and later; the users it tells none of."""
+    told: list[Mapping[str, Any]] = [*case["profiles"].values()]
     told += [traits for step in case["steps"] for traits in step.get("traits", {}).values()]
     users = {event["user"] for step in case["steps"] for event in step["ingest"]}
-    strangers = users - case["profiles"].keys()
+    return told, users - case["profiles"].keys()
+
+
+def _columns_of(case: Case) -> frozenset[str]:
+    """Return the computed traits whose values in the case fit their columns, for everybody."""
+    told, strangers = _told(case)
 
     def fits(key: str) -> bool:
         kind, most = _COLUMNS[key]

@@ -37,7 +37,7 @@ class Scope:
     among
         Only these customers; None for all.
     declared
-        Keys of traits that are declared although computed ones have them (cases).
+        Keys of traits that are declared although computed ones, or consents, have them (cases).
     """
 
     setting: Setting

@@ -102,7 +102,8 @@ class Reader:
                     traits[key] = _plain(value)
             mask = self.purposes.in_force(granted, denied, gpc=False)
             for purpose in self.purposes.all:
-                traits[CONSENT + purpose.key] = bool(mask & purpose.mask)
+                if CONSENT + purpose.key not in self.declared:
+                    traits[CONSENT + purpose.key] = bool(mask & purpose.mask)
             yield customer, assignment_key, traits
 
 

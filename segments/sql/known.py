@@ -30,7 +30,8 @@ _LISTED = (
 class Known:
     """What leaves about a row of the population are rendered in.
 
-    `declared`: keys that are read from declared traits although they are computed ones (cases).
+    `declared`: keys that are read from declared traits although they are computed ones, or consents
+    (cases).
     """
 
     params: Params

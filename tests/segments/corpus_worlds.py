@@ -311,6 +311,49 @@ def consent() -> Iterator[Case]:
             },
             happens={T0 + 1: {"traits": {"u": {"consent.marketing": False}}}},
         )
+    yield from _consent_untold()
+
+
+def _consent_untold() -> Iterator[Case]:
+    """What a profile does not tell is missing, of a consent too: only `not_exists` holds."""
+    conditions: tuple[tuple[str, Rule, str, str], ...] = (
+        ("eq-true", {"op": "eq", "value": True}, "yes", "no yes"),
+        ("eq-false", {"op": "eq", "value": False}, "no", ""),
+        ("neq-true", {"op": "neq", "value": True}, "no", ""),
+        ("in-false", {"op": "in", "value": [False]}, "no", ""),
+        ("not-in-true", {"op": "not_in", "value": [True]}, "no", ""),
+        ("exists", {"op": "exists"}, "no yes", "no yes"),
+        ("not-exists", {"op": "not_exists"}, "none other untold", "none other untold"),
+    )
+    for purpose in ("analytics", "personalization", "marketing"):
+        key = f"consent.{purpose}"
+        for name, condition, first, later in conditions:
+            yield worked(
+                f"consent-untold-{purpose}-{name}",
+                {"kind": "profile", "key": key, **condition},
+                {T0: first, T0 + 1: later},
+                profiles={
+                    "no": {key: False},
+                    "none": {key: None},
+                    "other": {"tier": "gold"},
+                    "untold": {},
+                    "yes": {key: True},
+                },
+                happens={T0 + 1: {"traits": {"no": {key: True}}}},
+            )
+    # who is met by an event alone tells nothing either
+    yield worked(
+        "consent-untold-stranger",
+        {"and": [counted(HOUR_BACK), {"not": _allows_marketing()}]},
+        {T0: "s u", T0 + 1: "s", T0 + HOUR: ""},
+        sent=[Sent("s", T0), Sent("u", T0), Sent("v", T0)],
+        profiles={"u": {"consent.marketing": False}, "v": {"consent.marketing": True}},
+        happens={T0 + 1: {"traits": {"u": {"consent.marketing": True}}}},
+    )
+
+
+def _allows_marketing() -> Rule:
+    return {"kind": "profile", "key": "consent.marketing", "op": "eq", "value": True}
 
 
 def retention() -> Iterator[Case]:
