@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-NAMES = ("ingest", "processing", "segments", "segments_preview", "freshness", "decide")
+NAMES = ("ingest", "processing", "segments", "segments_preview", "freshness", "decide", "training")
 
 
 def main(names: list[str]) -> int:

@@ -222,6 +222,7 @@ class ShelfDay(models.Model):
     revenue_minor = models.BigIntegerField(default=0)
 
     class Meta:
+        verbose_name = verbose_name_plural = "performance of recommendations"
         constraints = [
             # the fold adds to one row; pages read a range of days
             models.UniqueConstraint(
@@ -251,6 +252,7 @@ class ItemDay(models.Model):
     revenue_minor = models.BigIntegerField(default=0)
 
     class Meta:
+        verbose_name = verbose_name_plural = "coverage of the catalogue"
         constraints = [
             # the fold adds to one row; coverage reads a range of days
             models.UniqueConstraint(

@@ -40,37 +40,46 @@ UNKNOWN_LIMIT = 10_000
 
 # A product's key as facts read it (engine.facts): product_id, else sku, cut at 100 characters.
 _KEY = "left(coalesce(nullif({0} ->> 'product_id', ''), nullif({0} ->> 'sku', '')), 100)"
-_TOUCHES = f"""
+_FROM = """
 FROM events_event e
 JOIN events_eventschema s ON s.name = e.name
 JOIN customers_identity i ON i.id = e.identity_id
 LEFT JOIN consent_consentstate c ON c.customer_id = i.customer_id
-CROSS JOIN LATERAL (
-    SELECT {_KEY.format("e.properties")} AS item WHERE s.fact <> 'order'
-    UNION ALL
-    SELECT {_KEY.format("p")} FROM jsonb_array_elements(
-        CASE WHEN s.fact = 'order' AND jsonb_typeof(e.properties -> 'products') = 'array'
-             THEN e.properties -> 'products' ELSE '[]'::jsonb END
-    ) AS p
-) AS touched
-WHERE s.fact = ANY(%(kinds)s) AND touched.item IS NOT NULL
+"""
+_WHERE = """
   AND e.occurred_at > %(since)s AND e.occurred_at <= %(until)s
   AND e.purposes & %(purpose)s <> 0 AND e.flags & %(bot)s = 0
   AND coalesce(c.denied, 0) & %(purpose)s = 0
   AND (coalesce(c.granted, 0) & %(purpose)s <> 0 OR %(by_default)s)
+"""
+_COLUMNS = "i.customer_id, e.occurred_at, array_position(%(kinds)s, s.fact::text)::int2 AS kind"
+# Orders apart: nearly all rows need no look into a list.
+_TOUCHES = f"""
+SELECT * FROM (
+    SELECT {_COLUMNS}, {_KEY.format("e.properties")} AS item {_FROM}
+    WHERE s.fact = ANY(%(kinds)s) AND s.fact <> 'order' {_WHERE}
+    UNION ALL
+    SELECT {_COLUMNS}, {_KEY.format("p")} AS item {_FROM}
+    CROSS JOIN LATERAL jsonb_array_elements(
+        CASE WHEN jsonb_typeof(e.properties -> 'products') = 'array'
+             THEN e.properties -> 'products' ELSE '[]'::jsonb END
+    ) AS p
+    WHERE s.fact = ANY(%(kinds)s) AND s.fact = 'order' {_WHERE}
+) AS t WHERE item IS NOT NULL
 """  # noqa: S608 -- constants of this module alone
+# A timestamp goes as microseconds since 2000, which costs no arithmetic.
 _ROWS = f"""
-COPY (SELECT i.customer_id::int8, hashtextextended(touched.item, 0),
-             array_position(%(kinds)s, s.fact::text)::int2,
-             (extract(epoch FROM e.occurred_at) * 1000000)::int8 {_TOUCHES})
+COPY (SELECT customer_id::int8, hashtextextended(item, 0), kind, occurred_at
+      FROM ({_TOUCHES}) AS touched)
 TO STDOUT (FORMAT binary)
 """  # noqa: S608 -- the same
 _UNKNOWN = f"""
-SELECT touched.item, count(*), min(e.occurred_at), max(e.occurred_at) {_TOUCHES}
-  AND NOT EXISTS (SELECT 1 FROM catalog_product p WHERE p.key = touched.item)
+SELECT item, count(*), min(occurred_at), max(occurred_at) FROM ({_TOUCHES}) AS touched
+WHERE NOT EXISTS (SELECT 1 FROM catalog_product p WHERE p.key = item)
 GROUP BY 1 ORDER BY 2 DESC LIMIT %(limit)s
 """  # noqa: S608 -- the same
-_ANY = f"SELECT EXISTS (SELECT 1 {_TOUCHES})"
+_ANY = f"SELECT EXISTS ({_TOUCHES})"
+_EPOCH_S = 946_684_800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,5 +173,5 @@ def _columns(block: NDArray[np.void]) -> Columns:
         block["customer"].astype(np.int64),
         block["item"].astype(np.int64),
         (block["kind"] - 1).astype(np.int8),
-        block["at_us"].astype(np.float64) / 1e6,
+        block["at_us"].astype(np.float64) / 1e6 + _EPOCH_S,
     )

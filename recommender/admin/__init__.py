@@ -1,5 +1,5 @@
 """Admin pages of the recommender."""
 
-from recommender.admin import models, strategies
+from recommender.admin import models, outcomes, strategies
 
-__all__ = ["models", "strategies"]
+__all__ = ["models", "outcomes", "strategies"]

@@ -1,46 +1,56 @@
 """Admin pages of the registry: trained models with their metrics, and which of them serves."""
 
-from django.contrib import admin
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
 
 from personalization.access.admin_base import each_row
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
-from recommender import registry
+from personalization.lib.errors import AppError
+from recommender import pages, registry
 from recommender.models import ModelVersion
 
-_FIGURES = ("Recall@20", "NDCG@20", "HR@20", "MRR@20", "coverage@20", "users")
+# What a person may decide about a version -> the question that is asked before it is done.
+_DECISIONS = {
+    "promote": "Have this version serve? The one that serves now retires; it can be taken back.",
+    "rollback": "Have the version that served before this one serve again?",
+}
 
 
 @admin.register(ModelVersion)
 class ModelVersionAdmin(ReadOnlyModelAdmin):
     """The registry: what was trained, how well it did, what serves."""
 
-    list_display = ("__str__", "status", "recall", "ndcg", "floor", "coverage", "created_at")
+    list_display = (
+        "__str__",
+        "status",
+        "recall",
+        "ndcg",
+        "interval",
+        "floor",
+        "coverage",
+        "reason",
+        "created_at",
+    )
     list_filter = ("algorithm", "status")
+    search_fields = ("algorithm",)
     ordering = ("-id",)
     actions = ("promote", "rollback")
-    fields = (
-        "algorithm",
-        "number",
-        "status",
-        "reason",
-        "metrics_table",
-        "data",
-        "settings",
-        "manifest_sha256",
-        "run",
-        "created_at",
-        "promoted_at",
-    )
-    readonly_fields = fields
     empty_state = EmptyState(
         what="Trained models, their metrics on the last days of data, and which of them serves.",
         why="Nothing was trained yet. It happens every night; manage.py train does it now.",
+        docs="guides/models",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
+        """Leave out the manifest, which lists do not show."""
+        return super().get_queryset(request).defer("manifest")
 
     @admin.display(description="Recall@20")
     def recall(self, obj: ModelVersion) -> str:
@@ -52,60 +62,71 @@ class ModelVersionAdmin(ReadOnlyModelAdmin):
         """Show NDCG."""
         return _figure(obj.metrics.get("NDCG@20"))
 
+    @admin.display(description="95 %")
+    def interval(self, obj: ModelVersion) -> str:
+        """Show where NDCG lies by bootstrap over customers."""
+        held = (obj.metrics.get("intervals") or {}).get("NDCG@20")
+        return f"{held[0]:.4f} to {held[1]:.4f}" if held else pages.NOTHING
+
     @admin.display(description="popularity's NDCG@20")
     def floor(self, obj: ModelVersion) -> str:
         """Show what popularity reaches on the same cases."""
-        return _figure(obj.metrics.get("popularity", {}).get("NDCG@20"))
+        return _figure((obj.metrics.get("popularity") or {}).get("NDCG@20"))
 
     @admin.display(description="coverage@20")
     def coverage(self, obj: ModelVersion) -> str:
         """Show coverage."""
         return _figure(obj.metrics.get("coverage@20"))
 
-    @admin.display(description="metrics")
-    def metrics_table(self, obj: ModelVersion) -> SafeString:
-        """Show the model beside popularity and the live version, with protocol."""
-        live = ModelVersion.objects.filter(algorithm=obj.algorithm, status="live").first()
-        columns = [("this model", obj.metrics), ("popularity", obj.metrics.get("popularity", {}))]
-        if live is not None and live.pk != obj.pk:
-            columns.append((f"live (v{live.number}, its own days)", live.metrics))
-        head = format_html_join("", "<th>{}</th>", ((title,) for title, _ in columns))
-        rows = format_html_join(
-            "",
-            "<tr><th>{}</th>{}</tr>",
-            (
-                (
-                    name,
-                    format_html_join(
-                        "", "<td>{}</td>", [(_figure(m.get(name)),) for _, m in columns]
-                    ),
-                )
-                for name in _FIGURES
-            ),
-        )
-        words = obj.metrics.get("protocol", "")
-        return format_html(
-            "<table><thead><tr><th></th>{}</tr></thead><tbody>{}</tbody></table><p>{}</p>",
-            head,
-            rows,
-            words,
-        )
+    def get_urls(self) -> list[URLPattern]:
+        """Return Django's pages, and the questions before a decision."""
+        view = self.admin_site.admin_view(self.decide)
+        name = "recommender_modelversion_decide"
+        return [path("<int:version_id>/decide/<str:what>/", view, name=name), *super().get_urls()]
 
-    @admin.display(description="data")
-    def data(self, obj: ModelVersion) -> str:
-        """Show how much it learnt from."""
-        facts = obj.manifest["facts"]
-        return (
-            f"{facts['interactions']:,} interactions of {facts.get('users', 0):,} customers"
-            f" with {facts['items']:,} products"
-        )
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show the version: figures, course, where it comes from."""
+        version = self.get_object(request, object_id)
+        if version is None:
+            raise Http404
+        if not self.has_view_permission(request, version):
+            raise PermissionDenied
+        context = {
+            **self._context(request, version),
+            **(extra_context or {}),
+            "page": pages.model_page(version),
+            "may_decide": self.has_promote_permission(request),
+        }
+        return TemplateResponse(request, "studio/models/model.html", context)
 
-    @admin.display(description="settings")
-    def settings(self, obj: ModelVersion) -> str:
-        """Show the algorithm's settings."""
-        return ", ".join(
-            f"{name} {value}" for name, value in obj.manifest["facts"]["config"].items()
-        )
+    def decide(self, request: HttpRequest, version_id: int, what: str) -> HttpResponse:
+        """Ask, then have a version serve or go back."""
+        version = ModelVersion.objects.filter(pk=version_id).first()
+        if version is None or what not in _DECISIONS:
+            raise Http404
+        if not self.has_promote_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            context = {
+                **self._context(request, version),
+                "what": what,
+                "question": _DECISIONS[what],
+            }
+            return TemplateResponse(request, "studio/models/decide.html", context)
+        try:
+            serving = _decide(what, version, request.user.get_username())
+        except AppError as error:
+            self.message_user(request, error.message, messages.ERROR)
+        else:
+            self.message_user(request, f"{serving} serves now.", messages.SUCCESS)
+        back = reverse("admin:recommender_modelversion_change", args=[version_id])
+        return HttpResponseRedirect(back)
 
     def has_promote_permission(self, request: HttpRequest) -> bool:
         """Whether the person may decide which model serves."""
@@ -136,8 +157,20 @@ class ModelVersionAdmin(ReadOnlyModelAdmin):
             "rolled back",
         )
 
+    def _context(self, request: HttpRequest, version: ModelVersion) -> dict[str, Any]:
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "version": version,
+            "title": str(version),
+        }
+
+
+def _decide(what: str, version: ModelVersion, actor: str) -> ModelVersion:
+    if what == "promote":
+        return registry.promote(version.pk, actor=actor, now=clock.now())
+    return registry.rollback(version.algorithm, actor=actor, now=clock.now())
+
 
 def _figure(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    return pages.NOTHING if value is None else f"{value:.4f}"

@@ -50,6 +50,8 @@ class Migration(migrations.Migration):
                 ('revenue_minor', models.BigIntegerField(default=0)),
             ],
             options={
+                'verbose_name': 'coverage of the catalogue',
+                'verbose_name_plural': 'coverage of the catalogue',
                 'indexes': [models.Index(fields=['item', 'day'], name='recommender_itemday_item_idx')],
                 'constraints': [models.UniqueConstraint(fields=('generation', 'day', 'item', 'strategy', 'placement'), name='recommender_itemday_uniq')],
             },
@@ -70,6 +72,8 @@ class Migration(migrations.Migration):
                 ('revenue_minor', models.BigIntegerField(default=0)),
             ],
             options={
+                'verbose_name': 'performance of recommendations',
+                'verbose_name_plural': 'performance of recommendations',
                 'constraints': [models.UniqueConstraint(fields=('generation', 'day', 'strategy', 'placement', 'source', 'position'), name='recommender_shelfday_uniq')],
             },
         ),

@@ -8,9 +8,8 @@ from django.test import Client
 
 from personalization.access.models import AuditEvent
 from personalization.ops.models import ConfigVersion
-from recommender import services
-from recommender.models import ModelVersion, Strategy
-from tests.recommender.shop import NOW, two_tastes
+from recommender.models import Strategy
+from tests.recommender.test_result_pages import two_versions
 
 
 @pytest.fixture
@@ -20,27 +19,8 @@ def staff(shop: Path, client: Client) -> Client:
     return client
 
 
-def _train_twice() -> tuple[ModelVersion, ModelVersion]:
-    two_tastes(20)
-    for slot in ("s1", "s2"):
-        services.train(slot=slot, actor="test", now=NOW, models=["popularity"])
-    first, second = ModelVersion.objects.order_by("number")
-    return first, second
-
-
-def test_registry__pages__show_metrics_beside_popularity(staff: Client) -> None:
-    first, _ = _train_twice()
-
-    listed = staff.get("/admin/recommender/modelversion/")
-    shown = staff.get(f"/admin/recommender/modelversion/{first.pk}/change/")
-
-    assert (listed.status_code, shown.status_code) == (200, 200)
-    assert "NDCG@20" in shown.content.decode()
-    assert "live (v2" in shown.content.decode()
-
-
 def test_registry__promote_action__moves_the_pointer(staff: Client) -> None:
-    first, _ = _train_twice()
+    first, _ = two_versions()
 
     staff.post(
         "/admin/recommender/modelversion/",

@@ -17,7 +17,7 @@ from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from recommender import live, registry, services
-from recommender.engine.gate import Evidence, grown_objection, objection
+from recommender.engine.gate import Evidence, objection
 from recommender.engine.training import Fitted
 from recommender.models import ModelVersion
 from recommender.tasks import retrain

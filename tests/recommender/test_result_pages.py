@@ -1,0 +1,204 @@
+"""Pages of models, products and results: what they say, and who may decide."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from personalization.access.models import AuditEvent
+from personalization.catalog.services import upsert_products
+from personalization.lib import clock
+from recommender import outcomes, performance, registry, services
+from recommender.engine import training
+from recommender.engine.base import Interactions
+from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.training import Fitted
+from recommender.models import ModelVersion
+from tests.recommender.shop import NOW, customer, two_tastes
+from tests.recommender.test_outcomes import bought, clicked, shown
+
+BASE = "/admin/recommender"
+
+
+@pytest.fixture
+def staff(shop: Path, client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("ann", password="x" * 20))
+    return client
+
+
+@pytest.fixture
+def viewer(shop: Path) -> Client:
+    """Somebody who may look and nothing else."""
+    user = User.objects.create_user("vera", password="x" * 20, is_staff=True)
+    user.groups.add(Group.objects.get(name="viewer"))
+    found = Client()
+    found.force_login(user)
+    return found
+
+
+def text(client: Client, path: str, **query: Any) -> str:
+    answer = client.get(f"{BASE}/{path}", query)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def version(quality: float, *, newest_s: float, weight: float = 1.0) -> ModelVersion:
+    """One trained popularity, gated."""
+    who = np.arange(10, dtype=np.int32)
+    weights = np.full(10, weight, np.float32)
+    data = Interactions(who, who % 3, weights, np.zeros(10), 10, 3)
+    model = Popularity.fit(data, PopularityConfig(), as_of_s=0.0)
+    told = {"NDCG@20": quality, "intervals": {"NDCG@20": [quality - 0.01, quality + 0.01]}}
+    facts = {**training.facts_of(data), "newest_s": newest_s}
+    made = registry.register(
+        name="popularity",
+        fitted=Fitted(model.to_arrays(), facts, {**told, "users": 50}),
+        item_keys=["a", "b", "c"],
+        about={"mode": registry.FULL, "until_s": newest_s},
+        run_id=None,
+        now=NOW,
+    )
+    at = NOW + timedelta(seconds=newest_s)
+    return registry.gate(made, actor="t", now=at)
+
+
+def two_versions() -> tuple[ModelVersion, ModelVersion]:
+    return version(0.2, newest_s=1), version(0.21, newest_s=2)
+
+
+def test_model_page__figures_with_intervals_course_and_origin(staff: Client) -> None:
+    _, second = two_versions()
+
+    page = text(staff, f"modelversion/{second.pk}/change/")
+
+    low, high = second.metrics["intervals"]["NDCG@20"]
+    assert f"({low:.4f} to {high:.4f})" in page
+    assert "Over its versions" in page
+    assert second.manifest_sha256 in page
+    assert "scipy" in page
+
+
+def test_promote__asked_first_then_done_and_audited(staff: Client) -> None:
+    first, _ = two_versions()
+    address = f"{BASE}/modelversion/{first.pk}/decide/promote/"
+
+    asked = staff.get(address).content.decode()
+    staff.post(address)
+
+    assert "Have this version serve?" in asked
+    first.refresh_from_db()
+    assert first.status == "live"
+    assert AuditEvent.objects.filter(action="promote", actor="ann").count() == 1
+
+
+def test_rollback__by_the_page__the_version_before_serves(staff: Client) -> None:
+    first, second = two_versions()
+    staff.post(f"{BASE}/modelversion/{second.pk}/decide/rollback/")
+
+    first.refresh_from_db()
+    assert first.status == "live"
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_decide__viewer__may_not(viewer: Client, method: str) -> None:
+    first, _ = two_versions()
+
+    answer = getattr(viewer, method)(f"{BASE}/modelversion/{first.pk}/decide/promote/")
+
+    assert answer.status_code == 403
+    assert "decide/promote" not in text(viewer, f"modelversion/{first.pk}/change/")
+
+
+@pytest.mark.parametrize("path", ["999/decide/promote/", "1/decide/delete_all/", "999/change/"])
+def test_decide__no_such_thing__not_found(staff: Client, path: str) -> None:
+    assert staff.get(f"{BASE}/modelversion/{path}").status_code == 404
+
+
+def results(settings: Any) -> None:
+    settings.SHOP_CURRENCY = "EUR"
+    priced = [("mug", 500, "acme", "cups"), ("cup", 900, "", "cups"), ("pan", None, "pots", "")]
+    upsert_products(
+        [
+            {"key": key, "title": key.title(), "brand": brand, "categories": [kind] if kind else []}
+            | ({"price": price / 100, "currency": "EUR"} if price else {})
+            for key, price, brand, kind in priced
+        ],
+        actor="t",
+        now=NOW,
+    )
+    who = customer("ann")
+    outcomes.fold([shown(who, 30), clicked(who, 30), bought(who, 10)], NOW)
+
+
+def test_performance__rates_of_the_window__by_source_and_position(
+    staff: Client, settings: Any
+) -> None:
+    results(settings)
+
+    page = text(staff, "shelfday/")
+    found = performance.performance(7, now=NOW)
+
+    assert (found.total.shown, found.total.clicked, found.total.revenue_minor) == (2, 1, 1000)
+    assert [(source, one.ctr) for _, source, one in found.sources] == [
+        ("item_knn", 1.0),
+        ("popularity", 0.0),
+    ]
+    assert [(place, one.conversion) for place, one in found.positions] == [(0, 1.0), (1, None)]
+    assert "50.00 %" in page
+    assert "10.00 EUR" in page
+    assert "for the last click on the same product in the 7 days before it" in page
+
+
+def test_performance__of_another_strategy_or_window__nothing(settings: Any, shop: Path) -> None:
+    results(settings)
+
+    assert performance.performance(7, now=NOW, strategy="similar").total.shown == 0
+    assert performance.performance(7, now=NOW + timedelta(days=20)).total.shown == 0
+
+
+def test_coverage__by_brand_category_and_price__shares_add_up(staff: Client, settings: Any) -> None:
+    results(settings)
+
+    found = performance.coverage(28, now=NOW)
+    page = text(staff, "itemday/", days=28)
+
+    assert (found.products, found.shown_products, found.shown) == (3, 2, 2)
+    assert [(one.name, one.shown) for one in found.categories] == [("cups", 2), ("", 0)]
+    for shares in (found.brands, found.categories, found.bands):
+        assert sum(one.products for one in shares) == 3
+        assert sum(one.shown for one in shares) == 2
+    assert found.gini == pytest.approx(1 / 3)
+    assert (found.curve[0], found.curve[33], found.curve[-1]) == (0.0, 0.0, 1.0)
+    assert "66.7 %" in page
+
+
+def test_item__near_it_and_where_it_shows(staff: Client, settings: Any) -> None:
+    two_tastes(20)
+    services.train(slot="s1", actor="t", now=NOW, models=["popularity", "item_knn"])
+    results(settings)
+
+    page = text(staff, "itemday/item/", key="a0")
+    lists = text(staff, "itemday/item/", key="mug")
+
+    assert "Often viewed with A0" in page
+    assert "this model does not go by products on the page" in page
+    assert "No list of these days had it" in page
+    assert "it was not met in the log" in lists
+    assert "for-you" in lists
+
+
+@pytest.mark.parametrize("path", ["shelfday/", "itemday/", "itemday/item/", "modelversion/"])
+def test_pages__empty_shop__open_for_viewers(viewer: Client, path: str) -> None:
+    with clock.frozen(NOW):
+        assert text(viewer, path)
+
+
+def test_wilson__known_value() -> None:
+    low, high = performance.wilson(10, 100) or (0, 0)
+
+    assert (round(low, 4), round(high, 4)) == (0.0552, 0.1744)
+    assert performance.wilson(0, 0) is None
