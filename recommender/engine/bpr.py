@@ -14,6 +14,8 @@ from typing import Self
 
 import numpy as np
 from implicit.cpu.bpr import BayesianPersonalizedRanking
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
@@ -26,15 +28,14 @@ from recommender.engine.matrix import user_items
 class BprConfig(FactorsConfig):
     """Stochastic descent: `rate` of learning, `ridge`, passes over the pairs.
 
-    A visitor is folded in by least squares on the fixed vectors, as of ALS: `fold_confidence`,
-    `fold_ridge`.
+    A visitor's vector is predicted from the mean of their items' by a regression over the users
+    that were trained, held back by `fold_ridge`.
     """
 
-    rate: float = 0.05
-    ridge: float = 0.002
-    iterations: int = 60
-    fold_confidence: float = 10.0
-    fold_ridge: float = 10.0
+    rate: float = 0.01
+    ridge: float = 0.01
+    iterations: int = 100
+    fold_ridge: float = 1.0
     user_power: float = 0.0
 
 
@@ -64,14 +65,16 @@ class Bpr(Factors):
                 random_state=config.seed,
             )
             model.fit(matrix, show_progress=False)
-        # implicit keeps the bias as a last factor, which a visitor's vector meets with a 1
+        # implicit keeps the bias as a last factor, which a user's vector meets with a 1
         learned = np.asarray(model.item_factors, np.float32)
         items, bias = learned[:, :-1].copy(), learned[:, -1].copy()
+        users = np.asarray(model.user_factors, np.float32)[:, :-1]
+        turn, shift = _folding(matrix, items, users, config)
+        bias += items @ shift
         # what nobody met still has the random vector it began with
         unmet = np.bincount(matrix.indices, minlength=data.n_items) == 0
         items[unmet], bias[unmet] = 0, -np.inf
-        folding = Folding(items.T @ items, config.fold_ridge, config.fold_confidence)
-        return cls(items, bias, folding)
+        return cls(items, bias, Folding(turn, 0.0, 1.0))
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
@@ -87,3 +90,18 @@ class Bpr(Factors):
         known = [bool(len(query.rows)) for query in queries]
         scores[known] = expit(scores[known])
         return scores
+
+
+def _folding(
+    matrix: csr_matrix, items: NDArray[np.float32], users: NDArray[np.float32], config: BprConfig
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return (k, k) and (k,): a user's vector is about the mean of their items' times it, plus."""
+    degree = np.diff(matrix.indptr)
+    known = np.flatnonzero(degree)
+    means = (matrix[known] @ items) / np.asarray(matrix[known].sum(axis=1))
+    center, target = means.mean(axis=0), users[known].mean(axis=0)
+    means = means - center
+    normal = means.T @ means
+    normal[np.diag_indices_from(normal)] += config.fold_ridge
+    turn = np.linalg.solve(normal, means.T @ (users[known] - target)).astype(np.float32)
+    return turn, (target - center @ turn).astype(np.float32)

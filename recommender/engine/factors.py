@@ -33,8 +33,8 @@ class FactorsConfig(MatrixConfig):
 class Folding(NamedTuple):
     """How a visitor's vector is found: (gram + ridge + sum of (c - 1) y y') v = sum of c y.
 
-    c is `confidence` times the weight of an item. Without `gram` (`ridge` 0) the vector is the
-    plain sum of weight times y.
+    c is `confidence` times the weight of an item. With `ridge` 0 nothing is solved: the vector is
+    the weighted mean of y, times `gram`.
     """
 
     gram: NDArray[np.float32]
@@ -73,8 +73,8 @@ class Factors(Algorithm):
         own = self._items[query.rows]
         weights = query.weights
         if not self._folding.ridge:
-            plain: NDArray[np.float32] = weights @ own
-            return plain
+            mean: NDArray[np.float32] = weights @ own / max(weights.sum(), 1e-9)
+            return (mean @ self._folding.gram).astype(np.float32)
         weights = weights * np.float32(self._folding.confidence)
         solved: NDArray[np.float32] = linalg.cho_solve(
             self._normal(own, weights), weights @ own, check_finite=False
@@ -91,6 +91,8 @@ class Factors(Algorithm):
         if self._folding.ridge:
             weights = weights * np.float32(self._folding.confidence)
             found = linalg.cho_solve(self._normal(own, weights), found.T, check_finite=False).T
+        else:
+            found = found @ self._folding.gram.T
         shares = (found @ own.T) * weights
         told = shares.max(axis=1) > 0
         causes[told] = query.rows[shares.argmax(axis=1)[told]]
@@ -132,10 +134,10 @@ class Factors(Algorithm):
 def plain(
     items: NDArray[np.float32], bias: NDArray[np.float32] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Folding]:
-    """Return the arguments of a model whose visitors are sums of their items."""
+    """Return the arguments of a model whose visitors are means of their items."""
     width = items.shape[1]
     bias = np.zeros(len(items), np.float32) if bias is None else bias
-    return items, bias, Folding(np.zeros((width, width), np.float32), 0.0, 1.0)
+    return items, bias, Folding(np.eye(width, dtype=np.float32), 0.0, 1.0)
 
 
 def sized(factors: int, n_users: int, n_items: int, nnz: int) -> int:
