@@ -18,6 +18,10 @@ export OPENBLAS_NUM_THREADS := 1
 # Everything but the tests themselves runs with the virtual environment's programs in front.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# One process per core, four at most: each has its own PostgreSQL and Redis. TEST_JOBS=0 is one process, for a debugger.
+TEST_JOBS ?= logical
+TESTS := $(BIN)/python -m pytest -q -n $(TEST_JOBS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 PACKAGES := personalization segments recommender experiments
 CHECKED := $(PACKAGES) tests bench manage.py
 
@@ -33,10 +37,10 @@ up: $(STAMP) libgomp ## web, processor, worker and beat under one supervisor
 	exec $(BIN)/python manage.py up
 
 test: $(DEV_STAMP) libgomp browser ## all tests
-	$(BIN)/python -m pytest -q -m "not deep"
+	$(TESTS) -m "not deep"
 
 test-deep: $(DEV_STAMP) libgomp browser ## the long versions too: faults, properties, simulations
-	$(BIN)/python -m pytest -q
+	$(TESTS)
 
 check: $(DEV_STAMP) ## lint, types, contracts, schema
 	$(BIN)/python -m tests.check $(CHECKED)
@@ -82,12 +86,14 @@ libgomp: $(BIN)/python
 pictures: $(DEV_STAMP) browser ## take the README's pictures anew
 	PICTURES=1 $(BIN)/python -m pytest -q tests/browser/test_pictures.py
 
-# The browser tests drive Debian's Chromium. Without it, and without the right to install it, they skip and say so.
+# The browser tests drive Debian's Chromium, without a window if it is there. Without it, and without the right to install it,
+# they skip and say so.
 browser:
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || { \
+	@command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "Installing Debian's chromium for the browser tests ..."; \
-			(apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium) >/dev/null 2>&1 \
+			export DEBIAN_FRONTEND=noninteractive; \
+			{ apt-get update -qq && { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; }; } >/dev/null 2>&1 \
 				|| echo "chromium could not be installed: the browser tests will be skipped"; \
 		else \
 			echo "chromium is missing: the browser tests will be skipped (apt-get install chromium)"; \
