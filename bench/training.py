@@ -30,7 +30,7 @@ PROTOCOL = (
     f"{ROWS} events (nine views to an addition) of {CUSTOMERS} customers with {PRODUCTS} products, "
     "popular ones more often, over 90 days, in the partitioned log. Extraction: "
     "recommender.dataset.read, from COPY to int32 rows of customers and products, consent and bots "
-    "checked; the best of three. extraction_cpu_s adds the process and its PostgreSQL session: it says "
+    "checked; the best of three. extraction_cpu_s adds process and PostgreSQL session: it says "
     "what a busy machine hides. Ceiling: COPY of four bare columns of the same rows to the same "
     "reader, nothing joined, nothing read of properties. Memory: tracemalloc's peak of a further "
     "extraction over the arrays that it returns. Fits: the algorithm's own fit from interactions "
