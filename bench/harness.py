@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -93,6 +94,40 @@ def prepare() -> Path:
     return local
 
 
+def drained() -> None:
+    """Run one processor, as `manage.py process` does, until nothing of the log is left."""
+    from django.conf import settings
+    from django.db import connection
+
+    from personalization.events.processor import lanes
+
+    stop = threading.Event()
+
+    def watch() -> None:
+        with connection.cursor() as cursor:
+            while True:
+                cursor.execute(_LEFT)
+                if not cursor.fetchone()[0]:
+                    break
+                time.sleep(0.02)
+        connection.close()
+        stop.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    lanes.serve(stop, lanes=settings.PROCESSOR_LANES)
+    watcher.join()
+
+
+_LEFT = """
+SELECT NOT EXISTS (SELECT FROM events_watermark) OR EXISTS (
+    SELECT FROM events_watermark w CROSS JOIN LATERAL (
+        SELECT FROM events_event e
+        WHERE e.shard = w.shard AND (e.epoch, e.xid, e.seq) > (w.epoch, w.xid::text::xid8, w.seq)
+        ORDER BY e.epoch, e.xid, e.seq LIMIT 1) e)
+"""
+
+
 def free_port() -> int:
     """Return a port that nobody listens on."""
     with socket.socket() as sock:
@@ -148,7 +183,24 @@ def _wait_for(port: int) -> None:
     raise RuntimeError(msg)
 
 
-def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_seconds(local: Path) -> float:
+    """CPU time used so far by this process, those it started and waited for, and PostgreSQL."""
+    postmaster = int((local / "postgres" / "postmaster.pid").read_text().split()[0])
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    return (
+        sum(os.times()[:4])
+        + _ticks(postmaster, _OWN_AND_ENDED)
+        + sum(_ticks(int(child), _OWN) for child in children)
+    )
+
+
+# Fields of /proc/PID/stat after the name: utime, stime, and those of children waited for.
+_OWN, _OWN_AND_ENDED = slice(11, 13), slice(11, 15)
+
+
+def _ticks(pid: int, fields: slice) -> float:
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:  # it has just ended
+        return 0.0
+    return sum(map(int, text.rsplit(")", 1)[1].split()[fields])) / os.sysconf("SC_CLK_TCK")

@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,12 +24,12 @@ CHUNK = 2_000
 _STATED = 200_000
 PROTOCOL = (
     f"{EVENTS} events of {CUSTOMERS} known customers in visits of five, loaded into the log "
-    "beforehand. Live: the clock runs from the first micro-batch to the last commit of one "
-    "processor, profiles, dirty marks, watermarks and Redis documents included; the garbage "
-    "collector is set as `manage.py process` sets it. Bulk: watermarks "
+    "beforehand. Live: the clock runs from the start of one processor with its lanes, as "
+    "`manage.py process` starts it, to its end when nothing is left: profiles, facts, dirty marks, "
+    "watermarks and Redis documents included. Bulk: watermarks "
     "set back and profiles emptied, then bulk mode over the same log, without documents. "
-    "cpu_us_per_event adds the processor's process and its PostgreSQL session (bulk's second "
-    "session, which reads, is left out): it says what a busy machine hides. The bare loop reads "
+    "cpu_us_per_event adds the processor's processes, their start, and all of PostgreSQL: it says "
+    "what a busy machine hides. The bare loop reads "
     f"the same rows in order, {CHUNK} at a time, counts per customer, updates the same profile "
     "rows and commits: no consent, merge, ordering or exactly-once care."
 )
@@ -44,25 +45,21 @@ WHERE p.customer_id = (SELECT customer_id FROM customers_identity i WHERE i.id =
 
 def main() -> None:
     """Measure and write the result."""
-    harness.prepare()
+    local = harness.prepare()
     from django.db import connection
 
     from personalization.events.bulk import copy_events
-    from personalization.events.processor import bulk, loop
+    from personalization.events.processor import bulk
 
     copy_events(history(), progress=lambda _counts: None)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    loop.calm_collector()
-    processor = loop.Processor()
-    processor.start()
-    live, live_cpu = _measured(processor.drain)
-    processor.stop()
+    live, live_cpu = _measured(harness.drained, local)
     bare = EVENTS / _bare()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE events_watermark SET epoch = 0, xid = 0, seq = 0")
         cursor.execute("TRUNCATE customers_profile")
-    bulked, bulk_cpu = _measured(bulk.run)
+    bulked, bulk_cpu = _measured(bulk.run, local)
     enough = EVENTS >= _STATED
     harness.write(
         "processing",
@@ -91,17 +88,12 @@ def main() -> None:
     )
 
 
-def _measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Events a second, and microseconds of CPU an event, of process and session together."""
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        session = cursor.fetchone()[0]
-    started, cpu = time.perf_counter(), time.process_time() + harness.cpu_seconds(session)
+def _measured(work: Callable[[], object], local: Path) -> tuple[float, float]:
+    """Events a second, and microseconds of CPU an event, PostgreSQL included."""
+    started, cpu = time.perf_counter(), harness.cpu_seconds(local)
     work()
     seconds = time.perf_counter() - started
-    spent = time.process_time() + harness.cpu_seconds(session) - cpu
+    spent = harness.cpu_seconds(local) - cpu
     return EVENTS / seconds, spent / EVENTS * 1e6
 
 

@@ -182,7 +182,8 @@ CELERY_BEAT_SCHEDULE = {
         "task": "recommender.tasks.drop_outcomes",
         "schedule": 6 * 3600,
     },
-    "segments.backfill": {"task": "segments.tasks.backfill", "schedule": 60},
+    # a run that was killed goes on at the next call
+    "segments.backfill": {"task": "segments.tasks.backfill", "schedule": 15},
     "segments.measure": {"task": "segments.tasks.measure", "schedule": 900},
     "segments.resolve_lists": {"task": "segments.tasks.resolve_lists", "schedule": 300},
     "segments.prune": {"task": "segments.tasks.prune", "schedule": 24 * 3600},
@@ -229,6 +230,7 @@ HOST = env.str("HOST", default="127.0.0.1")
 PORT = env.int("PORT", default=8000)
 WEB_WORKERS = env.int("WEB_WORKERS", default=2)
 WEB_THREADS = env.int("WEB_THREADS", default=4)
+PROCESSOR_LANES = env.int("PROCESSOR_LANES", default=min(2, os.cpu_count() or 1))
 WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=2)
 
 # --- Decisions ------------------------------------------------------------------------------------

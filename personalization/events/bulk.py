@@ -46,10 +46,13 @@ CREATE TEMPORARY TABLE IF NOT EXISTS events_bulk (
     d date, t smallint, m text, s smallint, i bigint, v text, k text, n text, o timestamptz,
     r timestamptz, p smallint, f smallint, pr jsonb, tr jsonb, cx jsonb) ON COMMIT DELETE ROWS
 """
+# Numbered in the order of the source, which tells events of one moment apart and keeps a visit
+# together; written in the order of keys, in which loads wait for each other.
 _INSERT = f"""
 INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, device_id, type, name,
-    occurred_at, received_at, purposes, flags, properties, traits, context)
-SELECT d, t, m, {log.EPOCH_SQL}, s, i, v, k, n, o, r, p, f, pr, tr, cx FROM events_bulk
+    occurred_at, received_at, purposes, flags, properties, traits, context, seq)
+SELECT d, t, m, {log.EPOCH_SQL}, s, i, v, k, n, o, r, p, f, pr, tr, cx, seq
+FROM (SELECT *, nextval('events_event_seq') AS seq FROM events_bulk) b
 ORDER BY d, t, m ON CONFLICT DO NOTHING
 """  # noqa: S608 -- constants of these modules
 

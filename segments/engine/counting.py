@@ -69,10 +69,12 @@ def _counted(
                 raise Spilled(place)
             return nothing
         oldest, newest = bounds(now) if sliding is None else (now - sliding, now)
-        if not counts or times[-1] > newest:
+        if times[-1] > newest:
             return by_pieces(span, times, now, by_piece(times), once=once)
         # nothing is still to come, so the number only falls
         number = len(times) - bisect_right(times, oldest)
+        if not counts and number >= low:
+            return by_pieces(span, times, now, by_piece(times), once=once)
         if number > high:
             return not within, leaves(times[-high - 1]) if high >= 0 else NEVER
         if number >= low:
@@ -144,6 +146,23 @@ def _avg(leaf: Leaf) -> Figure:
 
 def _running(entries: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
     """Return the sums and counts of the values of the first n entries, in millionths."""
+    sums: list[Any] = [0]
+    counts = [0]
+    total: Any = 0
+    count = 0
+    for entry in entries:
+        for value in entry[2:]:
+            if type(value) is not int:
+                return _running_exactly(entries)
+            total += value
+        count += len(entry) - 2
+        sums.append(total)
+        counts.append(count)
+    return sums, counts
+
+
+def _running_exactly(entries: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
+    """Return the same where some have more places than a whole number of millionths."""
     sums: list[Any] = [0]
     counts = [0]
     total: Any = 0

@@ -4,7 +4,7 @@ A `Program` is made of the live rules once a configuration is published. It fold
 streams of a customer, says which rules that can change, and decides them at a moment.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -124,12 +124,16 @@ class Program:
         self.keys = [stream.key for stream in self.streams]
         self.stream_at = {key: place for place, key in enumerate(self.keys)}
         self.rules = tuple(self._compiled(*trees[key]) for key in order)
+        # how each is decided, and whether it turns by itself once at most
+        self._deciding = [(rule.decide, rule.turns != EITHER) for rule in self.rules]
         self.place_of = {rule.key: place for place, rule in enumerate(self.rules)}
         self._no_references = not any(rule.references for rule in self.rules)
         self._dependents = self._spread()
         self._by_stream = self._index(lambda rule: rule.streams)
         self._by_fact = self._index(lambda rule: rule.reads)
         self._named: dict[str, tuple[int, ...]] = {}
+        # what rules say of somebody who has done nothing, where that is all they ask about
+        self.blank = {place: told for place, told in self._untouched() if told is not None}
         # which kinds of facts any rule reads: others need not be looked up
         self.kinds = frozenset(leaf.kind for rule in self.rules for leaf in leaves(rule.node))
 
@@ -197,7 +201,7 @@ class Program:
         """Return the same as plain lists (`Schedule.of`): this is what runs for each event."""
         if self._no_references:
             person.members = _NOBODY
-            return {place: self._told(place, person, now) for place in places}
+            return self._told_apart(person, now, places)
         self.members(person, now, places)
         found = {}
         for place in places:
@@ -206,14 +210,33 @@ class Program:
                 self.members(person, now, places)
         return found
 
+    def _told_apart(self, person: Person, now: int, places: Iterable[int]) -> dict[int, list[int]]:
+        """Return what rules say that name no other; most say it at once."""
+        rules, found, whole = self._deciding, {}, person.ahead <= now
+        for place in places:
+            decide, once = rules[place]
+            truth, until = decide(person, now)
+            if until >= NEVER:
+                found[place] = [1] if truth else [0]
+            elif once and whole:
+                found[place] = [1 if truth else 0, until]
+            else:
+                found[place] = self._asked(place, person, truth, until)
+        return found
+
     def _told(self, place: int, person: Person, now: int) -> list[int]:
-        rule = self.rules[place]
-        decide = rule.decide
+        decide, once = self._deciding[place]
         truth, until = decide(person, now)
         if until >= NEVER:
-            return [1] if truth else [0]
-        if rule.turns != EITHER and person.ahead <= now:
+            return [int(truth)]
+        if once and person.ahead <= now:
             return [int(truth), until]
+        return self._asked(place, person, truth, until)
+
+    def _asked(self, place: int, person: Person, truth: bool, until: int) -> list[int]:  # noqa: FBT001
+        """Return what a rule says that may turn often: it is asked at each boundary."""
+        rule = self.rules[place]
+        decide = rule.decide
         flips: list[int] = [int(truth)]
         last = truth
         for _ in range(_MOST_ASKED):
@@ -300,6 +323,14 @@ class Program:
             for key in self.rules[place].references:
                 found[self.place_of[key]] |= found[place]
         return {place: frozenset(held) for place, held in found.items()}
+
+    def _untouched(self) -> Iterator[tuple[int, list[int] | None]]:
+        nobody = Person(entries=[[]] * len(self.streams))
+        for place, rule in enumerate(self.rules):
+            alone = not rule.reads and not rule.references
+            if alone and all(leaf.kind != "bucket" for leaf in leaves(rule.node)):
+                truth, until = rule.decide(nobody, 0)
+                yield place, [int(truth)] if until >= NEVER else None
 
     def _index(self, what: Callable[[Compiled], Iterable[Any]]) -> dict[Any, frozenset[int]]:
         found: dict[Any, frozenset[int]] = {}

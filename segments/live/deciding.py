@@ -5,6 +5,7 @@ Works on customers that the caller has locked; writes nothing by itself but coll
 
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from django.db import connection
@@ -28,6 +29,10 @@ WHERE m.customer_id = ANY(%s)
 """
 _ABSORBED = "SELECT id FROM customers_customer WHERE id = ANY(%s) AND merged_into_id IS NOT NULL"
 _SCORES = "SELECT customer_id, key, value FROM segments_score WHERE customer_id = ANY(%s)"
+
+# What is told of a rule that is false for good; such verdicts are not kept.
+_FALSE = [0]
+_NOTHING: Mapping[int, list[int]] = MappingProxyType({})
 
 
 class Crowd:
@@ -110,11 +115,19 @@ class Crowd:
         return turns
 
     def decide(
-        self, customer_id: int, held: Held, places: set[int], now: int, cause: str, at: int
+        self,
+        customer_id: int,
+        held: Held,
+        places: set[int],
+        now: int,
+        cause: str,
+        at: int,
+        *,
+        known: Mapping[int, list[int]] = _NOTHING,
     ) -> list[Turn]:
         """Settle what time has turned and decide the rules of these places anew; return turns.
 
-        `at` is when whatever happened did.
+        `at` is when whatever happened did. `known` is what other places say without being asked.
         """
         live, turns = self.live, self.turned(customer_id, held, now)
         if turns or (held.due_at is not None and held.due_at <= now):
@@ -126,18 +139,19 @@ class Crowd:
             return live.program.streams[place].gathered(self.history(customer_id), now)
 
         person = self.person(customer_id, held)
-        fresh = held.decide(live.program, person, places, now, gather)
-        verdicts = held.verdicts
+        fresh = {**known, **held.decide(live.program, person, places, now, gather)}
+        verdicts, ids = held.verdicts, self._ids
         for place, told in fresh.items():
-            version = self._ids[place]
-            before = verdicts.get(version)
-            if told != [0]:
-                verdicts[version] = told
-            elif before is not None:
+            version = ids[place]
+            before = verdicts.get(version, _FALSE)
+            if told == before:
+                continue
+            if told == _FALSE:
                 del verdicts[version]
-            truth = told[0] & 1
-            if truth != (before[0] & 1 if before else 0):
-                turns.append(self._turn(customer_id, place, cause, at, entered=bool(truth)))
+            else:
+                verdicts[version] = told
+            if (told[0] ^ before[0]) & 1:
+                turns.append(self._turn(customer_id, place, cause, at, entered=bool(told[0] & 1)))
         return turns
 
     def turned(self, customer_id: int, held: Held, now: int) -> list[Turn]:

@@ -111,10 +111,13 @@ class _Folding:
             places = crowd.catch_up(customer_id, state, self._us, besides=fresh)
             places |= state.take(self._live.program, map(_event, own), self._us)
             places |= self._by_profile(own, first=customer_id in newly)
+            known: Mapping[int, list[int]] = {}
             if customer_id not in held:
-                places |= set(range(len(self._live.versions)))
+                # whoever is new has done nothing but this
+                known = self._live.program.blank
+                places |= set(range(len(self._live.versions))) - known.keys()
             at = min(max(fact.occurred_us for fact in own), self._us)
-            turns += crowd.decide(customer_id, state, places, self._us, "event", at)
+            turns += crowd.decide(customer_id, state, places, self._us, "event", at, known=known)
         self._write(mine, turns)
 
     def anew(self, facts: Mapping[int, list[Fact]], before: Mapping[int, Held]) -> None:

@@ -5,9 +5,10 @@ import threading
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
 
-from personalization.events.processor import bulk, loop
+from personalization.events.processor import bulk, lanes, loop
 from personalization.lib import background
 
 
@@ -22,6 +23,12 @@ class Command(BaseCommand):
         parser.add_argument(
             "--bulk", action="store_true", help="Fold a large backlog customer by customer first."
         )
+        parser.add_argument(
+            "--lanes",
+            type=int,
+            default=settings.PROCESSOR_LANES,
+            help="Processes that share the work; %(default)s unless told.",
+        )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Run."""
@@ -31,15 +38,19 @@ class Command(BaseCommand):
         if options["once"]:
             loop.Processor().drain()
         elif not options["bulk"]:
-            self._serve()
+            self._serve(max(options["lanes"], 1))
 
-    def _serve(self) -> None:
+    def _serve(self, count: int) -> None:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         background.start(loop.KIND)
-        loop.run(stop)
-        background.stop()
+        try:
+            lanes.serve(stop, lanes=count)
+        except lanes.LaneLostError as error:
+            raise CommandError(str(error)) from error
+        finally:
+            background.stop()
 
     def _show(self, done: int, total: int) -> None:
         self.stdout.write(f"\r{done} of {total} customers", ending="")
