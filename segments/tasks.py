@@ -10,7 +10,7 @@ from segments.live import backfilling
 
 @shared_task(name="segments.tasks.backfill", acks_late=True, soft_time_limit=3480, time_limit=3600)
 def backfill(slot: str = "") -> None:
-    """Have every customer take the newest rules in. Beat calls it every minute: a dead run goes on.
+    """Have every customer take the newest rules in. Beat calls it often: a dead run goes on.
 
     Running twice is running once: one run row a generation, and a customer is taken once.
     """

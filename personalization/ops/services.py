@@ -183,7 +183,7 @@ def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) 
     )
     JobRun.objects.bulk_create([made], ignore_conflicts=True)
     mine = JobRun.objects.filter(kind=kind, slot=slot)
-    _bury(mine, now)
+    _bury(mine.filter(heartbeat_at__lt=now - STALE_AFTER), now)
     startable = Q(status=_Status.PENDING) | Q(status=_Status.FAILED, attempts__lt=MAX_ATTEMPTS)
     taken = mine.filter(startable).update(
         status=_Status.RUNNING,
@@ -196,11 +196,16 @@ def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) 
     return mine.get() if taken else None
 
 
+def bury(*, kind: str, slot: str) -> None:
+    """Say of a run that nobody works on (`claims.alone`) how it ended, where it says it runs."""
+    _bury(JobRun.objects.filter(kind=kind, slot=slot), clock.now())
+
+
 def _bury(runs: QuerySet[JobRun], now: datetime) -> None:
     """Say of runs whose process died in silence how they ended: what is asked of the dead holds."""
-    silent = runs.filter(status=_Status.RUNNING, heartbeat_at__lt=now - STALE_AFTER)
-    silent.filter(cancel_requested=True).update(status=_Status.CANCELLED, finished_at=now)
-    silent.update(status=_Status.FAILED, error="the process ended without a word", finished_at=now)
+    dead = runs.filter(status=_Status.RUNNING)
+    dead.filter(cancel_requested=True).update(status=_Status.CANCELLED, finished_at=now)
+    dead.update(status=_Status.FAILED, error="the process ended without a word", finished_at=now)
 
 
 def advance(

@@ -1,8 +1,9 @@
 """Taking new rules, scores and lists in: every customer decided again, in chunks, with progress.
 
 Safe beside processors, and twice: a customer that has taken a generation in is passed over. A kill
-leaves a checkpoint; the next run goes on from there. It is over when nobody is behind, whom a
-processor has met meanwhile by a configuration of a moment ago included.
+leaves a checkpoint and ends the lock of its connection; the next call goes on from there. It is
+over when nobody is behind, whom a processor has met meanwhile by a configuration of a moment ago
+included.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -17,6 +18,7 @@ from personalization.consent.serve import PERSONALIZATION
 from personalization.customers import documents, profiles
 from personalization.events.processor import isolation
 from personalization.lib import clock
+from personalization.ops import claims
 from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
@@ -50,7 +52,8 @@ Places = Callable[[Live], set[int]]
 def backfill(*, slot: str = "") -> int:
     """Take the newest generation in; then let versions that waited for it take over.
 
-    One run row a generation. Return how many customers it took. Nothing to do is no error.
+    One run row a generation, taken over at once from a process that was killed. Return how many
+    customers it took. Nothing to do is no error.
 
     Raises
     ------
@@ -64,19 +67,10 @@ def backfill(*, slot: str = "") -> int:
     waiting = _waiting(generation).exists() or unfinished.exists()
     if not waiting and not _count_behind(generation):
         return 0
-    run = jobs.start_run(kind=RUN_KIND, slot=slot)
-    if run is None:
-        return _after_the_run(slot, generation)
-    try:
-        done = _take_all(generation, run)
-        _ready(generation)
-    except Cancelled:
-        raise
-    except Exception as error:
-        jobs.fail(run.pk, error=f"{type(error).__name__}: {error}")
-        raise
-    jobs.succeed(run.pk, result={"customers": done})
-    return done
+    with claims.alone(kind=RUN_KIND, slot=slot) as mine:
+        if mine:
+            jobs.bury(kind=RUN_KIND, slot=slot)
+        return _run(slot, generation)
 
 
 def publish_built_in(*, actor: str) -> list[str]:
@@ -127,6 +121,22 @@ def redecide_all(customer_ids: Collection[int], *, places: Places, cause: str) -
         chunk = ordered[start : start + CHUNK]
         turned += len(redecide(chunk, places=places, cause=cause, now=clock.now()))
     return turned
+
+
+def _run(slot: str, generation: int) -> int:
+    run = jobs.start_run(kind=RUN_KIND, slot=slot)
+    if run is None:
+        return _after_the_run(slot, generation)
+    try:
+        done = _take_all(generation, run)
+        _ready(generation)
+    except Cancelled:
+        raise
+    except Exception as error:
+        jobs.fail(run.pk, error=f"{type(error).__name__}: {error}")
+        raise
+    jobs.succeed(run.pk, result={"customers": done})
+    return done
 
 
 def _take_all(generation: int, run: JobRun | None = None) -> int:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,7 +19,7 @@ from personalization.customers import documents
 from personalization.events.processor.loop import Processor
 from personalization.lib import clock
 from personalization.ops import serve as config
-from personalization.ops.models import Heartbeat, JobRun
+from personalization.ops.models import Heartbeat
 from segments import services
 from segments.live import backfilling, rules, timers
 from segments.models import SegmentVersion, State
@@ -231,7 +230,6 @@ def _publish_and_kill(crew: Crew, pick: Dice, deaths: int) -> None:
         )
         time.sleep(pick.random() * 0.2)
         crew.kill("backfill")
-        _let_five_minutes_pass()
     crew.backfill(chunk=50, rest_s=0)
     wait_for("a backfill that ends", lambda: crew.ended("backfill"), _READY_S, crew.told)
     crew.kill("backfill")
@@ -242,12 +240,6 @@ def _publish_and_kill(crew: Crew, pick: Dice, deaths: int) -> None:
 def _behind() -> int:
     config.reload()
     return State.objects.filter(generation__lt=rules.live().generation).count()
-
-
-def _let_five_minutes_pass() -> None:
-    """Have the run that died be silent for as long as it takes to be believed dead."""
-    long_ago = clock.now() - timedelta(minutes=6)
-    JobRun.objects.filter(kind=backfilling.RUN_KIND, status="running").update(heartbeat_at=long_ago)
 
 
 def _is_folded() -> bool:

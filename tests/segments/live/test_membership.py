@@ -1,8 +1,10 @@
 """Who is in, from the log to the table, the document and the answer; with and without workers."""
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from personalization.consent import services as consent
 from personalization.customers import documents
@@ -11,8 +13,11 @@ from personalization.customers import services as people
 from personalization.customers.models import Identity
 from personalization.events.processor import replaying
 from personalization.lib import clock
+from personalization.ops import claims
+from personalization.ops import serve as config
+from personalization.ops import services as jobs
 from segments import serve, services
-from segments.live import backfilling
+from segments.live import backfilling, rules
 from segments.models import Change, Segment, SegmentVersion, State
 from tests.events.processor.log import DEVICE, NOW, USER, put
 from tests.segments.live.world import count, go_live, members, process, story, take_in, tick
@@ -204,10 +209,39 @@ def test_backfill__killed_in_the_middle__goes_on_and_equals(
     with pytest.raises(KeyboardInterrupt), clock.frozen(NOW):
         backfilling.backfill()
 
-    with clock.frozen(NOW + timedelta(minutes=10)):
+    with clock.frozen(NOW + timedelta(seconds=1)):
         take_in()
 
     assert len(members("all")) == 7
+    assert SegmentVersion.objects.get(segment__key="all").status == "published"
+
+
+def test_backfill__another_process_at_it__left_alone() -> None:
+    services.create_segment(key="all", values={}, rule=count(), actor="test")
+    services.publish_segment(key="all", actor="test")
+    config.reload()
+    slot = f"generation {rules.live().generation}"
+    jobs.start_run(kind=backfilling.RUN_KIND, slot=slot)
+    held, over = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with claims.alone(kind=backfilling.RUN_KIND, slot=slot) as mine:
+            assert mine
+            held.set()
+            over.wait(60)
+        connection.close()
+
+    # a connection of its own, as another process has
+    other = threading.Thread(target=work)
+    other.start()
+    assert held.wait(60)
+    assert backfilling.backfill() == 0
+    assert SegmentVersion.objects.get(segment__key="all").ready_at is None
+    over.set()
+    other.join()
+
+    take_in()
+
     assert SegmentVersion.objects.get(segment__key="all").status == "published"
 
 
