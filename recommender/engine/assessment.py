@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recommender.engine import protocols
+from recommender.engine.blend import Blend
 from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists, rank
 from recommender.engine.logs import Given
@@ -24,6 +25,7 @@ from recommender.engine.portfolio import (
     blended,
     choose,
     fit,
+    name_of,
 )
 from recommender.engine.protocols import Split
 
@@ -52,7 +54,7 @@ def assess(
     split = protocols.validation(name, given, cut_s=cut_s)
     session.report(f"validation: {split.words}; {len(split.cases):,} cases")
     choice = choose(split, session, names=names)
-    session.report(f"chosen: {choice.name}")
+    session.report(f"chosen: {name_of(choice.blend)}")
     test = protocols.held_out(name, given, own=split.own, cut_s=cut_s)
     lists = _refitted(choice, test, session)
     return {
@@ -73,7 +75,7 @@ def _refitted(choice: Choice, test: Split, session: Session) -> dict[str, tuple[
     The chosen first; of the others those that the budget still allows.
     """
     data = test.known.interactions(session.n_users, session.n_items)
-    sources = [name for name, _ in choice.blend.sources]
+    sources = choice.sources()
     by_name = {one.name: one for one in choice.tuned}
     others = sorted(set(by_name) - set(sources), key=lambda name: by_name[name].seconds)
     found = {}
@@ -82,7 +84,7 @@ def _refitted(choice: Choice, test: Split, session: Session) -> dict[str, tuple[
         if name not in sources and 2 * one.seconds + 10 > session.left_s():
             session.report(f"{name}: not refitted, no time left")
             continue
-        model = fit(name, one.config, data, test.as_of_s, session.side)
+        model = fit(one.entry, one.config, data, test.as_of_s, session.side)
         found[name] = rank(model, test.cases, one.fold, count=DEPTH, own=test.own)
         session.report(f"{name}: refitted, asked {len(test.cases):,} test cases")
     return found
@@ -92,27 +94,35 @@ def _chosen(
     choice: Choice, test: Split, lists: Mapping[str, tuple[Lists, Lists]], session: Session
 ) -> dict[str, Any]:
     rng = np.random.default_rng(_SEED)
-    every, fresh = (
-        blended(
-            choice.blend,
-            {name: pair[place] for name, pair in lists.items()},
-            session.n_items,
-            _SHOWN,
-        )
-        for place in (0, 1)
-    )
+    every, fresh = (_lists_of(choice.blend, lists, place, session) for place in (0, 1))
     values = each(every, test.cases)
     known = _matrix(test, session)
     found: dict[str, Any] = {
-        "model": choice.name,
+        "model": name_of(choice.blend),
         "config": choice.blend.to_json() | {"configs": _configs(choice)},
         "metrics": means(values) | beyond(every, known, rng),
         "intervals": intervals(values, rng),
         "segments": {band: means(values, mask) for band, mask in bands(test.cases).items()},
     }
-    if test.own:
-        found |= _apart(every, fresh, test.cases)
+    if not test.own:
+        return found
+    found |= _apart(every, fresh, test.cases)
+    if choice.discovery is not None:
+        found["discovery_as_chosen"] = found["discovery"]
+        fresh = _lists_of(choice.discovery, lists, 1, session)
+        found["discovery"] = {
+            "model": name_of(choice.discovery),
+            "config": choice.discovery.to_json(),
+        } | _apart(every, fresh, test.cases)["discovery"]
     return found
+
+
+def _lists_of(
+    blend: Blend, lists: Mapping[str, tuple[Lists, Lists]], place: int, session: Session
+) -> Lists:
+    """Return the blend of the sources' lists: at place 0 all items, at 1 those new to each."""
+    parts = {name: pair[place] for name, pair in lists.items()}
+    return blended(blend, parts, session.n_items, _SHOWN)
 
 
 def _apart(every: Lists, fresh: Lists, cases: Cases) -> dict[str, Any]:
@@ -151,7 +161,7 @@ def _refusal(one: Refused) -> dict[str, Any]:
 
 
 def _configs(choice: Choice) -> dict[str, Any]:
-    sources = {name for name, _ in choice.blend.sources}
+    sources = set(choice.sources())
     return {one.name: one.config.to_json() for one in choice.tuned if one.name in sources}
 
 

@@ -6,7 +6,6 @@ budget allows is refused by its estimate, with the estimate.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Config, Cost, Interactions, SideInfo
 from recommender.engine.blend import FLOOR, Blend, board, learn
+from recommender.engine.candidates import ENTRIES, Entry
 from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.measures import each
@@ -26,44 +26,6 @@ CASES, TUNED_ON = 6_000, 2_000
 # What the choice looks at.
 AIM = "NDCG@20"
 FALLBACK = "popularity"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One candidate of the portfolio.
-
-    `wants`: what the data must have: "order", "times", "own" (repeats), "side" (attributes).
-    `grid`: changes of the config that are tried on the validation part one after the other, each kept
-    where it helps; one of `half_life_days` only where there are times. `folds`: whether the model
-    reads the weights of its query.
-    """
-
-    recipe: str
-    grid: tuple[Mapping[str, Any], ...] = ()
-    wants: frozenset[str] = frozenset()
-    folds: bool = True
-
-
-_SLOWER: tuple[Mapping[str, Any], ...] = ({"half_life_days": 365.0}, {"half_life_days": 0.0})
-_ORDER = frozenset({"order"})
-ENTRIES: tuple[Entry, ...] = (
-    Entry(
-        "popularity",
-        ({"half_life_days": 7.0}, {"half_life_days": 180.0}, {"half_life_days": 3_650.0}),
-        folds=False,
-    ),
-    Entry("item_knn", (*_SLOWER, {"user_power": 0.5}, {"user_power": 0.0})),
-    Entry("item_knn_cosine", _SLOWER),
-    Entry("rp3beta", (*_SLOWER, {"beta": 0.5}, {"beta": 0.1}, {"alpha": 0.8})),
-    Entry("gfcf", (*_SLOWER, {"alpha": 0.6})),
-    Entry("ease", (*_SLOWER, {"ridge_share": 4.0}, {"ridge_share": 1.0})),
-    Entry("item_knn_asymmetric", (*_SLOWER, {"shrink": 10.0}, {"user_power": 0.5})),
-    Entry(
-        "transitions", (*_SLOWER, {"query_decay": 0.8}, {"query_decay": 0.4}), _ORDER, folds=False
-    ),
-    Entry("session_knn", (*_SLOWER, {"rare": 0.5}, {"near": 8.0}), _ORDER, folds=False),
-    Entry("user_knn", _SLOWER),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +54,7 @@ class Tuned:
     (n,): the aim of each case. `seconds` of one fit.
     """
 
-    name: str
+    entry: Entry
     config: Config
     fold: FoldIn
     every: Lists
@@ -100,12 +62,21 @@ class Tuned:
     values: NDArray[np.float64]
     seconds: float
 
+    @property
+    def name(self) -> str:
+        """The entry's name."""
+        return self.entry.name
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the validation part said: the blend (of one or more sources) and all candidates."""
+    """What the validation part said: the blend (of one or more sources) and all candidates.
+
+    `discovery`: the blend for lists of what is new to somebody, where known items may come again.
+    """
 
     blend: Blend
+    discovery: Blend | None
     tuned: tuple[Tuned, ...]
     refused: tuple[Refused, ...]
     cases: Cases
@@ -114,10 +85,15 @@ class Choice:
         """Return the candidates, best first."""
         return tuple(sorted(self.tuned, key=lambda one: -float(one.values.mean())))
 
-    @property
-    def name(self) -> str:
-        """The sources, strongest first; popularity that merely fills is not named."""
-        return " + ".join(name for name, weight in self.blend.sources if weight > FLOOR)
+    def sources(self) -> tuple[str, ...]:
+        """Return the names of all models that the choice needs."""
+        blends = (self.blend, self.discovery)
+        return tuple(dict.fromkeys(name for one in blends if one for name, _ in one.sources))
+
+
+def name_of(blend_: Blend) -> str:
+    """Return the sources, strongest first; popularity that merely fills is not named."""
+    return " + ".join(name for name, weight in blend_.sources if weight > FLOOR)
 
 
 @dataclass(slots=True)
@@ -153,7 +129,7 @@ def choose(
     tuned: list[Tuned] = []
     refused: list[Refused] = []
     for entry in ENTRIES:
-        if names is not None and entry.recipe not in names:
+        if not (entry.default if names is None else entry.name in names):
             continue
         found = _objection(entry, split, data, session, sum(one.seconds for one in tuned)) or _tune(
             entry, split, data, cases, session
@@ -166,16 +142,28 @@ def choose(
     if not tuned:
         msg = "no model is left: " + "; ".join(f"{one.name}: {one.why}" for one in refused)
         raise ValueError(msg)
-    return Choice(_blend_of(tuned, cases), tuple(tuned), tuple(refused), cases)
+    able = [one for one in tuned if not one.entry.reference]
+    whole = _blend_of(able, [one.every for one in able], cases)
+    new = _discovery(able, cases) if split.own else None
+    return Choice(whole, new, tuple(tuned), tuple(refused), cases)
 
 
-def _blend_of(tuned: Sequence[Tuned], cases: Cases) -> Blend:
-    weights = learn(board([one.every for one in tuned], cases))
-    chosen = sorted(
-        ((one, weight) for one, weight in zip(tuned, weights, strict=True) if weight > 0),
-        key=lambda pair: -pair[1],
-    )
-    sources = [(one.name, weight) for one, weight in chosen]
+def _discovery(tuned: Sequence[Tuned], cases: Cases) -> Blend | None:
+    """Return the blend for what is new to people; None where no case has any."""
+    new = ~cases.is_repeat()
+    asked = np.bincount(cases.truth_owners()[new], minlength=len(cases)) > 0
+    if not asked.any():
+        return None
+    # a model of one's own items has nothing to say here
+    able = [one for one in tuned if not RECIPES[one.entry.recipe].algorithm.own_only]
+    lists = [Lists(one.fresh.rows[asked], one.fresh.scores[asked]) for one in able]
+    return _blend_of(able, lists, cases.with_truth(new)) if able else None
+
+
+def _blend_of(tuned: Sequence[Tuned], lists: Sequence[Lists], cases: Cases) -> Blend:
+    weights = learn(board(lists, cases))
+    pairs = zip((one.name for one in tuned), weights, strict=True)
+    sources = sorted(((name, w) for name, w in pairs if w > 0), key=lambda pair: -pair[1])
     if FALLBACK not in dict(sources) and any(one.name == FALLBACK for one in tuned):
         # the ladder's last step: whoever the sources know nothing about gets what is popular
         sources.append((FALLBACK, FLOOR))
@@ -184,10 +172,10 @@ def _blend_of(tuned: Sequence[Tuned], cases: Cases) -> Blend:
 
 
 def fit(
-    name: str, config: Config, data: Interactions, as_of_s: float, side: SideInfo | None
+    entry: Entry, config: Config, data: Interactions, as_of_s: float, side: SideInfo | None
 ) -> Algorithm:
-    """Return the recipe's model of `data` with this config."""
-    recipe = RECIPES[name]
+    """Return the entry's model of `data` with this config."""
+    recipe = RECIPES[entry.recipe]
     return recipe.algorithm.fit(recipe.shape(data), config, as_of_s=as_of_s, side=side)
 
 
@@ -218,29 +206,29 @@ def _objection(
     missing = [what for what in sorted(entry.wants) if not has[what]]
     if missing:
         words = {"order": "an order", "times": "times", "own": "repeats", "side": "attributes"}
-        return Refused(entry.recipe, f"the data has no {words[missing[0]].removeprefix('an ')}")
+        return Refused(entry.name, f"the data has no {words[missing[0]].removeprefix('an ')}")
     recipe = RECIPES[entry.recipe]
     met = len(np.unique(data.items))
     cost = recipe.algorithm.cost(data.n_users, met, len(data), recipe.config)
     most = getattr(recipe.config, "most_items", met)
     if met > most:
-        return Refused(entry.recipe, f"{met:,} items, its own limit is {most:,}", cost)
+        return Refused(entry.name, f"{met:,} items, its own limit is {most:,}", cost)
     # one fit here, one on everything
     if cost.bytes > session.limits.bytes:
         why = f"needs about {cost.bytes / 1e6:,.0f} MB"
-        return Refused(entry.recipe, why, cost)
+        return Refused(entry.name, why, cost)
     if 2 * cost.seconds > session.left_s() - promised_s:
         why = f"two fits need about {2 * cost.seconds:,.0f} s, more than is left"
-        return Refused(entry.recipe, why, cost)
+        return Refused(entry.name, why, cost)
     return None
 
 
 def _tune(entry: Entry, split: Split, data: Interactions, cases: Cases, session: Session) -> Tuned:
     """Return the entry with the settings that did best on some of the cases."""
     few = sampled(cases, TUNED_ON, 0)
-    config = RECIPES[entry.recipe].config
+    config = replace(RECIPES[entry.recipe].config, **entry.base)
     started = session.clock()
-    model = fit(entry.recipe, config, data, split.as_of_s, session.side)
+    model = fit(entry, config, data, split.as_of_s, session.side)
     fit_s = session.clock() - started
     found = [(_aim(model, few, fold, own=split.own), fold) for fold in _folds(entry, split)]
     best_value, fold = max(found, key=lambda one: one[0])
@@ -250,17 +238,17 @@ def _tune(entry: Entry, split: Split, data: Interactions, cases: Cases, session:
         if session.clock() - started + fit_s > session.limits.tuning_s:
             break
         tried = replace(config, **change)
-        other = fit(entry.recipe, tried, data, split.as_of_s, session.side)
+        other = fit(entry, tried, data, split.as_of_s, session.side)
         value = _aim(other, few, fold, own=split.own)
         if value > best_value:
             best_value, config, model = value, tried, other
     every, fresh = rank(model, cases, fold, count=DEPTH, own=split.own)
     values = each(every, cases)[AIM]
     session.report(
-        f"{entry.recipe}: {AIM} {values.mean():.4f} on {len(cases):,} validation cases"
+        f"{entry.name}: {AIM} {values.mean():.4f} on {len(cases):,} validation cases"
         f" ({session.clock() - started:.1f} s)"
     )
-    return Tuned(entry.recipe, config, fold, every, fresh, values, fit_s)
+    return Tuned(entry, config, fold, every, fresh, values, fit_s)
 
 
 def _aim(model: Algorithm, cases: Cases, fold: FoldIn, *, own: bool) -> float:

@@ -20,12 +20,13 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from recommender.engine.algorithms import RECIPES
+from recommender.engine.candidates import ENTRIES
 from recommender.engine.assessment import assess
 from recommender.engine.formats import READERS
 from recommender.engine.logs import Given
 from recommender.engine.portfolio import Session
 
+_CANDIDATES = tuple(entry.name for entry in ENTRIES)
 _COLUMNS = ("Recall@20", "NDCG@20", "HR@10", "MRR@20")
 
 
@@ -71,9 +72,9 @@ def _names(wanted: list[str] | None) -> list[str] | None:
     if wanted is None:
         return None
     names = [name for one in wanted for name in one.split(",") if name]
-    unknown = sorted(set(names) - set(RECIPES))
+    unknown = sorted(set(names) - set(_CANDIDATES))
     if unknown:
-        msg = f"--models: unknown {', '.join(unknown)}; there are {', '.join(RECIPES)}"
+        msg = f"--models: unknown {', '.join(unknown)}; there are {', '.join(_CANDIDATES)}"
         raise CommandError(msg)
     return names
 
