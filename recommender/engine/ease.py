@@ -77,7 +77,7 @@ class Ease(ItemItem):
         with threadpool_limits(config.num_threads, "blas"):
             weights = _weights(matrix[:, met], config)
         kept = largest_of_dense(
-            lambda start, stop: weights[start:stop], len(met), config.neighbours, block=1024
+            lambda start, stop: weights[start:stop], weights.shape, config.neighbours, block=1024
         )
         entries = kept.tocoo()
         pairs = (met[entries.row], met[entries.col])

@@ -118,4 +118,4 @@ def _filter(graph: csr_matrix, degree: NDArray[np.float64], config: GfcfConfig) 
         return dense
 
     block = max(1, _BLOCK_ENTRIES // n_items)
-    return largest_of_dense(rows_of, n_items, config.neighbours, block=block)
+    return largest_of_dense(rows_of, (n_items, n_items), config.neighbours, block=block)

@@ -127,12 +127,13 @@ class BuyAgain(Algorithm):
         repeaters = np.bincount(of_item[np.diff(pair, prepend=-1) > 0], minlength=data.n_items)
         mean = repeaters.sum() / buyers.sum() if buyers.any() else 0.0
         # nobody came back for anything: still what was met last is likelier than nothing
-        repeat = (repeaters + config.prior * max(mean, 1e-3)) / (buyers + config.prior)
+        prior = max(config.prior, 1e-9)
+        repeat = (repeaters + prior * max(mean, 1e-3)) / (buyers + prior)
         usual = float(np.median(waits)) if len(waits) else 30.0
         log_sum = np.bincount(of_item, np.log(waits), minlength=data.n_items)
         times = np.bincount(of_item, minlength=data.n_items)
         # the geometric mean resists the one who came back after a year
-        interval = np.exp((log_sum + config.prior * np.log(usual)) / (times + config.prior))
+        interval = np.exp((log_sum + prior * np.log(usual)) / (times + prior))
         return cls(repeat.astype(np.float32), interval.astype(np.float32), config)
 
     @classmethod

@@ -7,13 +7,14 @@ a forked child could hang on.
 """
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 # Multiplications of one block: an upper bound of its entries, of 8 bytes each.
-_BLOCK = 4_000_000
+_BLOCK = 1_000_000
 
 Finish = Callable[[csr_matrix, int], None]
 
@@ -59,15 +60,19 @@ def largest_of_rows(matrix: csr_matrix, count: int) -> csr_matrix:
 
 
 def largest_of_dense(
-    rows_of: Callable[[int, int], NDArray[np.float32]], size: int, count: int, *, block: int
+    rows_of: Callable[[int, int], NDArray[np.float32]],
+    shape: tuple[int, int],
+    count: int,
+    *,
+    block: int,
 ) -> csr_matrix:
-    """Return (size, size) float32: of each row the `count` entries of largest magnitude.
+    """Return (n, m) float32: of each row the `count` entries of largest magnitude.
 
-    `rows_of(start, stop)` gives dense rows, (stop - start, size); 0 entries are left out.
+    `rows_of(start, stop)` gives dense rows, (stop - start, m); 0 entries are left out.
     """
     parts = []
-    for start in range(0, size, block):
-        dense = rows_of(start, min(start + block, size))
+    for start in range(0, shape[0], block):
+        dense = rows_of(start, min(start + block, shape[0]))
         magnitude = np.abs(dense)
         rows, columns = np.nonzero(magnitude >= _bounds(magnitude, count)[:, None])
         indptr = np.searchsorted(rows, np.arange(len(dense) + 1))
@@ -76,10 +81,10 @@ def largest_of_dense(
         values = dense[np.repeat(np.arange(len(dense)), lengths), indices]
         parts.append((lengths, indices, values))
     if not parts:
-        return csr_matrix((size, size), dtype=np.float32)
+        return csr_matrix(shape, dtype=np.float32)
     lengths, indices, values = (np.concatenate(part) for part in zip(*parts, strict=True))
     indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return csr_matrix((values, indices, indptr), shape=(size, size))
+    return csr_matrix((values, indices, indptr), shape=shape)
 
 
 def _bounds(magnitude: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -122,15 +127,15 @@ def _blocks(left: csr_matrix, right: csr_matrix) -> Iterator[tuple[int, int]]:
         start = stop
 
 
-def _rows(block: csr_matrix) -> NDArray[np.int64]:
-    return np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+def _rows(block: csr_matrix) -> NDArray[np.int32]:
+    return np.repeat(np.arange(block.shape[0], dtype=np.int32), np.diff(block.indptr))
 
 
 def _largest_of_rows(
     block: csr_matrix, keep: NDArray[np.bool_], count: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
     """Return (entries of each row, columns, values) of the `count` largest kept ones of a row."""
-    kept = np.concatenate([[0], np.cumsum(keep)])[block.indptr]
+    kept = _counted(keep, block.indptr)
     values, indices = block.data[keep], block.indices[keep]
     chosen = np.ones(len(values), np.bool_)
     for row in np.flatnonzero(np.diff(kept) > count).tolist():
@@ -143,5 +148,14 @@ def _largest_of_rows(
             ties = np.flatnonzero(values[start:stop] == bound)
             above[ties[np.argsort(-indices[start:stop][ties])[:over]]] = False
         chosen[start:stop] = above
-    lengths = np.diff(np.concatenate([[0], np.cumsum(chosen)])[kept])
+    lengths = np.diff(_counted(chosen, kept))
     return lengths, indices[chosen], values[chosen].astype(np.float32)
+
+
+def _counted(mask: NDArray[np.bool_], indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Return `indptr` of the entries in `mask`."""
+    counts = np.zeros(len(indptr), np.int64)
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        counts[filled + 1] = np.add.reduceat(mask, indptr[filled], dtype=np.int64)
+    return np.cumsum(counts)

@@ -1,6 +1,5 @@
 """Every algorithm against the contract, and what is particular to each."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -103,28 +102,3 @@ def test_as_baskets__two_days__two_users() -> None:
 
     assert baskets.n_users == 3
     assert baskets.users[0] == baskets.users[1] != baskets.users[2]
-
-
-def test_item_knn__fold_in_50_of_50_000__fast() -> None:
-    """The budget of serving is 0.1 ms; ten times it here, since test machines are shared."""
-    rng = np.random.default_rng(3)
-    size = 200_000
-    data = Interactions(
-        rng.integers(0, 20_000, size).astype(np.int32),
-        (50_000 * rng.power(0.4, size)).astype(np.int32) % 50_000,
-        np.ones(size, np.float32),
-        np.zeros(size),
-        20_000,
-        50_000,
-    )
-    model = ItemKnn.fit(data, ItemKnnConfig(), as_of_s=0.0)
-    query = model.fold_in(rng.choice(50_000, 50, replace=False), np.ones(50))
-    allowed = np.ones(50_000, np.bool_)
-
-    took = []
-    for _ in range(200):
-        start = time.perf_counter()
-        model.recommend(query, 12, allowed=allowed)
-        took.append(time.perf_counter() - start)
-
-    assert float(np.median(took)) < 1e-3
