@@ -15,6 +15,7 @@ from personalization.lib.widgets import number as grouped
 from personalization.ops.models import JobRun
 from segments import diffs, errors, listing, measured, selectors
 from segments.engine.language import parse, references
+from segments.learning import lookalikes
 from segments.live.backfilling import RUN_KIND
 from segments.models import Change, Segment, SegmentVersion
 from segments.pictures import members_chart, overlap_matrix
@@ -110,6 +111,7 @@ def page_of(row: Segment, *, now: datetime, rights: Rights) -> dict[str, Any]:
         "sample": _sample(decides),
         "exports": _exports(row) if decides and rights.edit else [],
         "list_url": list_url(),
+        "lookalikes": lookalikes_of(row, rights) if decides else None,
         "edit_url": address(row, "edit") if rights.edit else "",
         "upload_url": _upload_url(row) if rights.publish else "",
         "delete_url": address(row, "delete") if may_delete(row, rights) else "",
@@ -145,6 +147,22 @@ def versions_of(row: Segment, *, rights: Rights) -> dict[str, Any]:
         ],
         "job": _job(run),
         "live_url": address(row, "versions") if any(map(_taking_in, versions)) else "",
+    }
+
+
+def lookalikes_of(row: Segment, rights: Rights) -> dict[str, Any]:
+    """Return the context of `lookalikes.html`."""
+    found = lookalikes.lookalikes_of(row)
+    model = found.model
+    return {
+        "found": found,
+        "auc": f"{model.metrics['auc']:.2f}" if model else "",
+        "model_url": reverse("admin:segments_learnedmodel_change", args=[model.pk])
+        if model
+        else "",
+        "job": _job(found.run, "steps"),
+        "url": address(row, "lookalikes"),
+        "may_start": rights.edit and not found.busy,
     }
 
 
@@ -368,12 +386,12 @@ def _compare_url(row: Segment, version: SegmentVersion) -> str:
     return f"{address(row, 'diff')}?to={version.number}{old}"
 
 
-def _job(run: JobRun | None) -> dict[str, str] | None:
+def _job(run: JobRun | None, unit: str = "customers") -> dict[str, str] | None:
     if run is None:
         return None
     of = f" of {grouped(run.total)}" if run.total else ""
     return {
         "status": run.get_status_display().lower(),
-        "told": f"{grouped(run.done)}{of} customers",
-        "url": f"{reverse('admin:ops_jobrun_changelist')}?kind={RUN_KIND}",
+        "told": f"{grouped(run.done)}{of} {unit}",
+        "url": f"{reverse('admin:ops_jobrun_changelist')}?kind={run.kind}",
     }

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from personalization.ops.models import JobRun
 from segments.models import Change, Segment, SegmentVersion
 
 Plain = serializers.Serializer[Any]
@@ -250,6 +251,40 @@ class WhySerializer(Plain):
     since = serializers.DateTimeField(allow_null=True)
     turns_at = serializers.DateTimeField(allow_null=True)
     rule = PartSerializer()
+
+
+class LookalikeRunSerializer(Plain):
+    """The newest run that learns lookalikes: a job (`/api/jobs/`), `done` of `total` steps."""
+
+    id = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=JobRun.Status.choices)
+    done = serializers.IntegerField()
+    total = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class LookalikeModelSerializer(Plain):
+    """The model that serves; `auc` by cross-validation."""
+
+    version = serializers.IntegerField()
+    auc = serializers.FloatField(source="metrics.auc")
+    members = serializers.IntegerField(source="metrics.members")
+    created_at = serializers.DateTimeField()
+
+
+class LookalikeSerializer(Plain):
+    """Who is like the members of a segment: rules read `score`, .5 is as like them as the others.
+
+    `reason`: why the newest run gave nothing that serves. `alike`: others who score at least .5.
+    """
+
+    run = LookalikeRunSerializer(allow_null=True)
+    reason = serializers.CharField(allow_blank=True)
+    model = LookalikeModelSerializer(allow_null=True)
+    score = serializers.CharField(allow_blank=True)
+    alike = serializers.IntegerField()
+    scored_at = serializers.DateTimeField(allow_null=True)
 
 
 class SizedSerializer(Plain):

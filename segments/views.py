@@ -25,6 +25,7 @@ from personalization.lib.errors import Malformed, NotFound, Problem
 from segments import diffs, errors, exports, listing, lists, selectors, services, why
 from segments import serializers as shapes
 from segments.engine.validation import AUDIENCE_KINDS, FILTER_KINDS, SEGMENT_KINDS, faults
+from segments.learning import lookalikes
 from segments.models import Segment, SegmentVersion
 from segments.preview import preview
 from segments.wire import (
@@ -275,6 +276,18 @@ class SegmentViewSet(ApiViewSet):
         page = self.paginate_queryset(listing.history(_row(key).pk)) or []
         told = shapes.ChangeSerializer(listing.changes(page), many=True)
         return self.get_paginated_response(told.data)
+
+    @extend_schema(methods=["get"], responses=shapes.LookalikeSerializer)
+    @extend_schema(methods=["post"], request=None, responses={202: shapes.LookalikeSerializer})
+    @action(detail=True, methods=["get", "post"], pagination_class=None)
+    def lookalike(self, request: Request, key: str) -> Response:
+        """Tell who is like the members; POST has a job learn it (one at a time), then score all."""
+        row, status = _row(key), 200
+        if request.method == "POST":
+            lookalikes.start_lookalikes(key=row.key, actor=actor_of(request))
+            status = 202
+        told = shapes.LookalikeSerializer(lookalikes.lookalikes_of(row)).data
+        return Response(told, status=status)
 
     # --- Beside segments ---
 

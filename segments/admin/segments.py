@@ -17,6 +17,7 @@ from segments import listing, pages, services
 from segments.admin.forms import DraftForm, ListTextForm, NewSegmentForm
 from segments.admin.listed import SegmentList, rights_of
 from segments.engine.language import canonical
+from segments.learning import lookalikes
 from segments.models import Segment, SegmentVersion
 
 _Status = SegmentVersion.Status
@@ -40,6 +41,7 @@ class SegmentAdmin(SegmentList):
             ("<int:pk>/versions/", "versions", require_GET(self.versions_view)),
             ("<int:pk>/versions/<int:number>/stop/", "stop", require_POST(self.stop_view)),
             ("<int:pk>/act/<slug:verb>/", "act", require_POST(self.act_view)),
+            ("<int:pk>/lookalikes/", "lookalikes", self.lookalikes_view),
         ]
         ours = [
             path(route, self.admin_site.admin_view(view), name=f"segments_segment_{name}")
@@ -176,6 +178,22 @@ class SegmentAdmin(SegmentList):
             return f"Version {number} is {'dropped' if number in drafts else 'stopped'}."
 
         self.tried(request, stop)
+        return HttpResponseRedirect(pages.address(row, "change"))
+
+    def lookalikes_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Answer how far the lookalikes are, alone; POST has them learnt."""
+        row = self._row(request, pk)
+        if request.method != "POST":
+            context = {"one": pages.lookalikes_of(row, rights_of(request))}
+            return TemplateResponse(request, "studio/segments/lookalikes.html", context)
+        self.require(request, "edit")
+        actor = request.user.get_username()
+
+        def start() -> str:
+            lookalikes.start_lookalikes(key=row.key, actor=actor)
+            return "Who is like the members is being learnt; this page shows how far it is."
+
+        self.tried(request, start)
         return HttpResponseRedirect(pages.address(row, "change"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

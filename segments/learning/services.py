@@ -141,21 +141,20 @@ def learn(
     now: datetime,
     recipes: Sequence[Recipe] = tuple(RECIPES.values()),
     report: Report = _silent,
+    kind: str = LEARN_KIND,
 ) -> list[Learned] | None:
     """Learn models from the log and promote those that pass; None when the slot was run before.
 
-    One run row a slot, so two beats learn once. A resumed run goes on after the models that its
-    checkpoint lists. Cancelling ends the fitting process within half a second. A model that cannot
-    be learnt says what is missing and leaves the one that serves alone. Scoring is woken after it.
+    One run row a slot (of `kind`), so two beats learn once. A resumed run goes on after the models
+    that its checkpoint lists. Cancelling ends the fitting process within half a second. A model
+    that cannot be learnt says what is missing and leaves the one that serves alone.
 
     Raises
     ------
     Cancelled, FittingError
         The run is marked so.
     """
-    run = jobs.start_run(
-        kind=LEARN_KIND, slot=slot, params={"models": [one.key for one in recipes]}
-    )
+    run = jobs.start_run(kind=kind, slot=slot, params={"models": [one.key for one in recipes]})
     if run is None:
         return None
     try:

@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from personalization.lib import clock
-from segments.learning import services
+from personalization.ops.errors import Cancelled
+from segments.learning import lookalikes, services
 
 
 # Fits of a large shop take longer than other tasks may. The soft limit leaves time to end the
@@ -14,8 +15,12 @@ from segments.learning import services
 def learn(slot: str = "") -> None:
     """Learn all models for one slot; running twice learns once. Beat calls it every 15 minutes.
 
-    A run whose worker died, or that failed, goes on at a later beat of its slot.
+    A run whose worker died, or that failed, goes on at a later beat of its slot; so do lookalikes.
     """
+    try:
+        lookalikes.work_on_open(now=clock.now())
+    except Cancelled:
+        return
     services.relearn(slot=slot, actor="beat", now=clock.now())
 
 
@@ -25,3 +30,14 @@ def learn(slot: str = "") -> None:
 def score(slot: str = "") -> None:
     """Score all customers for one slot; running twice scores once. Beat calls it often."""
     services.rescore(slot=slot, now=clock.now())
+
+
+@shared_task(
+    name="segments.learning.tasks.lookalike", acks_late=True, soft_time_limit=3480, time_limit=3600
+)
+def lookalike(slot: str) -> None:
+    """Learn who is like the members of a segment, and score all. Running twice is running once."""
+    try:
+        lookalikes.work(slot, now=clock.now())
+    except Cancelled:
+        return

@@ -1,0 +1,172 @@
+"""Lookalikes that somebody asks for: of a rule, by both doors, with progress, by consent."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from personalization.access.models import AuditEvent
+from personalization.consent.models import ConsentState
+from personalization.events.processor.loop import Processor
+from personalization.lib.errors import AppError
+from personalization.ops import services as jobs
+from personalization.ops.models import JobRun
+from segments import services as segments
+from segments.learning import lookalikes, members
+from segments.learning.tasks import learn as learn_task
+from segments.learning.tasks import lookalike as lookalike_task
+from segments.models import Membership, Segment
+from segments.models.learning import LearnedModel, Score
+from tests.access.test_api import code, member
+from tests.recommender.shop import NOW
+from tests.segments.learning.shop import habits
+from tests.segments.live.world import count, go_live
+from tests.segments.people import server
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ADDRESS = "/api/segments/buyers/lookalike/"
+# who bought often, and of them some by lot: the rest is like them
+BUYERS: Any = {
+    "and": [
+        count("Order Completed", days=200, value=5),
+        {"kind": "bucket", "salt": "half", "from": 0, "to": 0.5},
+    ]
+}
+
+
+def members_of_nobody(key: str, number: int) -> Segment:
+    """A segment in force with members by hand: what is asked of it needs no event."""
+    row = go_live(key, count(value=1_000))
+    made = [
+        Membership(
+            segment_id=row.pk, version_id=row.published_id, customer_id=n + 1, entered_at=NOW
+        )
+        for n in range(number)
+    ]
+    Membership.objects.bulk_create(made)
+    return row
+
+
+def test_lookalikes__of_a_rule__learnt_and_scored_by_consent(shop: Path) -> None:
+    who = habits(150)
+    Processor().drain()
+    go_live("buyers", BUYERS)
+    inside = members.of_segment("buyers").tolist()
+    # one of the members, one of the others: both refuse from now on
+    refusing = [inside[0], next(o.customer_id for o in who if o.customer_id not in inside)]
+    ConsentState.objects.bulk_create(
+        ConsentState(customer_id=one, denied=2, updated_at=NOW) for one in refusing
+    )
+    client = server("admin")
+
+    asked = client.post(ADDRESS)
+    assert (asked.status_code, asked.json()["run"]["status"]) == (202, "pending")
+    lookalike_task(JobRun.objects.get(pk=asked.json()["run"]["id"]).slot)
+
+    told = client.get(ADDRESS).json()
+    assert (told["run"]["status"], told["reason"], told["score"]) == (
+        "succeeded", "", "lookalike:buyers",
+    )  # fmt: skip
+    assert told["run"]["done"] > 0
+    assert told["model"]["auc"] > 0.7
+    assert told["model"]["members"] == len(inside) - 1
+    scored = dict(Score.objects.filter(key=told["score"]).values_list("customer_id", "value"))
+    assert len(scored) > 100
+    assert not scored.keys() & set(refusing)
+    others = {one for one, value in scored.items() if value >= 0.5} - set(inside)
+    assert told["alike"] == len(others) > 0
+
+    page = member("editor").get(reverse("admin:segments_segment_change", args=[row_id()]))
+    assert "lookalike:buyers" in page.content.decode()
+    assert "Learn lookalikes again" in page.content.decode()
+
+
+def row_id() -> int:
+    return int(Segment.objects.get(key="buyers").pk)
+
+
+def test_start__twice__one_run(shop: Path) -> None:
+    members_of_nobody("buyers", 30)
+
+    runs = {
+        lookalikes.start_lookalikes(key="buyers", actor="ann").pk,
+        lookalikes.start_lookalikes(key="buyers", actor="ann").pk,
+    }
+
+    assert JobRun.objects.filter(kind=lookalikes.RUN_KIND).count() == len(runs) == 1
+    assert AuditEvent.objects.filter(action="lookalike").count() == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "number", "why"),
+    [
+        ("buyers", 3, "too_few_members"),
+        ("customers", 30, "model_key_taken"),
+        ("nobody", 0, "segment_unknown"),
+    ],
+)
+def test_start__cannot_be_learnt__refused(shop: Path, key: str, number: int, why: str) -> None:
+    if number:
+        members_of_nobody(key, number)
+
+    with pytest.raises(AppError) as raised:
+        lookalikes.start_lookalikes(key=key, actor="ann")
+
+    assert raised.value.code == why
+    assert not JobRun.objects.filter(kind=lookalikes.RUN_KIND).exists()
+
+
+def test_admin__asked_for__shows_how_far_it_is(shop: Path) -> None:
+    row = members_of_nobody("buyers", 30)
+    client: Client = member("editor")
+    address = reverse("admin:segments_segment_lookalikes", args=[row.pk])
+
+    client.post(address)
+    run = JobRun.objects.get(kind=lookalikes.RUN_KIND)
+    jobs.start_run(kind=run.kind, slot=run.slot)
+    jobs.advance(run.pk, done=1, total=2)
+
+    fragment = client.get(address).content.decode()
+    assert '<progress max="2" value="1"' in fragment
+    assert "Find lookalikes" not in fragment
+    page = client.get(reverse("admin:segments_segment_change", args=[row.pk])).content.decode()
+    assert f'data-live="{address}"' in page
+
+
+def test_admin__viewer__looks_and_starts_nothing(shop: Path) -> None:
+    row = members_of_nobody("buyers", 30)
+    client = member("viewer")
+    address = reverse("admin:segments_segment_lookalikes", args=[row.pk])
+
+    assert client.post(address).status_code == 403
+    assert "Find lookalikes" not in client.get(address).content.decode()
+    refused = client.post(ADDRESS)
+    assert (refused.status_code, code(refused)) == (403, "role_missing")
+
+
+def test_beat__wake_up_was_lost__learnt_all_the_same_and_says_why_not(shop: Path) -> None:
+    members_of_nobody("buyers", 30)
+    lookalikes.start_lookalikes(key="buyers", actor="ann")
+
+    learn_task()
+
+    found = lookalikes.lookalikes_of(Segment.objects.get(key="buyers"))
+    assert found.run is not None
+    assert (found.run.status, found.model) == ("succeeded", None)
+    # nobody of them is in the log
+    assert "it takes 20 members" in found.reason
+    assert not LearnedModel.objects.exists()
+
+
+def test_work__segment_deleted_meanwhile__says_so(shop: Path) -> None:
+    members_of_nobody("buyers", 30)
+    run = lookalikes.start_lookalikes(key="buyers", actor="ann")
+    segments.delete_segment(key="buyers", actor="ann")
+
+    lookalike_task(run.slot)
+    lookalike_task("1 never")
+
+    run.refresh_from_db()
+    assert (run.status, run.error) == ("failed", "the segment was deleted")
