@@ -23,11 +23,12 @@ from recommender.engine.portfolio import (
     Session,
     Tuned,
     blended,
+    by_default,
     choose,
     fit,
     name_of,
 )
-from recommender.engine.protocols import Split
+from recommender.engine.protocols import NothingToAskError, Split
 
 _SEED = 42
 # Lists are looked at this far.
@@ -51,9 +52,9 @@ def assess(
     ValueError
         No model can be fitted.
     """
-    split = protocols.validation(name, given, cut_s=cut_s)
+    split = _validation(name, given, cut_s)
     session.report(f"validation: {split.words}; {len(split.cases):,} cases")
-    choice = choose(split, session, names=names)
+    choice = choose(split, session, names=names) if len(split.cases) else by_default(split, names)
     session.report(f"chosen: {name_of(choice.blend)}")
     test = protocols.held_out(name, given, own=split.own, cut_s=cut_s)
     lists = _refitted(choice, test, session)
@@ -67,6 +68,17 @@ def assess(
             *(_refusal(one) for one in choice.refused),
         ],
     }
+
+
+def _validation(name: str, given: Given, cut_s: float | None) -> Split:
+    """Return the validation part; one without cases where the test alone can be asked."""
+    try:
+        return protocols.validation(name, given, cut_s=cut_s)
+    except NothingToAskError:
+        own = name in {"sessions", "temporal"}
+        test = protocols.held_out(name, given, own=own, cut_s=cut_s)
+        nobody = test.cases.take(np.zeros(0, np.int64))
+        return Split(test.known, nobody, own, test.as_of_s, "nothing to validate on: the default")
 
 
 def _refitted(choice: Choice, test: Split, session: Session) -> dict[str, tuple[Lists, Lists]]:
@@ -141,7 +153,10 @@ def _model(one: Tuned, test: Split, pair: tuple[Lists, Lists] | None) -> dict[st
         "model": one.name,
         "config": one.config.to_json()
         | {"fold_in": {"decay": one.fold.decay, "half_life_days": one.fold.half_life_days}},
-        "validation": {"NDCG@20": round(float(one.values.mean()), 6), "users": len(one.values)},
+        "validation": {
+            "NDCG@20": round(float(one.values.mean()), 6) if len(one.values) else None,
+            "users": len(one.values),
+        },
         "fit_s": round(one.seconds, 2),
     }
     if pair is None:
@@ -174,7 +189,11 @@ def _protocol(split: Split, test: Split, session: Session) -> str:
 
 
 def _facts(given: Given, test: Split) -> dict[str, Any]:
+    strangers = 0
+    if given.test is not None and not given.baskets:
+        strangers = len(np.setdiff1d(given.test.users, given.log.users))
     return {
+        "test_users_not_in_train": strangers,
         "users": len(given.users),
         "items": len(given.items),
         "interactions": len(test.known),

@@ -26,6 +26,8 @@ CASES, TUNED_ON = 6_000, 2_000
 # What the choice looks at.
 AIM = "NDCG@20"
 FALLBACK = "popularity"
+# Where nothing can be validated.
+DEFAULTS = ("item_knn", FALLBACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ class Choice:
 
     def ordered(self) -> tuple[Tuned, ...]:
         """Return the candidates, best first."""
-        return tuple(sorted(self.tuned, key=lambda one: -float(one.values.mean())))
+        return tuple(sorted(self.tuned, key=lambda one: -float(one.values.sum())))
 
     def sources(self) -> tuple[str, ...]:
         """Return the names of all models that the choice needs."""
@@ -146,6 +148,27 @@ def choose(
     whole = _blend_of(able, [one.every for one in able], cases)
     new = _discovery(able, cases) if split.own else None
     return Choice(whole, new, tuple(tuned), tuple(refused), cases)
+
+
+def by_default(split: Split, names: Sequence[str] | None) -> Choice:
+    """Return the choice where nothing can be validated: neighbours, then what is popular."""
+    wanted = [name for name in DEFAULTS if names is None or name in names] or list(names or ())[:1]
+    entries = [entry for entry in ENTRIES if entry.name in wanted and not entry.reference]
+    if not entries:
+        msg = f"nothing to validate on, and {', '.join(wanted)} is a reference: name another model"
+        raise ValueError(msg)
+    nothing = Lists(np.zeros((0, DEPTH), np.int32), np.zeros((0, DEPTH), np.float32))
+    values = np.zeros(0)
+    tuned = tuple(
+        Tuned(one, RECIPES[one.recipe].config, FoldIn(), nothing, nothing, values, 0.0)
+        for one in entries
+    )
+    weights = {one.name: FLOOR if one.name == FALLBACK else 1.0 for one in entries}
+    sources = tuple(sorted(weights.items(), key=lambda pair: -pair[1]))
+    if len(sources) == 1:
+        sources = ((sources[0][0], 1.0),)
+    blend_ = Blend(sources, {name: FoldIn() for name in weights})
+    return Choice(blend_, None, tuned, (), split.cases)
 
 
 def _discovery(tuned: Sequence[Tuned], cases: Cases) -> Blend | None:

@@ -20,8 +20,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
-from recommender.engine.candidates import ENTRIES
 from recommender.engine.assessment import assess
+from recommender.engine.candidates import ENTRIES
 from recommender.engine.formats import READERS
 from recommender.engine.logs import Given
 from recommender.engine.portfolio import Session
@@ -115,7 +115,8 @@ def _print(found: dict[str, Any]) -> None:
         if "refused" in one:
             table.add_row(one["model"], one["refused"])
             continue
-        validation = f"{one['validation']['NDCG@20']:.4f}"
+        value = one["validation"]["NDCG@20"]
+        validation = "-" if value is None else f"{value:.4f}"
         table.add_row(one["model"], *_figures(one["metrics"]), validation, f"{one['fit_s']:.1f}")
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
