@@ -108,14 +108,15 @@ def _filter(graph: csr_matrix, degree: NDArray[np.float64], config: GfcfConfig) 
     left = np.ascontiguousarray((low / root).T) * np.float32(config.alpha)
     right = low * root
     linear = graph.T.tocsr()
+    block = max(1, _BLOCK_ENTRIES // n_items)
+    buffer = np.empty((min(block, n_items), n_items), np.float32)
 
     def rows_of(start: int, stop: int) -> NDArray[np.float32]:
-        dense: NDArray[np.float32] = left[start:stop] @ right
+        dense = np.matmul(left[start:stop], right, out=buffer[: stop - start])
         near = (linear[start:stop] @ graph).tocoo()
         # entries of a sparse product are each there once
         dense[near.row, near.col] += near.data
         dense[np.arange(stop - start), np.arange(start, stop)] = 0
         return dense
 
-    block = max(1, _BLOCK_ENTRIES // n_items)
     return largest_of_dense(rows_of, (n_items, n_items), config.neighbours, block=block)

@@ -71,9 +71,11 @@ def largest_of_dense(
     `rows_of(start, stop)` gives dense rows, (stop - start, m); 0 entries are left out.
     """
     parts = []
+    # one buffer for all blocks: fresh pages would cost more than the values that they hold
+    buffer = np.empty((min(block, shape[0]), shape[1]), np.float32)
     for start in range(0, shape[0], block):
         dense = rows_of(start, min(start + block, shape[0]))
-        magnitude = np.abs(dense)
+        magnitude = np.abs(dense, out=buffer[: len(dense)])
         rows, columns = np.nonzero(magnitude >= _bounds(magnitude, count)[:, None])
         indptr = np.searchsorted(rows, np.arange(len(dense) + 1))
         large = csr_matrix((magnitude[rows, columns], columns, indptr), shape=dense.shape)

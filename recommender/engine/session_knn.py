@@ -53,7 +53,7 @@ class SessionKnnConfig(Config):
     neighbours: int = 500
     sample: int = 2000
     ordered: bool = True
-    query_decay: float = 0.8
+    query_decay: float = 0.7
     near: float = 3.0
     rare: float = 1.0
     half_life_days: float = 90.0
