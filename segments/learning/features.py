@@ -2,7 +2,8 @@
 
 Rows come by binary COPY of fixed width, as in `events.extraction`; the same gate: events whose
 purposes allow personalization, of customers for whom it is in force now, and no bots. An order is
-one row and one more a product. Knows nothing of features.
+one row and one more a product. What the catalogue said of a product when the event arrived is on
+the event and counts; what it says now counts where nothing was noted. Knows nothing of features.
 """
 
 import itertools
@@ -49,10 +50,23 @@ def _number(source: str, name: str) -> str:
     return _NUMBER.format(source, name)
 
 
+_OWN = _KEY.format("e.properties")
 _PRODUCTS = (
     "jsonb_array_elements(CASE WHEN jsonb_typeof(e.properties -> 'products') = 'array'"
     " THEN e.properties -> 'products' ELSE '[]'::jsonb END)"
 )
+# What ingestion has stamped on the event (`catalog.serve.stamps`): in the order of the products,
+# without those that the catalogue did not know. Of several they are told apart by place, so only
+# where all were known.
+_STAMPS = (
+    "CASE WHEN jsonb_typeof(e.context -> 'products') = 'array' THEN e.context -> 'products' END"
+)
+_LINES = f"""
+SELECT x.p, {_KEY.format("x.p")} AS item,
+       count({_KEY.format("x.p")}) OVER (ORDER BY x.n) AS place,
+       count({_KEY.format("x.p")}) OVER () AS total
+FROM {_PRODUCTS} WITH ORDINALITY AS x (p, n) WHERE jsonb_typeof(x.p) = 'object'
+"""  # noqa: S608 -- constants of this module alone
 # Best first, as in events.engine.facts.
 _WORTH = ", ".join(_number("e.properties", name) for name in ("revenue", "total", "value"))
 _PIECES = f"coalesce({_number('w', 'quantity')}, 1) * {_number('w', 'price')}"
@@ -61,15 +75,20 @@ FROM events_event e
 JOIN customers_identity i ON i.id = e.identity_id
 LEFT JOIN events_eventschema s ON s.name = e.name
 LEFT JOIN consent_consentstate c ON c.customer_id = i.customer_id
+CROSS JOIN LATERAL (SELECT {_STAMPS} AS told) AS k
 CROSS JOIN LATERAL (
     SELECT coalesce(array_position(%(kinds)s, nullif(s.fact, '')::text), 1) AS kind,
-           {_KEY.format("e.properties")} AS item, e.properties AS about,
+           {_OWN} AS item, e.properties AS about,
            CASE WHEN s.fact IN ('order', 'refund') THEN coalesce(
                 {_WORTH}, (SELECT sum({_PIECES}) FROM {_PRODUCTS} AS w))
-                ELSE {_number("e.properties", "price")} END AS amount
+                ELSE {_number("e.properties", "price")} END AS amount,
+           CASE WHEN {_OWN} IS NOT NULL AND jsonb_array_length(k.told) = 1 THEN k.told -> 0 END
+           AS stamp
     UNION ALL
-    SELECT array_position(%(kinds)s, 'line'), {_KEY.format("p")}, p, {_number("p", "price")}
-    FROM {_PRODUCTS} AS p WHERE s.fact = 'order' AND jsonb_typeof(p) = 'object'
+    SELECT array_position(%(kinds)s, 'line'), l.item, l.p, {_number("l.p", "price")},
+           CASE WHEN {_OWN} IS NULL AND l.item IS NOT NULL AND l.total = jsonb_array_length(k.told)
+                THEN k.told -> (l.place - 1)::int END
+    FROM ({_LINES}) AS l WHERE s.fact = 'order'
 ) AS t
 LEFT JOIN catalog_product g ON g.key = t.item AND s.fact IS DISTINCT FROM ''
 WHERE e.occurred_at > %(since)s AND e.occurred_at <= %(until)s
@@ -80,24 +99,32 @@ WHERE e.occurred_at > %(since)s AND e.occurred_at <= %(until)s
   AND coalesce(c.denied, 0) & %(purpose)s = 0
   AND (coalesce(c.granted, 0) & %(purpose)s <> 0 OR %(by_default)s)
 """  # noqa: S608 -- constants of this module alone
+# What was said then, where anything was; a product without a brand then has none from now.
+_THEN = "CASE WHEN t.stamp IS NOT NULL THEN {} ELSE {} END"
 _COLUMNS = """
 i.customer_id::int8,
 (extract(epoch FROM e.occurred_at) * 1000000)::int8,
 (t.kind - 1)::int2,
 coalesce(hashtextextended(t.item, 0), 0),
-coalesce(hashtextextended(coalesce(g.categories ->> 0, left(t.about ->> 'category', 100)), 0), 0),
-coalesce(hashtextextended(coalesce(nullif(g.brand, ''), left(t.about ->> 'brand', 100)), 0), 0),
-coalesce(hashtextextended(e.context #>> '{session,id}', 0), 0),
+coalesce(hashtextextended(coalesce({category}, left(t.about ->> 'category', 100)), 0), 0),
+coalesce(hashtextextended(coalesce({brand}, left(t.about ->> 'brand', 100)), 0), 0),
+coalesce(hashtextextended(e.context -> 'session' ->> 'id', 0), 0),
 CASE WHEN upper(coalesce(e.properties ->> 'currency', %(currency)s)) = %(currency)s
      THEN coalesce(t.amount * %(minor)s, CASE WHEN s.fact NOT IN ('order', 'refund')
-          OR t.kind = array_position(%(kinds)s, 'line') THEN g.price_minor END, 'NaN')
+          OR t.kind = array_position(%(kinds)s, 'line') THEN {price} END, 'NaN')
      ELSE 'NaN' END::float8,
 (coalesce(nullif(e.properties ->> 'coupon', ''), '') <> ''
  OR coalesce({discount}, 0) > 0)::int::int2,
-(coalesce(array_position(%(devices)s, e.context #>> '{device,type}'), 1) - 1)::int2,
+(coalesce(array_position(%(devices)s, e.context -> 'device' ->> 'type'), 1) - 1)::int2,
 extract(hour FROM e.occurred_at AT TIME ZONE %(zone)s)::int2,
 (extract(isodow FROM e.occurred_at AT TIME ZONE %(zone)s) - 1)::int2
-""".replace("{discount}", _number("e.properties", "discount"))
+"""
+_COLUMNS = _COLUMNS.format(
+    discount=_number("e.properties", "discount"),
+    category=_THEN.format("t.stamp ->> 'category'", "g.categories ->> 0"),
+    brand=_THEN.format("t.stamp ->> 'brand'", "nullif(g.brand, '')"),
+    price=_THEN.format(_number("t.stamp", "price_minor"), "g.price_minor"),
+)
 _ROWS = f"COPY (SELECT {_COLUMNS} {_FROM}) TO STDOUT (FORMAT binary)"
 _SPAN = """
 SELECT count(DISTINCT i.customer_id), max(i.customer_id)

@@ -41,7 +41,7 @@ def members_of_nobody(key: str, number: int) -> Segment:
     row = go_live(key, count(value=1_000))
     made = [
         Membership(
-            segment_id=row.pk, version_id=row.published_id, customer_id=n + 1, entered_at=NOW
+            segment_id=row.pk, version_id=row.published_id or 0, customer_id=n + 1, entered_at=NOW
         )
         for n in range(number)
     ]

@@ -1,11 +1,13 @@
 """What learning may read: consented, human, of known customers, as of a time; and what it reads."""
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connection
 
 from personalization.consent.models import ConsentState
 from personalization.events import copied, extraction
@@ -56,6 +58,62 @@ def test_events__order__is_one_row_and_one_a_product(shop: Path) -> None:
     codes = extraction.codes(["toys3", "toys", "brand1"])
     assert [seen["item"], seen["category"], seen["brand"]] == codes.tolist()
     assert features.category_names([int(seen["category"]), 5]) == {int(seen["category"]): "toys"}
+
+
+def test_events__catalogue_changed_since__as_it_was_when_they_came(shop: Path) -> None:
+    products()
+    ann = customer("ann")
+    lines = [{"note": "a gift"}, {"product_id": "cups1"}, {"product_id": "lamps1"}]
+    partly = [{"product_id": "cups2"}, {"product_id": "gone"}]
+    log: dict[str, tuple[Any, list[dict[str, Any]]]] = {
+        "m0": (viewed(ann, "toys0", 4), [{"category": "games", "price_minor": 700}]),
+        "m1": (
+            (ann, "Order Completed", {"order_id": "1", "products": lines}, 3),
+            [
+                {"category": "mugs", "brand": "then", "price_minor": 1},
+                {"category": "lights", "price_minor": 2},
+            ],
+        ),
+        # of two products the catalogue knew one; which is not told
+        "m2": (
+            (ann, "Order Completed", {"order_id": "2", "products": partly}, 2),
+            [{"category": "mugs"}],
+        ),
+        "m3": (viewed(ann, "toys1", 1), []),
+    }
+    events([row for row, _ in log.values()])
+    for message, (_, stamps) in log.items():
+        _stamp(message, stamps)
+
+    read_ = read()
+
+    at = np.argsort(read_.at_us, kind="stable")
+    order = at[np.lexsort((read_.value_minor[at], read_.at_us[at]))]
+    met = [n for n in order if read_.kind[n] in (KIND["view"], KIND["line"])]
+    codes = _codes("games", "mugs", "lights", "cups", "toys", "then", "brand0", "brand1")
+    assert [(codes[read_.category[n]], codes[read_.brand[n]]) for n in met] == [
+        ("games", ""),
+        ("mugs", "then"),
+        ("lights", ""),
+        ("", ""),
+        ("cups", "brand0"),
+        ("", ""),
+        ("toys", "brand1"),
+    ]
+    assert [read_.value_minor[n] for n in met][:3] == [700, 1, 2]
+
+
+def _codes(*names: str) -> dict[int, str]:
+    return {0: ""} | dict(zip(extraction.codes(list(names)).tolist(), names, strict=True))
+
+
+def _stamp(message_id: str, stamps: list[dict[str, Any]]) -> None:
+    """What ingestion noted on an event of what the catalogue said."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE events_event SET context = %s WHERE message_id = %s",
+            [json.dumps({"products": stamps} if stamps else {}), message_id],
+        )
 
 
 def test_events__worth__revenue_first_and_no_other_currency(shop: Path) -> None:
