@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from personalization.consent.serve import PERSONALIZATION
-from personalization.customers import profiles
+from personalization.customers import parking, profiles
 from personalization.customers.engine import profile
 from personalization.customers.engine.facts import FoldedBatch
 from personalization.events import epoch
@@ -121,12 +121,19 @@ def fold(rows_of: Mapping[int, Sequence[Row]], *, horizon: epoch.Horizon, now: d
 def project_again(customer_ids: Sequence[int], *, now: datetime, cause: str) -> int:
     """Have projections fold the customers' whole logs, whose profiles stay; return how many events.
 
-    One transaction.
+    One transaction. Those for whom it fails are set aside; who is set aside waits for their time.
     """
-    with transaction.atomic():
-        locked = sorted(profiles.lock(customer_ids, now=now))
-        causes = dict.fromkeys(locked, cause)
-        return _rebuild(locked, now, table=None, causes=causes)
+
+    def step(part: Sequence[int]) -> int:
+        return _rebuild(part, now, table=None, causes=dict.fromkeys(part, cause))
+
+    def locked() -> list[int]:
+        mine = profiles.lock(customer_ids, now=now)
+        return sorted(set(mine) - parking.among(mine))
+
+    return isolation.either(
+        lambda: step(locked()), lambda: isolation.fold(locked(), step, now).done
+    )
 
 
 @dataclass(frozen=True, slots=True)

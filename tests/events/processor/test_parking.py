@@ -159,6 +159,34 @@ def test_replay__one_fails__keeps_its_profile_and_the_others_are_new() -> None:
     assert RebuildDue.objects.get().customer_id == _customer("bad")
 
 
+def test_replay__one_projection_fails__set_aside_and_the_others_projected() -> None:
+    _many()
+    put("bad", who=(DEVICE, "bad"), product_id="sku1")
+    process()
+    bad = _customer("bad")
+    with connection.cursor() as cursor:  # what segments remember of one cannot be written
+        cursor.execute("DELETE FROM segments_state")
+        cursor.execute(
+            "ALTER TABLE segments_state ADD CONSTRAINT tests_poison CHECK (customer_id <> %s)",
+            [bad],
+        )
+    try:
+        replaying.replay()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE segments_state DROP CONSTRAINT tests_poison")
+            cursor.execute("SELECT count(*), bool_or(customer_id = %s) FROM segments_state", [bad])
+            projected = cursor.fetchone()
+
+    assert projected == (9, False)
+    assert Profile.objects.count() == 10
+    parked = RebuildDue.objects.get()
+    assert (parked.customer_id, parked.attempts) == (bad, 1)
+    with clock.frozen(NOW + timedelta(hours=2)):
+        process()
+    assert not RebuildDue.objects.exists()
+
+
 def test_process__the_database_is_wrong__raised_and_nobody_set_aside() -> None:
     put("m1")
     with connection.cursor() as cursor:
