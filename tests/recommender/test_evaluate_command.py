@@ -216,3 +216,19 @@ def test_evaluate__degenerate__every_model_lives(tmp_path: Path, text: str) -> N
     found = evaluate(tmp_path, "leave-one-out", text)
 
     assert len(found["models"]) == sum(entry.default for entry in ENTRIES)
+
+
+def test_evaluate__attributes_beside_the_file__taken(tmp_path: Path) -> None:
+    (tmp_path / "train_item2attributes.json").write_text(
+        json.dumps({str(item): [f"tens {item // 10}"] for item in range(40)})
+    )
+
+    found = evaluate(tmp_path, "leave-one-out", chains(60), models=["content", "popularity"])
+
+    assert found["data"]["attributes"] == "train_item2attributes.json"
+    assert found["chosen"]["model"] == "content"
+
+
+def test_evaluate__attributes_that_are_missing__named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"nowhere\.json"):
+        evaluate(tmp_path, "leave-one-out", chains(9), items=tmp_path / "nowhere.json")

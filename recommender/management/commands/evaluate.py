@@ -11,21 +11,24 @@ import sys
 import time
 import zlib
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.table import Table
 
 from recommender.engine.assessment import assess
+from recommender.engine.base import SideInfo
 from recommender.engine.candidates import ENTRIES
+from recommender.engine.described import attributes, beside
 from recommender.engine.formats import READERS
 from recommender.engine.logs import Given
 from recommender.engine.portfolio import Session
 
+Read = TypeVar("Read")
 _CANDIDATES = tuple(entry.name for entry in ENTRIES)
 _COLUMNS = ("Recall@20", "NDCG@20", "HR@10", "MRR@20")
 
@@ -41,6 +44,12 @@ class Command(BaseCommand):
         parser.add_argument("--test", type=Path, help="without it a part is held out")
         parser.add_argument("--format", required=True, choices=list(READERS))
         parser.add_argument(
+            "--items",
+            type=Path,
+            help="attributes, JSON {item: [attribute, ...]} or tab separated with a header;"
+            " X_item2attributes.json or X.item beside --train X.* is taken by itself",
+        )
+        parser.add_argument(
             "--cut", metavar="DATE", help="temporal: test is what came from then on"
         )
         parser.add_argument("--models", nargs="+", metavar="NAME", help="default: all that fit")
@@ -53,10 +62,14 @@ class Command(BaseCommand):
         cut_s = _cut_s(options["cut"])
         try:
             given = _read(options["format"], options["train"], options["test"])
-            session = Session(len(given.users), len(given.items), time.perf_counter, self._report)
+            side, described = _side(options["items"], options["train"], given)
+            session = Session(
+                len(given.users), len(given.items), time.perf_counter, self._report, side
+            )
             found = assess(options["format"], given, session, names=names, cut_s=cut_s)
         except ValueError as error:
             raise CommandError(str(error)) from error
+        found["data"]["attributes"] = described
         found["seconds"] = round(time.perf_counter() - started, 1)
         found["peak_mb"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         if options["json"]:
@@ -90,11 +103,25 @@ def _cut_s(text: str | None) -> float | None:
     return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
+def _side(items: Path | None, train: Path, given: Given) -> tuple[SideInfo | None, str | None]:
+    """Return the attributes and the name of their file: the given one, or one beside `train`."""
+    near = (train.with_name(name) for name in beside(train))
+    path = items or next((one for one in near if one != train and one.is_file()), None)
+    if path is None:
+        return None, None
+    return _opened(lambda: attributes(_lines(path), given.items), path), path.name
+
+
 def _read(form: str, train: Path, test: Path | None) -> Given:
+    later = None if test is None else _lines(test)
+    return _opened(lambda: READERS[form](_lines(train), later), train)
+
+
+def _opened(read: Callable[[], Read], path: Path) -> Read:
     try:
-        return READERS[form](_lines(train), None if test is None else _lines(test))
+        return read()
     except (OSError, EOFError, zlib.error) as error:
-        name = getattr(error, "filename", None) or train
+        name = getattr(error, "filename", None) or path
         msg = f"{name}: {getattr(error, 'strerror', None) or error}"
         raise CommandError(msg) from error
 
