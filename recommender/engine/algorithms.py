@@ -1,6 +1,10 @@
 """The table of models: name -> algorithm, interactions that it learns from, settings."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Algorithm, Config, Interactions
@@ -19,6 +23,7 @@ from recommender.engine.personal import (
     RecentlyViewedConfig,
 )
 from recommender.engine.popularity import Popularity, PopularityConfig
+from recommender.engine.queries import KIND_WEIGHTS
 from recommender.engine.rp3beta import Rp3beta, Rp3betaConfig
 from recommender.engine.session_knn import SessionKnn, SessionKnnConfig
 from recommender.engine.svd import Svd, SvdConfig
@@ -32,7 +37,8 @@ class Recipe:
 
     `kinds`: the fact kinds that it learns from. `unit`: whose actions belong together: those of a
     "customer", of a "visit", or of a "day" (a basket). `served`: trained every night; the others
-    are there for selection and for who names them.
+    are there for selection and for who names them. `weights`: of each kind, where the usual ones
+    (`queries.KIND_WEIGHTS`) do not suit.
     """
 
     algorithm: type[Algorithm]
@@ -40,11 +46,26 @@ class Recipe:
     kinds: tuple[str, ...]
     unit: str = "customer"
     served: bool = False
+    weights: Mapping[str, float] | None = None
 
     @property
     def baskets(self) -> bool:
         """Whether what a customer did on one day stands for itself."""
         return self.unit == "day"
+
+    def select(self, data: Interactions, kinds: NDArray[np.int8]) -> Interactions:
+        """Return the interactions that this recipe learns from, weighed as it says.
+
+        `kinds` (len(data),): place of each one's kind in `queries.KIND_WEIGHTS`.
+        """
+        wanted = [place for place, kind in enumerate(KIND_WEIGHTS) if kind in self.kinds]
+        mask = np.isin(kinds, wanted)
+        part = data.where(mask)
+        if self.weights is None:
+            return part
+        table = KIND_WEIGHTS | dict(self.weights)
+        weights = np.array(list(table.values()), np.float32)
+        return replace(part, weights=weights[kinds[mask]])
 
     def shape(self, data: Interactions) -> Interactions:
         """Return `data` with the rows of users that this recipe takes for one."""

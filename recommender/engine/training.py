@@ -43,8 +43,7 @@ class Log:
 
     def of(self, recipe: Recipe) -> Interactions:
         """Return what a recipe learns from."""
-        wanted = [KINDS.index(kind) for kind in recipe.kinds]
-        return self.data.where(np.isin(self.kinds, wanted))
+        return recipe.select(self.data, self.kinds)
 
 
 @dataclass(frozen=True, slots=True)

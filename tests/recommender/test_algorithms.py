@@ -1,5 +1,6 @@
 """Every algorithm against the contract, and what is particular to each."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -95,6 +96,19 @@ def test_interactions__what_implicit_would_swallow__refused(fault: dict[str, flo
 
     with pytest.raises(ValueError, match="must"):
         Interactions(**arrays, n_users=1, n_items=1)
+
+
+def test_recipe__weights__of_the_kinds_that_it_learns_from() -> None:
+    data = _of((0, 0, 0), (0, 1, 0), (0, 2, 0), n_items=3)
+    kinds = np.array([0, 2, 3], np.int8)  # view, add, order
+    base = RECIPES["bought_together"]
+
+    usual = base.select(data, kinds)
+    other = dataclasses.replace(base, weights={"order": 9.0}).select(data, kinds)
+
+    assert usual.items.tolist() == other.items.tolist() == [1, 2]
+    assert usual.weights.tolist() == [1, 1], "as the data says"
+    assert other.weights.tolist() == [3, 9]
 
 
 def test_as_baskets__two_days__two_users() -> None:
