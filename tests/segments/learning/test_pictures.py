@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from personalization.ops import fitprocess
+from personalization.ops.fitprocess import FittingError
 from segments.learning import fitting
 from segments.learning.engine import pictures
 from segments.learning.engine.clusters import ClusterConfig
 from segments.learning.engine.features import DAY_US
 from segments.learning.engine.learned import RECIPES, CannotLearn, Recipe, learn
-from segments.learning.errors import FittingError
 from tests.segments.learning.contract import rng
 from tests.segments.learning.people import DAY0, events, shoppers
 
