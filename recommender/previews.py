@@ -155,7 +155,7 @@ def _shown(one: Item | Lost, known: Mapping[str, Product]) -> Shown:
 def _price(row: Product | None) -> str:
     if row is None or row.price_minor is None:
         return ""
-    return money.text(row.price_minor, row.currency)
+    return money.text(row.price_minor, row.currency).strip()
 
 
 def wish_of(form: Mapping[str, object]) -> Wish:

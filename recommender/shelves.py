@@ -210,8 +210,9 @@ def losers(found: Gathering, filled: Filled, most: int) -> Iterator[tuple[int, s
     last = max((int(np.flatnonzero(order == one)[0]) for one in shown if one < held), default=-1)
     kept = set(filled.order)
     lost = [(rank, one) for rank, one in enumerate(order.tolist()) if one not in kept]
+    short = len(filled.order) < found.visit.count
     for rank, one in lost[:most]:
-        yield one, _why(filled, found, shown, one, above=rank < last)
+        yield one, _why(filled, found, shown, one, above=short or rank < last)
 
 
 def _why(filled: Filled, found: Gathering, shown: Codes, one: int, *, above: bool) -> str:
