@@ -3,7 +3,16 @@
 import subprocess
 import sys
 
-NAMES = ("ingest", "processing", "segments", "segments_preview", "freshness", "decide", "training")
+NAMES = (
+    "ingest",
+    "processing",
+    "segments",
+    "segments_preview",
+    "freshness",
+    "decide",
+    "training",
+    "recommenders",
+)
 
 
 def main(names: list[str]) -> int:

@@ -34,8 +34,8 @@ DEFAULTS = ("item_knn", FALLBACK)
 class Limits:
     """What an evaluation may take: seconds in all, for the settings of one model, and bytes."""
 
-    seconds: float = 960.0
-    tuning_s: float = 75.0
+    seconds: float = 720.0
+    tuning_s: float = 60.0
     bytes: float = 5e9
 
 

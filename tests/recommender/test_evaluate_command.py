@@ -141,8 +141,8 @@ def test_evaluate__too_dear__listed_with_its_estimate(
         evaluate(tmp_path, "leave-one-out", chains(60), models=["ease"])
 
 
-def _no_memory(limits: portfolio.Limits) -> None:
-    for name, value in (("seconds", 960.0), ("tuning_s", 75.0), ("bytes", 1.0)):
+def _no_memory(limits: portfolio.Limits, **_: float) -> None:
+    for name, value in (("seconds", 720.0), ("tuning_s", 60.0), ("bytes", 1.0)):
         object.__setattr__(limits, name, value)
 
 
