@@ -56,8 +56,8 @@ class Als(Factors):
         assert isinstance(config, AlsConfig)  # noqa: S101 -- narrows the type
         k = sized(config.factors, n_users, n_items, nnz)
         rows = n_users + n_items
-        steps = config.iterations * (16.0 * nnz * k + 10.0 * rows * k * k)
-        return Cost(steps / 4e9, 12.0 * rows * k + 80.0 * nnz)
+        steps = config.iterations * (24.0 * nnz * k + 6.0 * rows * k * k)
+        return Cost(steps / 8e9, 12.0 * rows * k + 80.0 * nnz)
 
 
 def solved(

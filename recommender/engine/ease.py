@@ -85,9 +85,9 @@ class Ease(ItemItem):
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
-        """Return the cost of inverting (n_items, n_items): 2 n^3 steps, three copies in double."""
+        """Return the cost of inverting (n_items, n_items): n^3 steps, in double precision."""
         n = float(n_items)
-        return Cost(2 * n**3 / 2.5e10 + 1e-7 * nnz, 20.0 * n * n + 80.0 * nnz)
+        return Cost(n**3 / 4e10 + 1e-7 * nnz, 20.0 * n * n + 80.0 * nnz)
 
 
 def _weights(matrix: csr_matrix, config: EaseConfig) -> NDArray[np.float32]:
@@ -98,10 +98,21 @@ def _weights(matrix: csr_matrix, config: EaseConfig) -> NDArray[np.float32]:
         config.ridge_share * float(gram[diagonal].mean()), config.ridge_least
     )
     gram[diagonal] += ridge
-    # symmetric and positive definite: Cholesky costs half of what a general inverse does
-    factor = linalg.cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
+    # symmetric and positive definite: Cholesky costs half of what a general inverse does; the
+    # transposed view is the same matrix in the order that LAPACK overwrites
+    factor = linalg.cholesky(gram.T, lower=True, overwrite_a=True, check_finite=False)
     inverse, _ = linalg.lapack.dpotri(factor, lower=True, overwrite_c=True)
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
-    weights: NDArray[np.float32] = (inverse / -np.diag(inverse)).astype(np.float32)
+    _mirror(inverse)
+    weights = np.empty(inverse.shape, np.float32)
+    np.divide(inverse, -np.diag(inverse), out=weights, casting="same_kind")
     weights[diagonal] = 0
     return weights
+
+
+def _mirror(matrix: NDArray[np.float64], block: int = 1024) -> None:
+    """Copy what lies below the diagonal above it, in place."""
+    for start in range(0, len(matrix), block):
+        stop = start + block
+        corner = np.tril(matrix[start:stop, start:stop])
+        matrix[start:stop, start:stop] = corner + np.tril(corner, -1).T
+        matrix[start:stop, stop:] = matrix[stop:, start:stop].T
