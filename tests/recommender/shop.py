@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from psycopg2.extras import execute_values
 
 from personalization.catalog import services as catalogue_services
 from personalization.customers.models import Customer, Identity
@@ -41,24 +42,21 @@ def events(
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM events_event")
         first = cursor.fetchone()[0]
+        values = []
         for number, (identity, name, properties, hours) in enumerate(rows, first):
             at = NOW - timedelta(hours=hours)
-            cursor.execute(
-                "INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, type,"
-                " name, occurred_at, received_at, purposes, flags, properties, context)"
-                " VALUES (%s, 2, %s, 1, 0, %s, 'track', %s, %s, %s, %s, %s, %s, '{}')",
-                [
-                    at.date(),
-                    f"m{number}",
-                    identity.pk if identity else None,
-                    name,
-                    at,
-                    at,
-                    purposes,
-                    flags,
-                    json.dumps(properties),
-                ],
-            )
+            who = identity.pk if identity else None
+            told = json.dumps(properties)
+            values.append((at.date(), f"m{number}", who, name, at, at, purposes, flags, told))
+        execute_values(
+            cursor.cursor,
+            "INSERT INTO events_event (day, message_id, identity_id, name, occurred_at,"
+            " received_at, purposes, flags, properties, trust, epoch, shard, type, context)"
+            " VALUES %s",
+            values,
+            template="(%s, %s, %s, %s, %s, %s, %s, %s, %s, 2, 1, 0, 'track', '{}')",
+            page_size=1_000,
+        )
 
 
 def viewed(
