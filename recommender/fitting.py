@@ -23,11 +23,11 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from personalization.ops import fitprocess
 from recommender.engine import growing, training
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo
 from recommender.engine.training import BLENDS, Fitted, Limits, Log, TooDearError
+from segments.learning import results
 
 _COLUMNS = ("users", "items", "weights", "at_s")
 
@@ -100,7 +100,7 @@ def write_base(folder: Path, arrays: Mapping[str, NDArray[Any]], until_s: float)
 
 def read_result(folder: Path) -> Result:
     """Return what the process left of a task."""
-    told = fitprocess.result(folder)
+    told = results.result(folder)
     fitted = None
     if "facts" in told:
         fitted = Fitted(_arrays(folder, "model"), told["facts"], told["metrics"])
@@ -128,7 +128,7 @@ def run_all(folder: Path, names: list[str]) -> None:
             traceback.print_exc()
             told = {"failed": f"{type(error).__name__}: {error}"}
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        fitprocess.finish(
+        results.finish(
             home,
             told | {"seconds": round(time.perf_counter() - started, 3), "peak_mb": round(peak)},
         )

@@ -8,12 +8,10 @@ whose `result.json` is written last, and all at once.
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import orjson
 from django.conf import settings
 
 from personalization.lib.errors import AppError
@@ -69,19 +67,6 @@ def started(module: str, folder: Path, names: Sequence[str]) -> Iterator[Wait]:
 def is_done(folder: Path) -> bool:
     """Return whether a task's result is there."""
     return (folder / _RESULT).exists()
-
-
-def result(folder: Path) -> dict[str, Any]:
-    """Return what the process left as a task's result."""
-    found: dict[str, Any] = orjson.loads((folder / _RESULT).read_bytes())
-    return found
-
-
-def finish(folder: Path, told: Mapping[str, Any]) -> None:
-    """Leave a task's result, whole or not at all; nan becomes null, it is no number in JSON."""
-    part = folder / "result.part"
-    part.write_bytes(orjson.dumps(told, option=orjson.OPT_SERIALIZE_NUMPY))
-    part.rename(folder / _RESULT)
 
 
 def _words(folder: Path, code: int) -> str:

@@ -15,18 +15,21 @@ from scipy.sparse import csr_matrix
 
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Arrays
-from recommender.engine.itemitem import ItemItem
+from recommender.engine.item_knn import ItemKnn
 from recommender.engine.popularity import Popularity
+from recommender.engine.rp3beta import Rp3beta
 from recommender.engine.training import Fitted, Log, NothingToLearnError, evidence, facts_of
 
 _GROWN = "grown_from_s"
+# Similarities above 0, each pair for itself: EASE gives others, which do not stand alone.
+_NEIGHBOURS = (ItemKnn, Rp3beta)
 
 
 def grows(recipe: Recipe) -> bool:
-    """Whether a recipe's model can be grown: item-item neighbours of items, and popularity."""
-    return recipe.algorithm is Popularity or (
-        issubclass(recipe.algorithm, ItemItem) and hasattr(recipe.config, "neighbours")
-    )
+    """Whether a recipe's model can be grown: sums of popularity, and neighbours of items."""
+    if recipe.algorithm is Popularity:
+        return not getattr(recipe.config, "against_days", 0)
+    return recipe.algorithm in _NEIGHBOURS
 
 
 def grow(

@@ -18,7 +18,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from personalization.ops import fitprocess
+from segments.learning import results
 from segments.learning.engine.features import Events, Ints
 from segments.learning.engine.learned import Before, CannotLearn, Fit, Recipe, learn
 
@@ -67,7 +67,7 @@ def read_result(folder: Path) -> Fit:
     CannotLearn
         The log holds too little.
     """
-    found = fitprocess.result(folder)
+    found = results.result(folder)
     if "cannot" in found:
         raise CannotLearn(found["cannot"])
     arrays = {
@@ -104,7 +104,7 @@ def run(folder: Path, events: Events) -> None:
             members=members,
         )
     except CannotLearn as error:
-        fitprocess.finish(folder, {"cannot": str(error)})
+        results.finish(folder, {"cannot": str(error)})
         return
     for name, array in fit.arrays.items():
         np.save(folder / f"model_{name}.npy", array, allow_pickle=False)
@@ -114,7 +114,7 @@ def run(folder: Path, events: Events) -> None:
         "metrics": fit.metrics,
         "objection": fit.objection,
     }
-    fitprocess.finish(folder, result)
+    results.finish(folder, result)
 
 
 def _array(folder: Path, name: str) -> NDArray[Any]:
