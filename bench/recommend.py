@@ -133,7 +133,8 @@ def _mapped(arrays: dict[str, Any], folder: Path) -> dict[str, Any]:
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     return {
-        name: np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False) for name in arrays
+        name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="c", allow_pickle=False))
+        for name in arrays
     }
 
 

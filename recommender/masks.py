@@ -62,6 +62,16 @@ class _Entry:
         return self.change == view.change and self.lineage is view.lineage and self.minute == minute
 
 
+@dataclass(frozen=True, slots=True)
+class _Codes:
+    """Numbers of a group's names, and the number of each product (n,), -1 for none."""
+
+    lineage: object
+    change: int
+    numbers: dict[str, int]
+    codes: Places
+
+
 class _Held:
     """Masks of this process by what they mean, the latest used last."""
 
@@ -69,6 +79,7 @@ class _Held:
         self.lock = threading.Lock()
         self.masks: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
         self.shelves: OrderedDict[tuple[Any, ...], tuple[tuple[Mask, ...], Mask]] = OrderedDict()
+        self.codes: dict[str, _Codes] = {}
         self.rows: dict[str, tuple[Live, dict[str, int], Places]] = {}
         self.models: OrderedDict[tuple[str, int], tuple[Mask, Places, Mask]] = OrderedDict()
 
@@ -84,6 +95,8 @@ def watch() -> None:
     for spec in strategies.values():
         for rule in spec.rules.rules():
             rule_mask(rule, view, request)
+    for name in ("brand", "category"):
+        codes(name, view)
 
 
 def rule_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mask:
@@ -135,6 +148,25 @@ def shelf_mask(rules: Sequence[ProductRule], view: CatalogView, request: Request
     mask: Mask = np.logical_and.reduce(parts)
     _put(_held.shelves, key, (parts, mask))
     return mask
+
+
+def codes(name: str, view: CatalogView) -> Places:
+    """Return the "brand" or "category" of each product as a number, (n,), -1 for none."""
+    known = _held.codes.get(name)
+    if known is not None and known.change == view.change and known.lineage is view.lineage:
+        return known.codes
+    values = view.brands if name == "brand" else view.categories
+    numbers, found, changed = dict[str, int](), np.zeros(len(values), np.int32), None
+    if known is not None and known.lineage is view.lineage:
+        numbers = known.numbers
+        found[: len(known.codes)] = known.codes
+        changed = np.flatnonzero(view.changes > known.change)
+    told = _taken(values, changed)
+    found[slice(None) if changed is None else changed] = [
+        numbers.setdefault(value, len(numbers)) if value else -1 for value in told
+    ]
+    _held.codes[name] = _Codes(view.lineage, view.change, numbers, found)
+    return found
 
 
 def rows_of(live: Live, view: CatalogView) -> Places:

@@ -52,8 +52,7 @@ def fill(found: Gathering) -> Filled:
         buried = masks.rule_mask(rules.bury, view, request)[pool.rows]
     late = behind(pool.tiers, buried)
     rows = np.concatenate([pool.rows, _fresh(found)])
-    codes = _Codes(view, rows)
-    caps = [Cap(codes.of(name), most) for name, most in rules.caps]
+    caps = [Cap(_dense(masks.codes(name, view)[rows]), most) for name, most in rules.caps]
     quotas = [
         Quota(masks.rule_mask(one.rule, view, request)[rows], one.least) for one in rules.quotas
     ]
@@ -64,7 +63,7 @@ def fill(found: Gathering) -> Filled:
         quotas=[Quota(quota.mask[:held], quota.least) for quota in quotas],
         pins=_pins(found),
         diversity=rules.diversity,
-        alike=[codes.of(name)[:held] for name in CAPS] if rules.diversity else (),
+        alike=[masks.codes(name, view)[pool.rows] for name in CAPS] if rules.diversity else (),
     )
     order = choose(scores, shelf, late)
     pinned = frozenset(shelf.pins or ()) & frozenset(order)
@@ -120,26 +119,10 @@ def _margin(text: str) -> float:
     return min(max(float(value), 0.0), 1.0) if type(value) in (int, float) else 0.0
 
 
-class _Codes:
-    """Groups that products belong to, numbered over the rows of one request."""
-
-    def __init__(self, view: CatalogView, rows: Rows) -> None:
-        self._lists = {"brand": view.brands, "category": view.categories}
-        self._rows = rows.tolist()
-        self._found: dict[str, Codes] = {}
-
-    def of(self, name: str) -> Codes:
-        """Return the codes (n,) of a group, -1 for none."""
-        if name not in self._found:
-            values, numbers = self._lists[name], dict[str, int]()
-            self._found[name] = np.array(
-                [
-                    numbers.setdefault(value, len(numbers)) if (value := values[row]) else -1
-                    for row in self._rows
-                ],
-                np.int64,
-            )
-        return self._found[name]
+def _dense(codes: masks.Places) -> Codes:
+    """Return codes (n,) numbered from 0 over these rows alone; -1 stays."""
+    _, dense = np.unique(codes, return_inverse=True)
+    return dense - 1 if len(codes) and codes.min() < 0 else dense
 
 
 def _pins(found: Gathering) -> dict[int, int]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Codes = NDArray[np.int64]
+Codes = NDArray[np.integer]
 Mask = NDArray[np.bool_]
 
 # Scores lie in [0, 100): boosts make at most 50 of 1, and margin doubles it. A step of a tier is
@@ -125,7 +125,7 @@ class _Picking:
                 held[code] += 1
                 if held[code] >= cap.most:
                     self.open &= cap.codes != code
-        if self.shelf.diversity > 0:
+        if self.shelf.diversity > 0 and self.shelf.alike:
             np.maximum(self._like, alike(self.shelf.alike, one), out=self._like)
         return True
 
@@ -134,15 +134,20 @@ class _Picking:
         if len(self.taken) >= self.shelf.count or not len(self.open):
             return None
         may = self.open if among is None else self.open & among
-        value = self._relevance - self.shelf.diversity * self._like
-        best = int(np.argmax(np.where(may, value, -np.inf)))
+        value = self._relevance
+        if self.shelf.diversity > 0:
+            value = value - self.shelf.diversity * self._like
+        best = int(np.where(may, value, -np.inf).argmax())
         return best if may[best] and self.take(best) else None
 
 
 def alike(codes: Sequence[Codes], one: int) -> NDArray[np.float64]:
     """Return how like each candidate (n,) is to one of them, in [0, 1]."""
-    same = [(held == held[one]) & (held >= 0) for held in codes]
-    return np.mean(same, axis=0) if same else np.zeros(())
+    likeness = np.zeros(len(codes[0]) if codes else 0)
+    for held in codes:
+        if held[one] >= 0:
+            likeness += held == held[one]
+    return likeness / max(len(codes), 1)
 
 
 def _ordered(
