@@ -45,14 +45,14 @@ def lines_of(rows: Sequence[Segment], *, now: datetime) -> dict[int, Line]:
     trends = measured.trends([row.pk for row in rows], now - pages.WINDOW, now=now)
     counted = listing.version_sizes(_small(rows, trends))
     waiting = any(one.status == _SHADOW for row in rows for one in row.versions.all())
-    run = pages.newest_run() if waiting else None
+    run = listing.newest_run() if waiting else None
     found = {}
     for row in rows:
         trend = trends.get(row.pk, Trend())
         size, as_of = _size(row, trend, counted, now)
         matter = [one for one in row.versions.all() if one.status in _WORDS]
         matter.sort(key=lambda one: _ORDER.index(one.status))
-        states = tuple(_state(one, pages.progress(one, run)) for one in matter)
+        states = tuple(_state(one, pages.percent(listing.progress(one, run))) for one in matter)
         found[row.pk] = Line(size, as_of, _spark(trend), states)
     return found
 

@@ -9,21 +9,19 @@ from django.db.models import QuerySet
 
 from personalization.lib import clock
 from personalization.ops.models import JobRun
-from segments import selectors
+from segments import measured, overlaps, selectors
 from segments.engine.catalogue import Catalogue
 from segments.engine.explaining import parts_of
 from segments.engine.language import Rule, parse
 from segments.live.backfilling import RUN_KIND
+from segments.measured import Trend
 from segments.models import Change, Membership, Segment, SegmentVersion
 from segments.words import describe
 
 _Status = SegmentVersion.Status
-# A point a day.
 TREND = timedelta(days=30)
-_TREND = """
-SELECT DISTINCT ON (segment_id, at::date) segment_id, at, members FROM segments_size
-WHERE segment_id = ANY(%s) AND at > %s ORDER BY segment_id, at::date, at DESC
-"""
+# A table of more has more cells than anybody reads.
+MOST_PAIRED = 100
 _SIZES = """
 SELECT version_id, count(*) FROM segments_membership WHERE version_id = ANY(%s) GROUP BY 1
 """
@@ -46,10 +44,11 @@ def summaries(rows: Sequence[Segment]) -> list[dict[str, Any]]:
     """Return what a list tells of segments: sizes are counted now. Four queries."""
     now, words = clock.now(), selectors.catalogue()
     sizes = version_sizes([row.published_id for row in rows if row.published_id is not None])
-    trends = _trends([row.pk for row in rows], now)
+    trends = measured.trends([row.pk for row in rows], now - TREND, now=now)
     return [
         _summary(row, words, now)
-        | {"size": sizes.get(row.published_id or 0, 0), "trend": trends.get(row.pk, [])}
+        | {"size": sizes.get(row.published_id or 0, 0)}
+        | {"trend": trends.get(row.pk, Trend()).days}
         for row in rows
     ]
 
@@ -59,11 +58,11 @@ def detail(row: Segment) -> dict[str, Any]:
     versions = list(row.versions.all())
     sizes = version_sizes([one.pk for one in versions if one.status in selectors.LIVE])
     words = selectors.catalogue()
-    [summary] = summaries([row])
+    [summary], run = summaries([row]), newest_run()
     draft = next((one for one in versions if one.status == _Status.DRAFT), None)
     return summary | {
         "draft_mark": selectors.mark_of(draft),
-        "versions": [_version(one, words, sizes) for one in versions],
+        "versions": [_version(one, words, sizes, run) for one in versions],
         "dependents": [
             {"where": use.where, "what": use.what} for use in selectors.dependents(row.key)
         ],
@@ -72,7 +71,7 @@ def detail(row: Segment) -> dict[str, Any]:
 
 def version_detail(row: SegmentVersion) -> dict[str, Any]:
     """Return one version."""
-    return _version(row, selectors.catalogue(), version_sizes([row.pk]))
+    return _version(row, selectors.catalogue(), version_sizes([row.pk]), newest_run())
 
 
 def version_sizes(version_ids: Collection[int]) -> dict[int, int]:
@@ -129,16 +128,42 @@ def not_in_force(rule: Rule) -> list[tuple[str, str]]:
 
 def matrix() -> dict[str, Any]:
     """Return how many customers any two segments in force share; their sizes on the diagonal."""
-    rows = list(Segment.objects.exclude(published=None).order_by("title", "pk"))
-    shared = selectors.overlaps([row.pk for row in rows])
+    now, found = clock.now(), overlaps.overlaps(most=MOST_PAIRED)
+    rows, shared = found.rows, found.shared
     return {
-        "as_of": clock.now(),
+        "as_of": now,
+        "exact": found.exact,
+        "margin": found.margin,
+        "left_out": found.left_out,
         "segments": [
             {"key": row.key, "title": row.title, "size": shared.get((row.pk, row.pk), 0)}
             for row in rows
         ],
         "shared": [[shared.get((a.pk, b.pk), 0) for b in rows] for a in rows],
     }
+
+
+def newest_run() -> JobRun | None:
+    """Return the newest run of the backfill."""
+    return JobRun.objects.filter(kind=RUN_KIND).order_by("-id").first()
+
+
+def progress(version: SegmentVersion, run: JobRun | None) -> float | None:
+    """Return the share of customers that have taken a version in; None when it does not wait.
+
+    `run` as `newest_run`.
+    """
+    if version.status != _Status.SHADOW or version.ready_at is not None:
+        return None
+    if run is None or not run.total or _generation(run) < (version.generation or 0):
+        return 0.0
+    return min(1.0, run.done / run.total)
+
+
+def _generation(run: JobRun) -> int:
+    """Return which generation a run takes in: its slot ends with it."""
+    last = run.slot.rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0
 
 
 def _summary(row: Segment, words: Catalogue, now: datetime) -> dict[str, Any]:
@@ -167,7 +192,9 @@ def _standing(numbers: Mapping[str, int]) -> str:
     return "taking_in" if _Status.SHADOW in numbers else "draft"
 
 
-def _version(row: SegmentVersion, words: Catalogue, sizes: Mapping[int, int]) -> dict[str, Any]:
+def _version(
+    row: SegmentVersion, words: Catalogue, sizes: Mapping[int, int], run: JobRun | None
+) -> dict[str, Any]:
     return {
         "number": row.number,
         "status": row.status,
@@ -175,30 +202,10 @@ def _version(row: SegmentVersion, words: Catalogue, sizes: Mapping[int, int]) ->
         "sentence": describe(parse(row.rule), words),
         "note": row.note,
         "size": sizes.get(row.pk, 0) if row.status in selectors.LIVE else None,
-        "progress": progress(row),
+        "progress": progress(row, run),
         "publish_when_ready": row.publish_when_ready,
         "ready_at": row.ready_at,
         "created_at": row.created_at,
         "created_by": row.created_by,
         "published_at": row.published_at,
     }
-
-
-def progress(row: SegmentVersion) -> float | None:
-    """Return the share of customers that have taken a version in; None when it does not wait."""
-    if row.status != _Status.SHADOW or row.ready_at is not None:
-        return None
-    runs = JobRun.objects.filter(kind=RUN_KIND, created_at__gte=row.created_at)
-    newest = runs.order_by("-created_at").first()
-    if newest is None or not newest.total:
-        return 0.0
-    return min(1.0, newest.done / newest.total)
-
-
-def _trends(segment_ids: Sequence[int], now: datetime) -> dict[int, list[dict[str, Any]]]:
-    found: dict[int, list[dict[str, Any]]] = {}
-    with connection.cursor() as cursor:
-        cursor.execute(_TREND, [list(segment_ids), now - TREND])
-        for segment_id, at, size in cursor.fetchall():
-            found.setdefault(segment_id, []).append({"at": at, "members": size})
-    return found

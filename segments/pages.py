@@ -9,14 +9,12 @@ from django.db import connection
 from django.urls import reverse
 
 from personalization.customers.models import Customer
-from personalization.events.facttable import BUCKETS
 from personalization.lib.errors import AppError, Problem
 from personalization.lib.widgets import number as grouped
 from personalization.ops.models import JobRun
-from segments import diffs, errors, listing, measured, selectors
+from segments import diffs, errors, listing, measured, overlaps, selectors
 from segments.engine.language import parse, references
 from segments.learning import lookalikes
-from segments.live.backfilling import RUN_KIND
 from segments.models import Change, Segment, SegmentVersion
 from segments.pictures import members_chart, overlap_matrix
 from segments.words import describe
@@ -26,10 +24,8 @@ WINDOW_WORDS = "the last 30 days"
 # People and lines that fit a page; all of them are in the exports.
 _SAMPLE = 10
 _NEWEST = 12
-# More columns cannot be read, nor counted while somebody waits.
+# More columns cannot be read.
 MOST_COMPARED = 20
-# Members of them all that are paired within about a second; of more, whole buckets are a sample.
-PAIRED = 1_000_000
 _Status = SegmentVersion.Status
 _MOVED = """
 SELECT count(*) FILTER (WHERE entered), count(*) FILTER (WHERE NOT entered)
@@ -124,7 +120,7 @@ def page_of(row: Segment, *, now: datetime, rights: Rights) -> dict[str, Any]:
 def versions_of(row: Segment, *, rights: Rights) -> dict[str, Any]:
     """Return the versions, newest first, with what can be done to each; where the job stands."""
     versions = list(row.versions.all())
-    run = newest_run() if any(map(_taking_in, versions)) else None
+    run = listing.newest_run() if any(map(_taking_in, versions)) else None
     tried = any(one.status == _Status.SHADOW for one in versions)
     words = selectors.catalogue()
     return {
@@ -138,7 +134,7 @@ def versions_of(row: Segment, *, rights: Rights) -> dict[str, Any]:
                 "created_at": one.created_at,
                 "created_by": one.created_by,
                 "published_at": one.published_at,
-                "progress": progress(one, run),
+                "progress": percent(listing.progress(one, run)),
                 "url": _compare_url(row, one),
                 "actions": _actions(row, one, rights, tried=tried),
                 "again_url": _again_url(row, one, rights),
@@ -166,18 +162,9 @@ def lookalikes_of(row: Segment, rights: Rights) -> dict[str, Any]:
     }
 
 
-def progress(version: SegmentVersion, run: JobRun | None) -> int | None:
-    """Return how many percent of the customers have taken a version in; None when none has to."""
-    if not _taking_in(version):
-        return None
-    if run is None or not run.total or _generation(run) < (version.generation or 0):
-        return 0
-    return min(100, run.done * 100 // run.total)
-
-
-def newest_run() -> JobRun | None:
-    """Return the newest run of the backfill."""
-    return JobRun.objects.filter(kind=RUN_KIND).order_by("-id").first()
+def percent(share: float | None) -> int | None:
+    """Return a share as whole percents; None stays."""
+    return None if share is None else int(100 * share)
 
 
 def uses(key: str) -> list[dict[str, str]]:
@@ -192,23 +179,18 @@ def may_delete(row: Segment, rights: Rights) -> bool:
 
 def overlap_page(*, now: datetime) -> dict[str, Any]:
     """Return the context of `overlap_page.html`: the largest segments in force."""
-    sizes = selectors.sizes()
-    rows = list(Segment.objects.exclude(published=None).order_by("title", "pk"))
-    filled = [row for row in rows if sizes.get(row.pk)]
-    largest = sorted(filled, key=lambda row: -sizes[row.pk])[:MOST_COMPARED]
-    key_of = {row.pk: row.key for row in largest}
-    lines = sum(sizes[row.pk] for row in largest)
-    buckets = max(1, BUCKETS * PAIRED // max(lines, PAIRED))
-    shared = {
-        (key_of[a], key_of[b]): round(count * BUCKETS / buckets)
-        for (a, b), count in selectors.overlaps(list(key_of), buckets=buckets).items()
-    }
-    titles = [(row.key, row.title) for row in rows if row.pk in key_of]
+    found = overlaps.overlaps(most=MOST_COMPARED)
+    key_of = {row.pk: row.key for row in found.rows}
+    shared = {(key_of[a], key_of[b]): count for (a, b), count in found.shared.items()}
+    # of a sample nobody may be in a small one
+    seen = [row for row in found.rows if not found.exact or (row.key, row.key) in shared]
+    titles = [(row.key, row.title) for row in seen]
     return {
         "matrix": overlap_matrix(titles, shared),
         "as_of": now,
-        "exact": buckets == BUCKETS,
-        "left_out": len(rows) - len(largest),
+        "exact": found.exact,
+        "margin": found.margin,
+        "left_out": len(found.rows) - len(titles) + found.left_out,
     }
 
 
@@ -337,12 +319,6 @@ def _page_url(ids: Mapping[str, int], where: str) -> str:
 
 def _taking_in(version: SegmentVersion) -> bool:
     return version.status == _Status.SHADOW and version.ready_at is None
-
-
-def _generation(run: JobRun) -> int:
-    """Return which generation a run takes in: its slot ends with it."""
-    last = run.slot.rpartition(" ")[2]
-    return int(last) if last.isdecimal() else 0
 
 
 def _word(version: SegmentVersion) -> str:

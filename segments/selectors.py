@@ -1,7 +1,7 @@
-"""Reads of segments: what rules may name, sizes, members, overlaps, who names whom."""
+"""Reads of segments: what rules may name, sizes, who names whom."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,6 @@ from django.db import connection
 from personalization.catalog.selectors import attribute_types
 from personalization.consent.serve import purposes
 from personalization.customers import serve as customers
-from personalization.events.facttable import BUCKETS
 from personalization.events.models import EventSchema
 from personalization.lib.registries import segment_users
 from segments.config import LIVE
@@ -21,7 +20,7 @@ from segments.engine.catalogue import Attribute, Catalogue, EventType, Named
 from segments.engine.language import digest, leaves, parse, references
 from segments.models import Segment, SegmentVersion
 
-__all__ = ["LIVE", "catalogue", "dependents", "is_key", "mark_of", "overlaps", "sizes"]
+__all__ = ["LIVE", "catalogue", "dependents", "is_key", "mark_of", "sizes"]
 
 _KEY = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 # Type of a described property -> type of an attribute.
@@ -43,14 +42,6 @@ _OWN_TYPES: Mapping[type, str] = {
 _SIZES = """
 SELECT segment_id, count(*) FROM segments_membership m JOIN segments_segment s
     ON s.id = m.segment_id AND s.published_id = m.version_id GROUP BY 1
-"""
-_OVERLAPS = """
-WITH held AS (
-    SELECT m.segment_id, m.customer_id FROM segments_membership m JOIN segments_segment s
-        ON s.id = m.segment_id AND s.published_id = m.version_id
-    WHERE m.segment_id = ANY(%s) AND m.customer_id %% 64 < %s)
-SELECT a.segment_id, b.segment_id, count(*) FROM held a JOIN held b USING (customer_id)
-GROUP BY 1, 2
 """
 
 
@@ -142,16 +133,6 @@ def sizes() -> dict[int, int]:
     with connection.cursor() as cursor:
         cursor.execute(_SIZES)
         return dict(cursor.fetchall())
-
-
-def overlaps(segment_ids: Sequence[int], *, buckets: int = BUCKETS) -> dict[tuple[int, int], int]:
-    """Return how many customers are in both of two segments; in one, on the diagonal.
-
-    `buckets`: how many of the 64 parts of the base are looked at; fewer are a sample.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(_OVERLAPS, [list(segment_ids), buckets])
-        return {(a, b): count for a, b, count in cursor.fetchall()}
 
 
 def _properties(described: Mapping[str, Any]) -> tuple[Attribute, ...]:

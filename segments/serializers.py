@@ -296,9 +296,16 @@ class SizedSerializer(Plain):
 
 
 class MatrixSerializer(Plain):
-    """How many customers are in two segments at once; rows and columns as in `segments`."""
+    """How many customers are in two segments at once; rows and columns as in `segments`.
+
+    `margin`: how far off the least sure count may be, at 95 %; 0 when `exact`. `left_out`: smaller
+    segments in force, beyond a hundred.
+    """
 
     as_of = serializers.DateTimeField()
+    exact = serializers.BooleanField()
+    margin = serializers.IntegerField()
+    left_out = serializers.IntegerField()
     segments = SizedSerializer(many=True)
     shared = serializers.ListField(child=serializers.ListField(child=serializers.IntegerField()))
 

@@ -7,7 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils.html import format_html, format_html_join
@@ -136,7 +136,11 @@ class SegmentList(AuditedModelAdmin):
         """Show who is in two segments at once, of the largest in force."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = pages.overlap_page(now=clock.now())
+        try:
+            context = pages.overlap_page(now=clock.now())
+        except AppError as error:
+            self.message_user(request, words(error), messages.ERROR)
+            return HttpResponseRedirect(pages.list_url())
         return self.shown(request, "overlap_page", "Overlap of segments", context)
 
     def upload_view(self, request: HttpRequest) -> HttpResponse:

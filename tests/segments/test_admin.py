@@ -15,7 +15,7 @@ from django.urls import reverse
 from personalization.access.models import AuditEvent
 from personalization.lib import clock
 from personalization.ops.models import JobRun
-from segments import pages, services, upkeep
+from segments import overlaps, services, upkeep
 from segments.live.backfilling import RUN_KIND
 from segments.models import Segment, SegmentVersion, Size
 from tests.access.test_api import member
@@ -412,7 +412,7 @@ def test_overlaps__two_in_force__shares(publisher: Client) -> None:
 
 def test_overlaps__of_many_members__are_estimated(publisher: Client, monkeypatch: Any) -> None:
     viewers()
-    monkeypatch.setattr(pages, "PAIRED", 1)
+    monkeypatch.setattr(overlaps, "PAIRED", 1)
 
     text = publisher.get(f"{LIST}overlaps/").content.decode()
 

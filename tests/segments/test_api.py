@@ -319,6 +319,7 @@ def test_overlaps__all_pairs_in_force(back_office: Client) -> None:
 
     assert [(one["key"], one["size"]) for one in found["segments"]] == [("once", 3), ("viewers", 2)]
     assert found["shared"] == [[3, 2], [2, 2]]
+    assert (found["exact"], found["margin"], found["left_out"]) == (True, 0, 0)
 
 
 def test_lists__file_or_ids__lines_and_what_became_of_them(back_office: Client) -> None:
