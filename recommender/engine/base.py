@@ -194,8 +194,12 @@ class Algorithm(ABC):
         scores = self.score(query)
         if not own:
             scores[query.rows] = 0
-        rows = np.flatnonzero(scores > 0).astype(np.int32)
-        return best(rows, scores[rows], count, allowed=allowed)
+        if allowed is not None:
+            scores *= allowed
+        # one pass instead of a gather of all that scores: half a catalogue does
+        least = np.partition(scores, -count)[-count] if count < len(scores) else 0
+        rows = np.flatnonzero(scores >= least if least > 0 else scores > 0).astype(np.int32)
+        return best(rows, scores[rows], count)
 
     def reasons(self, query: Query, rows: Rows) -> Rows:
         """Return, for each of `rows`, the query's item that speaks most for it, -1 for none."""
