@@ -36,7 +36,8 @@ _ITEM: dict[str, Any] = {
         "id": {"type": "string"},
         "score": {"type": "number"},
         "reason": {"type": "string"},
-        "source": {"type": "string", "description": "The model that named it."},
+        "source": {"type": "string", "description": "The model or rule that named it."},
+        "propensity": {"type": "number", "description": "Of what chance has put there alone."},
     },
 }
 _DEGRADED = {
@@ -79,6 +80,7 @@ _CONTEXT: dict[str, Any] = {
         "page": {"type": "object"},
         "device": {"type": "object", "properties": {"type": {"type": "string"}}},
         "locale": {"type": "string"},
+        "country": {"type": "string", "description": "ISO 3166-1 alpha-2; else the profile's."},
         "timezone": {"type": "string"},
         "cart": _ITEMS,
         "recent": {
@@ -112,7 +114,11 @@ _WANTED: dict[str, Any] = {
                 "item": _ID,
                 "count": {"type": "integer", "minimum": 1, "description": "At most 100 come."},
                 "exclude": _ITEMS,
-                "filter": {"description": "Not supported yet: 422."},
+                "items": {
+                    **_ITEMS,
+                    "description": "What to put in order, such as the results of a search.",
+                },
+                "filter": {"type": "object", "description": "A rule on products (docs/rules.md)."},
             },
         },
     ]
@@ -205,6 +211,7 @@ PATHS: dict[str, dict[str, Any]] = {
                 _query("item", _ID),
                 _query("count", {"type": "integer", "minimum": 1, "maximum": 999999999}),
                 _query("exclude", {"type": "string", "description": "Item ids, by commas."}),
+                _query("items", {"type": "string", "description": "To put in order, by commas."}),
                 _query("explain", {"type": "boolean"}),
                 _query("writeKey", {"type": "string"}),
             ],

@@ -42,7 +42,8 @@ def recommendations(request: HttpRequest, strategy: str) -> HttpResponse:
     query: QueryDict = request.GET
     caller = _admit(request, {"writeKey": query.get("writeKey")})
     flat = {name: str(query[name]) for name in query}
-    ask = wire.parse_query(strategy, flat, [str(value) for value in query.getlist("exclude")])
+    lists = {name: [str(value) for value in query.getlist(name)] for name in ("exclude", "items")}
+    ask = wire.parse_query(strategy, flat, lists)
     _check_explain(request, caller, explain=ask.explain)
     decision = serve.recommend(ask, caller, gpc=gpc(request), now=clock.now())
     record.keep(decision)

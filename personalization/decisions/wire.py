@@ -1,7 +1,7 @@
 """What `/v1/decide` and `/v1/recommendations` accept: every fault at once, with its path."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -197,15 +197,15 @@ def parse_ask(data: Any) -> Ask:
     return ask
 
 
-_QUERY = frozenset(
-    {"userId", "userToken", "anonymousId", "item", "count", "exclude", "writeKey", "explain"}
-)
+_IDS = ("userId", "userToken", "anonymousId")
+_LISTS = ("exclude", "items")
+_QUERY = frozenset({*_IDS, *_LISTS, "item", "count", "writeKey", "explain"})
 
 
-def parse_query(strategy: str, query: Mapping[str, str], exclude: list[str]) -> Ask:
+def parse_query(strategy: str, query: Mapping[str, str], lists: Mapping[str, Sequence[str]]) -> Ask:
     """Read the query string of `GET /v1/recommendations/{strategy}`.
 
-    `exclude` holds every value of that parameter; each may name several items with commas.
+    `lists` holds every value of `exclude` and `items`; each may name several with commas.
     """
     read = _Reader()
     for name in sorted(query.keys() - _QUERY):
@@ -217,12 +217,16 @@ def parse_query(strategy: str, query: Mapping[str, str], exclude: list[str]) -> 
     explain = query.get("explain", "false")
     if explain not in {"true", "false"}:
         read.fault("explain", "is true or false")
-    items = [item for value in exclude for item in value.split(",") if item]
+    named = {
+        name: [item for value in values for item in value.split(",") if item]
+        for name, values in lists.items()
+    }
     wanted = Wanted(
         key=strategy,
         item=read.text(query.get("item"), "item") or None,
         count=read.count(int(text), "count") if text else None,
-        exclude=read.texts(items, "exclude"),
+        exclude=read.texts(named["exclude"], "exclude"),
+        items=read.texts(named["items"], "items") if "items" in query else None,
     )
     ask = Ask(**_ids(read, query.get), placements=(wanted,), explain=explain == "true")
     read.finish()

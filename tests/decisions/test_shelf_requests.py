@@ -1,0 +1,187 @@
+"""What a page may ask of a shelf, through HTTP: filters, lists to order, device and country."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from django.test import Client
+
+from personalization.catalog import serve as catalogue
+from personalization.catalog.services import upsert_products
+from personalization.ops import serve as config
+from recommender import live
+from recommender.strategies import save_strategy
+from tests.decisions.conftest import NOW, Decide
+from tests.recommender.stocked import install, product
+
+HOME = "home.recommended"
+PHONE = {"kind": "context", "key": "device.type", "op": "eq", "value": "mobile"}
+
+
+@pytest.fixture(autouse=True)
+def models(shop: dict[str, str]) -> Iterator[None]:
+    install("popularity", "item_knn", keys=[f"sku{n}" for n in range(30)])
+    yield
+    live.forget()
+
+
+def rules(**given: Any) -> None:
+    """Publish the strategy of the home page with these rules."""
+    source = [
+        {"algorithm": "item_knn", "weight": 1, "seeds": ["recent", "cart"]},
+        {"algorithm": "popularity", "weight": 0.1},
+    ]
+    save_strategy(key="for-you", values={"sources": source, "rules": given}, actor="t")
+    config.reload()
+
+
+def shelf(decide: Decide, wanted: dict[str, Any] | None = None, **body: Any) -> dict[str, Any]:
+    asked = {"placements": [{"key": HOME, "count": 3, **(wanted or {})}], "anonymousId": "a"}
+    answer = decide(asked | body)
+    assert answer["degraded"] == []
+    found: dict[str, Any] = answer["placements"][HOME]
+    return found
+
+
+def ids(found: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in found["items"]]
+
+
+def test_filter__of_the_request__holds_beside_the_strategys(decide: Decide) -> None:
+    rules(filter=product("key", "not_in", ["sku1"]))
+    upsert_products([{"key": "sku1", "price_minor": 5}], actor="t", now=NOW)
+    upsert_products([{"key": "sku7", "price_minor": 5}], actor="t", now=NOW)
+    catalogue.refresh()
+
+    assert ids(shelf(decide, {"filter": product("price_minor", "lt", 10)})) == ["sku7"]
+
+
+def test_filter__that_is_no_rule__refused_with_its_path(decide: Decide) -> None:
+    asked = {"key": HOME, "filter": {"and": [product("price_minor", "gt", "x")]}}
+    error = decide({"placements": [asked]}, status=422)["error"]
+
+    assert error["code"] == "filter_unsupported"
+    assert error["details"][0]["path"] == "placements[0].filter.and[0].value"
+
+
+def test_items__given__put_in_order_and_nothing_else(decide: Decide) -> None:
+    found = shelf(decide, {"items": ["sku9", "ghost", "sku2"], "count": 9})
+
+    assert sorted(ids(found)) == ["sku2", "sku9"]
+
+
+def test_recommendations__items_given__put_in_order(shop: dict[str, str], client: Client) -> None:
+    answer = client.get(
+        "/v1/recommendations/for-you?items=sku9,sku2&items=ghost",
+        headers={"Authorization": f"Bearer {shop['public']}"},
+    )
+
+    assert sorted(item["id"] for item in orjson.loads(answer.content)["items"]) == ["sku2", "sku9"]
+
+
+def test_device_and_country__decide_what_may_be_shown(decide: Decide) -> None:
+    rules(filter={"or": [{"not": PHONE}, product("key", "neq", "sku0")]})
+    upsert_products([{"key": "sku1", "attributes": {"regions": ["FR"]}}], actor="t", now=NOW)
+    catalogue.refresh()
+
+    assert ids(shelf(decide))[:2] == ["sku0", "sku1"]
+    phone = {"device": {"type": "mobile"}, "locale": "de-DE"}
+    assert ids(shelf(decide, context=phone))[0] == "sku2"
+    assert ids(shelf(decide, context={"country": "FR", "locale": "de-DE"}))[:2] == ["sku0", "sku1"]
+
+
+def test_recent_click_and_purchase__change_the_very_next_answer(decide: Decide) -> None:
+    rules()
+    click = {"recent": [{"event": "Product Viewed", "item": "sku20"}]}
+    bought = {"recent": [{"event": "Order Completed", "items": ["sku0"]}]}
+
+    before, after = shelf(decide), shelf(decide, context=click)
+    assert {item["source"] for item in before["items"]} == {"popularity"}
+    assert "item_knn" in {item["source"] for item in after["items"]}
+    assert ids(before) != ids(after)
+    assert "sku0" not in ids(shelf(decide, context=bought))
+
+
+def test_consent_withdrawn__the_very_next_answer_is_not_personal(
+    decide: Decide, shop: dict[str, str], client: Client
+) -> None:
+    rules(exclude_seen=True)
+    body = {"context": {"recent": [{"event": "Product Viewed", "item": "sku20"}]}}
+    nobody = ids(shelf(decide, anonymousId="stranger"))
+    before = shelf(decide, **body)
+    answer = client.post(
+        "/v1/consent",
+        orjson.dumps({"anonymousId": "a", "purposes": {"personalization": False}}),
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {shop['public']}"},
+    )
+    after = shelf(decide, **body)
+
+    assert answer.status_code == 200, answer.content
+    assert (before["reason"], ids(before) == nobody) == ("personal", False)
+    assert (after["reason"], ids(after) == nobody) == ("no_consent", True)
+
+
+def test_exposures_of_the_page__tire_the_visitor(decide: Decide) -> None:
+    rules(fatigue={"after": 2, "factor": 0.0})
+    shown = {"event": "Decision Exposed", "items": ["sku0", "sku1"]}
+    clicked = {"event": "Decision Clicked", "items": ["sku1"]}
+
+    found = ids(shelf(decide, {"count": 2}, context={"recent": [shown, shown, clicked]}))
+    assert ids(shelf(decide, {"count": 2})) == ["sku0", "sku1"]
+    assert "sku0" not in found
+    assert "sku1" in found
+
+
+def test_explain__rules_and_stock__each_item_with_its_reason(decide: Decide) -> None:
+    rules(filter=product("key", "neq", "sku0"), pins=[{"item": "sku3", "place": 1}])
+    upsert_products([{"key": "sku3", "stock": 0}], actor="t", now=NOW)
+    catalogue.refresh()
+    body = {"placements": [{"key": HOME, "count": 2, "exclude": ["sku1"]}], "explain": True}
+    answer = decide(body, key="secret")
+    told = {one["id"]: one["lost"] for one in answer["placements"][HOME]["explain"]["candidates"]}
+
+    assert (told["sku0"], told["sku1"], told["sku3"]) == ("filtered", "excluded", "out_of_stock")
+    assert [told["sku2"], told["sku4"], told["sku5"]] == ["", "", "below_count"]
+
+
+def test_exploration__propensity_is_told(decide: Decide) -> None:
+    rules(exploration={"share": 1.0, "days": 30})
+
+    assert {item["source"] for item in shelf(decide)["items"]} == {"exploration"}
+    assert all(0 < item["propensity"] <= 1 for item in shelf(decide)["items"])
+
+
+def test_budget_spent__the_fallback_list_keeps_to_the_filter(decide: Decide, settings: Any) -> None:
+    rules(filter=product("key", "in", ["sku4", "sku5"]))
+    settings.DECISION_BUDGET_MS = 0
+    answer = decide({"placements": [HOME]})
+
+    assert answer["degraded"] == ["recommend:budget"]
+    assert [item["id"] for item in answer["placements"][HOME]["items"]] == ["sku4", "sku5"]
+
+
+def test_stock_and_price__changed_through_the_api__seen_within_the_deadline(
+    decide: Decide, shop: dict[str, str], client: Client, record_property: Any
+) -> None:
+    """The watcher of a web worker looks every half second; one without looks each second."""
+    rules(filter=product("price_minor", "lt", 5000))
+    changes = {"stock": 0, "price_minor": 9000, "available": False}
+    took = {}
+    for place, (name, value) in enumerate(changes.items()):
+        key = f"sku{place}"
+        assert key in ids(shelf(decide, {"count": 30}))
+        answer = client.post(
+            "/api/products/",
+            orjson.dumps([{"key": key, name: value}]),
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {shop['secret']}"},
+        )
+        assert answer.status_code == 200, answer.content
+        start = time.monotonic()
+        while key in ids(shelf(decide, {"count": 30})):
+            assert time.monotonic() - start < 10, f"{name} of {key} was not seen"
+        took[name] = round(time.monotonic() - start, 3)
+    record_property("seen_after_s", took)
