@@ -93,7 +93,8 @@ browser:
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			echo "Installing Debian's chromium for the browser tests ..."; \
 			export DEBIAN_FRONTEND=noninteractive; \
-			{ apt-get update -qq && { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; }; } >/dev/null 2>&1 \
+			{ apt-get update -qq && { apt-get install -y -qq --no-install-recommends chromium-headless-shell fonts-liberation fonts-dejavu \
+				|| apt-get install -y -qq chromium; }; } >/dev/null 2>&1 \
 				|| echo "chromium could not be installed: the browser tests will be skipped"; \
 		else \
 			echo "chromium is missing: the browser tests will be skipped (apt-get install chromium)"; \

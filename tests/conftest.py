@@ -49,8 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None]:
 
 
 def _begins(item: pytest.Item) -> int:
-    room = item.nodeid.split("/")[1]
-    return _LONG_ROOMS.index(room) if room in _LONG_ROOMS else len(_LONG_ROOMS)
+    rooms = (f"tests/{room}/" for room in _LONG_ROOMS)
+    found = (place for place, room in enumerate(rooms) if item.nodeid.startswith(room))
+    return next(found, len(_LONG_ROOMS))
+
+
+def pytest_configure() -> None:
+    """Passwords of tests are not worth a million rounds."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")
@@ -58,22 +64,26 @@ def django_db_setup(
     request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[None]:
     """Make the database and keep the rows of its migrations."""
-    with django_db_blocker.unblock(), rows.kept() as kept:
-        request.config.stash[_kept] = kept
-        yield
+    with django_db_blocker.unblock():
+        request.config.stash[_kept] = rows.keep()
+    yield
+    # With the last test goes the database.
+    del request.config.stash[_kept]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """Have the rows of migrations there again once Django has emptied all tables."""
     yield
-    if "transactional_db" in getattr(item, "fixturenames", ()) or _is_transactional(item):
-        item.config.stash[_kept].restore()
+    kept = item.config.stash.get(_kept, None)
+    if kept is not None and _is_transactional(item):
+        kept.restore()
 
 
 def _is_transactional(item: pytest.Item) -> bool:
     marker = item.get_closest_marker("django_db")
-    return marker is not None and bool(marker.kwargs.get("transaction"))
+    asked = marker is not None and bool(marker.kwargs.get("transaction"))
+    return asked or "transactional_db" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(autouse=True)

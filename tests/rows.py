@@ -1,11 +1,11 @@
 """Rows that migrations make (purposes, groups), put back after a test that emptied the tables.
 
 Django can do it, from JSON and through the models, a third of a second a test; copies beside the
-tables take a few milliseconds. It has a connection of its own: a test may break Django's.
+tables take a few milliseconds.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import psycopg2
 from django.db import connection
@@ -20,10 +20,9 @@ _PARTED_TABLES = ("events_fact", "events_firstseen")
 class Kept:
     """What the tables held when the migrations were through."""
 
-    def __init__(self, session: "psycopg2.extensions.connection", tables: list[str]) -> None:
-        self._session = session
-        session.autocommit = True
-        with session.cursor() as cursor:
+    def __init__(self, tables: list[str]) -> None:
+        self._address = _address()
+        with _cursor(self._address) as cursor:
             cursor.execute("CREATE SCHEMA kept")
             full = [table for table in sorted(tables) if _has_rows(cursor, table)]
             for table in full:
@@ -38,20 +37,24 @@ class Kept:
 
     def restore(self) -> None:
         """Put the rows back into tables that Django has emptied, and empty those it left."""
-        with self._session.cursor() as cursor:
+        with _cursor(self._address) as cursor:
             cursor.execute(self._statements)
 
 
-@contextmanager
-def kept() -> Iterator[Kept]:
+def keep() -> Kept:
     """Keep the rows that the database holds now."""
     # Django, which kept them too, has nothing to bring back.
     vars(connection)["_test_serialized_contents"] = "[]"
-    session = psycopg2.connect(_address())
-    try:
-        yield Kept(session, connection.introspection.django_table_names(only_existing=True))
-    finally:
-        session.close()
+    return Kept(connection.introspection.django_table_names(only_existing=True))
+
+
+@contextmanager
+def _cursor(address: str) -> Iterator["psycopg2.extensions.cursor"]:
+    """Open a session of its own: a test may cut those that are open."""
+    with closing(psycopg2.connect(address)) as session:
+        session.autocommit = True
+        with session.cursor() as cursor:
+            yield cursor
 
 
 def _address() -> str:
