@@ -30,7 +30,7 @@ PROTOCOL = (
     f"{ROWS} events (nine views to an addition) of {CUSTOMERS} customers with {PRODUCTS} products, "
     "popular ones more often, over 90 days, in the partitioned log. Extraction: "
     "recommender.dataset.read, from COPY to int32 rows of customers and products, consent and bots "
-    "checked; the best of three. extraction_cpu_s adds process and PostgreSQL session: it says "
+    "checked; the best of three. extraction_cpu_s adds this process and PostgreSQL's: it says "
     "what a busy machine hides. Ceiling: COPY of four bare columns of the same rows to the same "
     "reader, nothing joined, nothing read of properties. Memory: tracemalloc's peak of a further "
     "extraction over the arrays that it returns. Fits: the algorithm's own fit from interactions "
@@ -68,7 +68,7 @@ TO STDOUT (FORMAT binary)
 
 def main() -> None:
     """Measure and write the result."""
-    harness.prepare()
+    local = harness.prepare()
     from django.db import connection
 
     with connection.cursor() as cursor:
@@ -77,10 +77,9 @@ def main() -> None:
     from recommender import dataset
 
     until = datetime.now(UTC)
-    session = _session()
-    cpu = time.process_time() + harness.cpu_seconds(session)
+    cpu = harness.cpu_seconds(local)
     read_s, data = _best(lambda: dataset.read(until=until))
-    cpu_s = (time.process_time() + harness.cpu_seconds(session) - cpu) / _ROUNDS
+    cpu_s = (harness.cpu_seconds(local) - cpu) / _ROUNDS
     bare_s, _ = _best(_bare)
     held = sum(
         array.nbytes
@@ -121,14 +120,6 @@ def main() -> None:
         )
     figures["load_average"] = Figure(os.getloadavg()[0], "runnable processes")
     harness.write("training", figures, PROTOCOL)
-
-
-def _session() -> int:
-    from django.db import connection
-
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        return int(cursor.fetchone()[0])
 
 
 def _best(work: Callable[[], Any]) -> tuple[float, Any]:

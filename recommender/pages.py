@@ -87,19 +87,21 @@ def _course(versions: Sequence[ModelVersion]) -> dict[str, Any] | None:
         return None
     mine = [float(one.metrics[_QUALITY]) for one in measured]
     floor = [float(one.metrics.get("popularity", {}).get(_QUALITY) or 0.0) for one in measured]
+    lines = {"model": mine, "popularity": floor} if any(floor) else {"model": mine}
     size = [float(one.manifest["facts"]["interactions"]) for one in measured]
     return {
-        "lines": pictures.trends({"model": mine, "popularity": floor}, {"popularity": "c1"}),
+        "lines": pictures.trends(lines, {"popularity": "c1"}),
         "sizes": pictures.trends({"interactions": size}, {"interactions": "c2"}),
         "width": pictures.TREND_WIDTH,
         "height": pictures.TREND_HEIGHT,
         "fell": mine[-1] < LEAST_QUALITY_OF_LIVE * max(mine),
         "rows": [
-            (one, f"{quality:.4f}", f"{low:.4f}", f"{int(count):,}")
+            (one, f"{quality:.4f}", f"{low:.4f}" if low else NOTHING, f"{int(count):,}")
             for one, quality, low, count in zip(measured, mine, floor, size, strict=True)
         ][::-1],
         "summary": f"{_QUALITY} from {mine[0]:.4f} (v{measured[0].number})"
-        f" to {mine[-1]:.4f} (v{measured[-1].number}); popularity {floor[-1]:.4f}",
+        f" to {mine[-1]:.4f} (v{measured[-1].number})"
+        + (f"; popularity {floor[-1]:.4f}" if any(floor) else ""),
     }
 
 
@@ -127,7 +129,7 @@ def _data(facts: Mapping[str, Any]) -> dict[str, str]:
         "Products": f"{facts['items']:,}",
         "Window": f"{_moment(facts.get('from_s'))} to {_moment(facts.get('until_s'))}",
         "Newest interaction": _moment(facts.get("newest_s")),
-        "Loudest product": NOTHING if share is None else f"{share:.1%} of all weight",
+        "Loudest product": NOTHING if share is None else f"{100 * share:.1f} % of all weight",
     }
 
 
@@ -215,7 +217,7 @@ def coverage_page(found: Coverage) -> dict[str, Any]:
         "share": _percent(found.shown_products, found.products),
         "shown": found.shown,
         "gini": NOTHING if found.gini is None else f"{found.gini:.3f}",
-        "tail": NOTHING if found.tail_share is None else f"{found.tail_share:.1%}",
+        "tail": NOTHING if found.tail_share is None else f"{100 * found.tail_share:.1f} %",
         "curve": "M" + "L".join(f"{x:g} {y:g}" for x, y in points) if points else "",
         "side": side,
         "tables": [
