@@ -4,17 +4,17 @@ Versions that are decided live are compared by the table of members; others by S
 sampled by bucket above SEGMENT_PREVIEW_EXACT customers, with the margin.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.urls import reverse
 
 from personalization.events.facttable import BUCKETS
 from segments import selectors
+from segments.faces import Someone, people
 from segments.models import SegmentVersion
 from segments.population import AT_HAND, Question, settled
 from segments.sampling import estimate
@@ -44,22 +44,6 @@ _SAMPLED = """
 SELECT count(*) FROM customers_customer
 WHERE merged_into_id IS NULL AND id %% 64 = ANY(%s::bigint[])
 """
-_PEOPLE = """
-SELECT c.id, c.uuid::text, (
-    SELECT i.value FROM customers_identity i WHERE i.customer_id = c.id AND i.ended_at IS NULL
-    ORDER BY i.kind, i.id LIMIT 1
-)
-FROM customers_customer c WHERE c.id = ANY(%s) ORDER BY c.id
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Someone:
-    """One customer to look at: uuid, what tells it apart, its page."""
-
-    id: str
-    label: str
-    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +81,6 @@ def diff(old: SegmentVersion | None, new: SegmentVersion, *, now: datetime) -> D
     if _counted(new) and (old is None or _counted(old)):
         return _by_table(old, new, now)
     return _by_sql(old, new, now)
-
-
-def people(customer_ids: Iterable[int]) -> tuple[Someone, ...]:
-    """Return customers with what tells them apart: no trait, which may be personal."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PEOPLE, [list(customer_ids)])
-        return tuple(
-            Someone(uuid, value or uuid, customer_page(its_id))
-            for its_id, uuid, value in cursor.fetchall()
-        )
-
-
-def customer_page(customer_id: int) -> str:
-    """Return the address of a customer's page in the admin."""
-    return reverse("admin:customers_customer_change", args=[customer_id])
 
 
 def _counted(version: SegmentVersion) -> bool:

@@ -14,6 +14,7 @@ from personalization.lib.widgets import number as grouped
 from personalization.ops.models import JobRun
 from segments import diffs, errors, listing, measured, overlaps, selectors
 from segments.engine.language import parse, references
+from segments.faces import Someone, people
 from segments.learning import lookalikes
 from segments.models import Change, Segment, SegmentVersion
 from segments.pictures import members_chart, overlap_matrix
@@ -254,11 +255,11 @@ def _moved(segment_id: int, now: datetime) -> tuple[int, int]:
 
 def _changes(segment_id: int, now: datetime) -> list[dict[str, Any]]:
     rows: list[Change] = list(listing.history(segment_id).filter(at__gt=now - WINDOW)[:_NEWEST])
-    known = {one.url: one for one in diffs.people(row.customer_id for row in rows)}
-    return [_change(row, known.get(diffs.customer_page(row.customer_id))) for row in rows]
+    known = {one.customer_id: one for one in people(row.customer_id for row in rows)}
+    return [_change(row, known.get(row.customer_id)) for row in rows]
 
 
-def _change(row: Change, who: diffs.Someone | None) -> dict[str, Any]:
+def _change(row: Change, who: Someone | None) -> dict[str, Any]:
     return {
         "at": row.at,
         "noticed_at": row.noticed_at,
@@ -270,11 +271,11 @@ def _change(row: Change, who: diffs.Someone | None) -> dict[str, Any]:
     }
 
 
-def _sample(version: SegmentVersion | None) -> Sequence[diffs.Someone]:
+def _sample(version: SegmentVersion | None) -> Sequence[Someone]:
     if version is None:
         return ()
     rows = listing.members(version).values_list("customer_id", flat=True)
-    return diffs.people(rows[:_SAMPLE])
+    return people(rows[:_SAMPLE])
 
 
 def _exports(row: Segment) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from segments import compile as sql
 from segments.engine.catalogue import Catalogue
 from segments.engine.language import GROUPS, parse
 from segments.errors import PreviewTooSlow
+from segments.faces import Someone, people
 from segments.population import AT_HAND, Question, Rule, settled, verdicts, with_lists
 from segments.sampling import estimate
 from segments.sql.pieces import Truth
@@ -34,13 +35,6 @@ SELECT count(*) FROM (SELECT FROM customers_customer WHERE merged_into_id IS NUL
 """
 _EXTENT = """
 SELECT count(*) FROM customers_customer WHERE merged_into_id IS NULL AND id %% 64 = %s
-"""
-_PEOPLE = """
-SELECT c.id, c.uuid::text, (
-    SELECT i.value FROM customers_identity i WHERE i.customer_id = c.id AND i.ended_at IS NULL
-    ORDER BY i.kind, i.id LIMIT 1
-)
-FROM customers_customer c WHERE c.id = ANY(%s) ORDER BY c.id
 """
 _OVERLAP = """
 SELECT s.key, s.title, shared.many, COALESCE(
@@ -70,15 +64,6 @@ class Condition:
     sentence: str
     matching: int
     removes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Someone:
-    """One member, to look at."""
-
-    id: int
-    uuid: str
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +127,7 @@ def preview(
     members = tally.members
     with settled(most_ms=MOST_MS):
         overlap = _overlap(members, share)
-        people = _people(_spread(members))
+        sample = people(_spread(members))
     whole = estimate(len(members), tally.total, share)
     return Preview(
         count=whole.count,
@@ -150,7 +135,7 @@ def preview(
         exact=share == 1,
         margin=whole.margin,
         share=share,
-        sample=people,
+        sample=sample,
         conditions=tuple(
             Condition(
                 path,
@@ -279,16 +264,6 @@ def _spread(members: Sequence[int]) -> list[int]:
     """Return ten members from all over the list."""
     step = max(1, len(members) // SAMPLE)
     return list(members[::step][:SAMPLE])
-
-
-def _people(customer_ids: Sequence[int]) -> tuple[Someone, ...]:
-    """Return customers with what tells them apart: no trait, which may be personal."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PEOPLE, [list(customer_ids)])
-        return tuple(
-            Someone(its_id, uuid, f"{uuid[:8]} · {value}" if value else uuid[:8])
-            for its_id, uuid, value in cursor.fetchall()
-        )
 
 
 def _overlap(members: Sequence[int], share: float) -> tuple[Overlap, ...]:

@@ -11,7 +11,6 @@ from rest_framework.renderers import JSONRenderer
 
 from personalization.lib.http import nested_deeper
 from personalization.lib.pagination import KeyCursorPagination
-from segments.diffs import customer_page
 from segments.preview import Preview
 from segments.serializers import PreviewSerializer
 
@@ -72,12 +71,10 @@ class NdjsonRenderer(JSONRenderer):
 def preview_json(found: Preview) -> dict[str, Any]:
     """Return a preview as the rule builder reads it."""
     names = (
-        "sentence", "count", "total", "exact", "margin", "conditions", "overlap", "as_of", "ms",
+        "sentence", "count", "total", "exact", "margin", "sample", "conditions", "overlap",
+        "as_of", "ms",
     )  # fmt: skip
     told: dict[str, Any] = {name: getattr(found, name) for name in names} | {"valid": True}
-    told["sample"] = [
-        {"id": one.uuid, "label": one.label, "url": customer_page(one.id)} for one in found.sample
-    ]
     return dict(PreviewSerializer(told).data)
 
 

@@ -76,7 +76,7 @@ def test_preview__small_base__counts_as_by_hand(
         assert one.removes == sum(map(join, rest)) - members
     assert len(said.sample) == min(10, members)
     by_id = {one.id: one for one in everybody}
-    assert all(holds(rule, by_id[someone.id]) for someone in said.sample)
+    assert all(holds(rule, by_id[someone.customer_id]) for someone in said.sample)
     assert said.as_of == NOW
     assert said.sentence.startswith("Customers who ")
 
@@ -85,7 +85,7 @@ def test_preview__sample__labels_hold_no_trait(people: list[Customer]) -> None:
     said = preview(count(days=30), now=NOW, segments={})
 
     someone = said.sample[0]
-    assert someone.label == f"{someone.uuid[:8]} · user-{someone.id}"
+    assert someone.label == f"user-{someone.customer_id}"
 
 
 def test_preview__segments_in_force__shows_who_is_in_both(people: list[Customer]) -> None:
@@ -135,7 +135,7 @@ def test_preview__base_above_the_limit__margin_holds_the_truth(
     assert 0 < said.margin < members
     assert abs(said.count - members) <= said.margin
     assert abs(said.total - len(everybody)) < 0.1 * len(everybody)
-    assert all(holds(rule, one) for one in people if one.id in {x.id for x in said.sample})
+    assert all(holds(rule, one) for one in people if one.id in {x.customer_id for x in said.sample})
 
 
 def test_preview__whole_base_too_slow__samples(
