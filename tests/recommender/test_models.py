@@ -1,5 +1,6 @@
 """Each model against its formula, worked by hand or by brute force."""
 
+import dataclasses
 import tracemalloc
 
 import numpy as np
@@ -146,10 +147,12 @@ def test_gfcf__brute_force__equals_equation_9() -> None:
 def test_transitions__hand_worked__nearer_steps_count_more() -> None:
     """One visitor met 0, 1, 2; another 0, 2. 0 to 2: .5 + 1, 0 to 1: 1, 1 to 2: 1."""
     data = of((0, 0, 1), (0, 1, 2), (0, 2, 3), (1, 0, 1), (1, 2, 2))
-    config = TransitionsConfig(decay=0.5, row_power=0, column_power=0, half_life_days=0)
-    model = Transitions.fit(data, config, as_of_s=0.0)
+    config = TransitionsConfig(decay=0.5, backward=0, row_power=0, column_power=0, half_life_days=0)
+    ahead = Transitions.fit(data, config, as_of_s=0.0)
+    both = Transitions.fit(data, dataclasses.replace(config, backward=0.5), as_of_s=0.0)
 
-    assert dense(model).tolist() == [[0, 1, 1.5], [0, 0, 1], [0, 0, 0]]
+    assert dense(ahead).tolist() == [[0, 1, 1.5], [0, 0, 1], [0, 0, 0]]
+    assert dense(both).tolist() == [[0, 1, 1.5], [0.5, 0, 1], [0.75, 0.5, 0]]
 
 
 def test_transitions__query__newest_first_by_place_not_by_weight() -> None:
