@@ -19,7 +19,7 @@ from personalization.monitoring.services import BUCKET_PREFIX
 from personalization.ops.models import Heartbeat
 from segments import services
 from segments.models import Segment
-from tests.browser import segment_shop
+from tests.browser import segment_shop, test_strategies
 from tests.browser.conftest import Server, signed_in
 
 pytestmark = [
@@ -114,6 +114,22 @@ def test_picture__of_the_rule_builder__is_written_small(
         page.locator("#toggle-nav-sidebar").click()
         page.evaluate("document.documentElement.style.scrollPaddingTop = '0'")
         page.locator(".field-rule").evaluate("row => row.scrollIntoView()")
+        page.screenshot(path=path)
+
+    assert path.stat().st_size <= BUILDER_BYTES
+
+
+def test_picture__of_the_strategy_editor__is_written_small(
+    browser: Browser, server: Server, staff_cookie: dict[str, str]
+) -> None:
+    path = Path(settings.BASE_DIR) / "docs" / "images" / "strategy.png"
+
+    with signed_in(browser, ("light", "desktop"), staff_cookie) as window:
+        window.page.set_viewport_size(BUILDER_SIZE)
+        page, _row = test_strategies.opened(window, server)
+        page.locator("#toggle-nav-sidebar").click()
+        page.evaluate("document.documentElement.style.scrollPaddingTop = '0'")
+        page.locator(".strategy-rows").first.evaluate("row => row.scrollIntoView()")
         page.screenshot(path=path)
 
     assert path.stat().st_size <= BUILDER_BYTES

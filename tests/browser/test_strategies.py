@@ -1,11 +1,7 @@
 """The editor of a strategy in Chromium: rules, sliders and the live preview beside them."""
 
-import os
-from pathlib import Path
-
 import pytest
-from django.conf import settings
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from recommender import live
 from recommender.models import Strategy
@@ -18,25 +14,28 @@ SHOES = ["Trail runner", "City sneaker", "Canvas slip-on", "Rain boot", "Court s
 HATS = ["Wool beanie", "Sun hat", "Bucket hat", "Flat cap", "Straw hat", "Trucker cap"]
 
 
-@looks("light-desktop", "dark-phone")
-def test_editor__a_slider_and_a_filter__change_the_preview(window: Watch, server: Server) -> None:
-    tile = settings.STATIC_URL + "studio/mark.svg"
-    stock(image_url=[tile] * 12, title=SHOES + HATS)
+def opened(window: Watch, server: Server) -> tuple[Page, Strategy]:
+    """Open the editor of a strategy with a filter and a cap, in a shop of shoes and hats."""
+    stock(image_url=[f"/shop/tile/p{n}.svg" for n in range(12)], title=SHOES + HATS)
     install("popularity", "item_knn")
     rules = {"filter": product("price_minor", "gte", 2000), "caps": {"brand": 4}}
     strategy("for-home", title="For the home page", rules=rules)
     row = Strategy.objects.get(key="for-home")
     page = window.open(f"{server.url}/admin/recommender/strategy/{row.pk}/change/")
+    expect(page.locator(".rule-builder[data-ready=yes]")).to_have_count(6)
+    expect(page.locator(".preview-items li").first).to_contain_text("City sneaker")
+    return page, row
+
+
+@looks("light-desktop", "dark-phone")
+def test_editor__a_slider_and_a_filter__change_the_preview(window: Watch, server: Server) -> None:
+    page, row = opened(window, server)
     answer = page.locator(".preview-answer")
 
-    expect(answer.locator(".preview-items li").first).to_contain_text("City sneaker")
     expect(answer.locator(".preview-items li")).to_have_count(8)
-    expect(page.locator(".rule-builder[data-ready=yes]")).to_have_count(6)
     page.get_by_text("products are not shown").click()
     expect(answer).to_contain_text("enough of this brand")
     expect(answer).to_contain_text("does not pass “Show only”")
-    if os.environ.get("SCREENSHOT_DIR") and page.viewport_size["width"] > 1000:  # type: ignore[index]
-        page.screenshot(path=Path(os.environ["SCREENSHOT_DIR"]) / "strategy-top.png")
     clean(window, f"strategy-{page.viewport_size['width']}")  # type: ignore[index]  # always set
 
     page.locator("#id_diversity").fill("0.8")
