@@ -58,6 +58,22 @@ def _version(number: int, status: str, tone: str, **more: Any) -> dict[str, Any]
     }
 
 
+def _lookalikes() -> dict[str, Any]:
+    """Return lookalikes that are there and being learnt again."""
+    run = {"total": 2, "done": 1}
+    found: dict[str, Any] = {"model": "eager v2", "alike": 1_204, "score": "lookalike:eager"}
+    found |= {"scored_at": NOW, "run": run, "busy": True, "reason": "members are like anybody"}
+    job = {"status": "running", "told": "1 of 2 steps", "url": "/admin/"}
+    return {
+        "found": found,
+        "auc": "0.81",
+        "model_url": "/admin/",
+        "job": job,
+        "url": "/admin/",
+        "may_start": True,
+    }
+
+
 def segment(request: HttpRequest) -> TemplateResponse:
     """Show a segment of which everything is known; with `?bare` one of which nothing is."""
     full = "bare" not in request.GET
@@ -112,6 +128,7 @@ def segment(request: HttpRequest) -> TemplateResponse:
         "dependents": [{"what": "segment vip", "url": "/admin/"}, {"what": "campaign x"}],
         "names": [{"what": "segment lurkers", "url": "/admin/"}],
         "exports": [{"label": "CSV", "url": "/admin/"}, {"label": "NDJSON", "url": "/admin/"}],
+        "lookalikes": _lookalikes(),
         "edit_url": "/admin/",
         "list_url": "/admin/",
         "docs": "rules",
@@ -119,6 +136,7 @@ def segment(request: HttpRequest) -> TemplateResponse:
     if not full:
         nothing = ("versions", "changes", "sample", "dependents", "names", "exports")
         page |= {key: [] for key in nothing} | {"diff": None, "sentence": ""}
+        page["lookalikes"]["found"] |= {"model": None, "run": None, "busy": False, "reason": ""}
     context = _around(request, "Eager") | {"page": page}
     return TemplateResponse(request, "studio/segments/segment.html", context)
 
