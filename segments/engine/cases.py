@@ -5,7 +5,8 @@ The small public door for checking an executor against a truth made elsewhere. A
 [event], "expect": [user]}]}`, an event `{"id", "seq", "user", "name", "ts", "props"}`; times are
 seconds. Optional: `segments {key: rule}`, `lists {key: [user]}`, `scores {user: {key: value}}`,
 `retention_days`; in steps `traits {user: {key: value}}`, `merge` and `unmerge [[source, target]]`,
-`withdraw` and `grant [user]`; in events `context`, `session`, `products`.
+`withdraw` and `grant [user]`; in events `context`, `session`, `products`. A consent is the trait
+`consent.KEY`: one that nobody told is missing, as any trait.
 """
 
 from collections.abc import Callable, Iterator, Mapping
