@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.engine import protocols
+from recommender.engine import protocols, rerank
 from recommender.engine.blend import Blend
 from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists, rank
@@ -31,8 +31,6 @@ from recommender.engine.portfolio import (
 from recommender.engine.protocols import NothingToAskError, Split
 
 _SEED = 42
-# Lists are looked at this far.
-_SHOWN = 20
 
 
 def assess(
@@ -107,15 +105,23 @@ def _chosen(
 ) -> dict[str, Any]:
     rng = np.random.default_rng(_SEED)
     every, fresh = (_lists_of(choice.blend, lists, place, session) for place in (0, 1))
+    plain = each(every, test.cases)
+    if choice.second is not None:
+        every = _again(choice, every, lists, test, session)
+        fresh = fresh if test.own else every
     values = each(every, test.cases)
     known = _matrix(test, session)
     found: dict[str, Any] = {
-        "model": name_of(choice.blend),
-        "config": choice.blend.to_json() | {"configs": _configs(choice)},
+        "model": name_of(choice.blend) + (", reranked" if choice.second else ""),
+        "config": choice.blend.to_json()
+        | {"configs": _configs(choice)}
+        | {"reranker": list(choice.second.sources) if choice.second else None},
         "metrics": means(values) | beyond(every, known, rng),
         "intervals": intervals(values, rng),
         "segments": {band: means(values, mask) for band, mask in bands(test.cases).items()},
     }
+    if choice.second is not None:
+        found["without_reranker"] = means(plain)
     if not test.own:
         return found
     found |= _apart(every, fresh, test.cases)
@@ -129,12 +135,26 @@ def _chosen(
     return found
 
 
+def _again(
+    choice: Choice,
+    first: Lists,
+    lists: Mapping[str, tuple[Lists, Lists]],
+    test: Split,
+    session: Session,
+) -> Lists:
+    """Return the blend's lists after the reranker's second look."""
+    assert choice.second is not None  # noqa: S101 -- narrows the type
+    about = rerank.facts(test.known, session.n_items, session.side)
+    parts = [lists[name][0] for name in choice.second.sources]
+    return rerank.reordered(choice.second.model, first, parts, test.cases, about)
+
+
 def _lists_of(
     blend: Blend, lists: Mapping[str, tuple[Lists, Lists]], place: int, session: Session
 ) -> Lists:
     """Return the blend of the sources' lists: at place 0 all items, at 1 those new to each."""
     parts = {name: pair[place] for name, pair in lists.items()}
-    return blended(blend, parts, session.n_items, _SHOWN)
+    return blended(blend, parts, session.n_items, rerank.DEPTH)
 
 
 def _apart(every: Lists, fresh: Lists, cases: Cases) -> dict[str, Any]:

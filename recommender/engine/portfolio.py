@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.engine import rerank
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Config, Cost, Interactions, SideInfo
 from recommender.engine.blend import FLOOR, Blend, board, learn
@@ -18,11 +19,14 @@ from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.measures import each
 from recommender.engine.protocols import Split
+from recommender.engine.rerank import Reranker
 
 # Candidates a source brings to a blend, as at decision time.
 DEPTH = 200
 # Cases that weights are learned on, and those that settings are: enough to tell 2 % apart.
 CASES, TUNED_ON = 6_000, 2_000
+# Sources whose scores a reranker reads, beside the blend's own.
+SOURCES = 5
 # What the choice looks at.
 AIM = "NDCG@20"
 FALLBACK = "popularity"
@@ -71,14 +75,24 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondLook:
+    """A reranker and the sources whose scores it reads, in its order."""
+
+    model: Reranker
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What the validation part said: the blend (of one or more sources) and all candidates.
 
     `discovery`: the blend for lists of what is new to somebody, where known items may come again.
+    `second`: the reranker of the blend's first candidates, where it won.
     """
 
     blend: Blend
     discovery: Blend | None
+    second: SecondLook | None
     tuned: tuple[Tuned, ...]
     refused: tuple[Refused, ...]
     cases: Cases
@@ -90,7 +104,8 @@ class Choice:
     def sources(self) -> tuple[str, ...]:
         """Return the names of all models that the choice needs."""
         blends = (self.blend, self.discovery)
-        return tuple(dict.fromkeys(name for one in blends if one for name, _ in one.sources))
+        names = [name for one in blends if one for name, _ in one.sources]
+        return tuple(dict.fromkeys([*names, *(self.second.sources if self.second else ())]))
 
 
 def name_of(blend_: Blend) -> str:
@@ -147,7 +162,27 @@ def choose(
     able = [one for one in tuned if not one.entry.reference]
     whole = _blend_of(able, [one.every for one in able], cases)
     new = _discovery(able, cases) if split.own else None
-    return Choice(whole, new, tuple(tuned), tuple(refused), cases)
+    second = _second(whole, able, split, cases, session)
+    return Choice(whole, new, second, tuple(tuned), tuple(refused), cases)
+
+
+def _second(
+    whole: Blend, tuned: Sequence[Tuned], split: Split, cases: Cases, session: Session
+) -> SecondLook | None:
+    """Return a reranker of the blend's first where it wins on cases that it has not seen.
+
+    Not after a random split: there popularity and age of the test's day would be told by chance.
+    """
+    if not split.later:
+        return None
+    leading = sorted(tuned, key=lambda one: -float(one.values.mean()))[:SOURCES]
+    named = dict.fromkeys([name for name, _ in whole.sources] + [one.name for one in leading])
+    lists = {one.name: one.every for one in tuned}
+    first_ = blended(whole, lists, session.n_items, rerank.DEPTH)
+    about = rerank.facts(split.known, session.n_items, session.side)
+    found = rerank.learned(first_, [lists[name] for name in named], cases, about)
+    session.report("reranker: " + ("wins" if found else "does not beat the blend"))
+    return None if found is None else SecondLook(found, tuple(named))
 
 
 def by_default(split: Split, names: Sequence[str] | None) -> Choice:
@@ -168,7 +203,7 @@ def by_default(split: Split, names: Sequence[str] | None) -> Choice:
     if len(sources) == 1:
         sources = ((sources[0][0], 1.0),)
     blend_ = Blend(sources, {name: FoldIn() for name in weights})
-    return Choice(blend_, None, tuned, (), split.cases)
+    return Choice(blend_, None, None, tuned, (), split.cases)
 
 
 def _discovery(tuned: Sequence[Tuned], cases: Cases) -> Blend | None:

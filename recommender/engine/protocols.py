@@ -31,13 +31,17 @@ _SESSION_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What to fit on and what to ask. `own`: items of the history may come again."""
+    """What to fit on and what to ask. `own`: items of the history may come again.
+
+    `later`: what is asked came after what is known, so that time is learned from too.
+    """
 
     known: Log
     cases: Cases
     own: bool
     as_of_s: float
     words: str
+    later: bool = True
 
 
 class NothingToAskError(ValueError):
@@ -126,7 +130,8 @@ def _lightgcn(given: Given, _cut_s: float | None) -> Split:
     """Hold out a random fifth of each user's items."""
     rank = np.random.default_rng(SEED).random(len(given.log))
     held = _last_share(given.log.users, rank)
-    return _by_mask(given, held, None, own=False, words="a random fifth of each user's, seed 42")
+    made = _by_mask(given, held, None, own=False, words="a random fifth of each user's, seed 42")
+    return replace(made, later=False)
 
 
 def _leave_one_out(given: Given, _cut_s: float | None) -> Split:
