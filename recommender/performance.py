@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
+import numpy as np
 from django.db import connection
 from django.db.models import Max, Sum
+from numpy.typing import NDArray
 
+from personalization.catalog import serve as catalogue
+from personalization.catalog.serve import CatalogView
 from personalization.events.models import Watermark
+from recommender.engine import measures
 from recommender.models import ItemDay, ShelfDay
 from recommender.outcomes import GROUP, live_generation
 
@@ -22,6 +27,7 @@ WINDOWS = (7, 28, 90)
 TOP = 20
 # 97.5th percentile of the normal distribution: two-sided 95 %.
 _Z = 1.959964
+Counts = NDArray[np.int64]
 _SUMS = {name: Sum(name) for name in ("shown", "clicked", "bought", "revenue_minor")}
 
 
@@ -199,99 +205,97 @@ class Coverage:
     bands: tuple[Share, ...]
 
 
+# Not grouped by the column itself: PostgreSQL would walk its index, row by row through the table.
 _SHOWN = """
-WITH shown AS MATERIALIZED (
-    SELECT item, sum(shown)::bigint AS shown, sum(clicked)::bigint AS clicked
-    FROM recommender_itemday
-    WHERE generation = %(generation)s AND day BETWEEN %(first)s AND %(last)s GROUP BY item
-), listed AS MATERIALIZED (
-    SELECT p.brand, coalesce(p.categories ->> 0, '') AS category, p.price_minor,
-           coalesce(s.shown, 0) AS shown, coalesce(s.clicked, 0) AS clicked
-    FROM catalog_product p LEFT JOIN shown s ON s.item = p.key WHERE p.deleted_at IS NULL
-)
+SELECT item || '', sum(shown)::bigint, sum(clicked)::bigint FROM recommender_itemday
+WHERE generation = %s AND day BETWEEN %s AND %s GROUP BY 1
 """
-# The least shown first: a product's place among all, so that a share of them is a range of places.
-_CURVE = f"""
-{_SHOWN}
-, placed AS (
-    SELECT shown, row_number() OVER (ORDER BY shown) AS place, count(*) OVER () AS n FROM listed
-)
-SELECT ceil(100.0 * place / n)::int AS part, sum(shown), max(n), count(*) FILTER (WHERE shown > 0),
-       sum((place::numeric) * shown)
-FROM placed GROUP BY 1 ORDER BY 1
-"""  # noqa: S608 -- constants of this module alone
-_SHARES = f"""
-{_SHOWN}
-, edges AS (
-    SELECT percentile_disc(ARRAY[0.2, 0.4, 0.6, 0.8]::float8[])
-           WITHIN GROUP (ORDER BY price_minor) AS cuts FROM listed
-), banded AS (
-    SELECT brand, category, CASE WHEN price_minor IS NULL THEN -1
-           ELSE width_bucket(price_minor, cuts) END AS band, price_minor, shown, clicked
-    FROM listed CROSS JOIN edges
-)
-SELECT grouping(brand, category, band) AS which, brand, category, band, min(price_minor),
-       max(price_minor), count(*), count(*) FILTER (WHERE shown > 0), sum(shown), sum(clicked)
-FROM banded GROUP BY GROUPING SETS ((brand), (category), (band))
-"""  # noqa: S608 -- the same
-# `grouping` sets a bit for each column that a row is not grouped by.
-_BRAND, _CATEGORY, _BAND = 0b011, 0b101, 0b110
 _TAIL = 90
+# A fifth of the priced products each.
+_CUTS = (0.2, 0.4, 0.6, 0.8)
 
 
 def coverage(days: int, *, now: datetime) -> Coverage:
-    """Return what of the catalogue was shown in the last days, by brand, category and price."""
-    span = window(days, now=now)
-    params: dict[str, Any] = {"generation": live_generation()}
-    params |= {"first": span.first, "last": span.last}
-    with connection.cursor() as cursor:
-        cursor.execute(_CURVE, params)
-        parts = cursor.fetchall()
-        cursor.execute(_SHARES, params)
-        rows = cursor.fetchall()
-    total = int(sum(shown for _, shown, *_ in parts))
-    products = int(max((n for _, _, n, *_ in parts), default=0))
-    seen = int(sum(count for *_, count, _ in parts))
-    weighted = float(sum(product for *_, product in parts))
-    curve = _cumulated({part: int(shown) for part, shown, *_ in parts}, total)
+    """Return what of the catalogue was shown in the last days, by brand, category and price.
+
+    The catalogue: products that can be bought now, and those that were shown. One query of sums; the
+    rest is arrays.
+    """
+    span, view = window(days, now=now), catalogue.view()
+    shown, clicked = _of_products(view, span)
+    listed = np.flatnonzero(view.available | (shown > 0))
+    shown, clicked = shown[listed], clicked[listed]
+    total = int(shown.sum())
+    ordered = np.sort(shown)
+    curve = _curve(ordered)
+    brands, categories = (
+        [names[row] for row in listed] for names in (view.brands, view.categories)
+    )
     return Coverage(
         window=span,
-        products=products,
-        shown_products=seen,
+        products=len(listed),
+        shown_products=int(np.count_nonzero(shown)),
         shown=total,
-        gini=2 * weighted / (products * total) - (products + 1) / products if total else None,
+        gini=measures.gini(shown) if total else None,
         tail_share=curve[_TAIL] if total else None,
         curve=curve,
-        brands=_shares(rows, _BRAND),
-        categories=_shares(rows, _CATEGORY),
-        bands=_shares(rows, _BAND),
+        brands=_loudest_shares(_shares(*_named(brands), shown, clicked)),
+        categories=_loudest_shares(_shares(*_named(categories), shown, clicked)),
+        bands=_shares(*_bands(view.price_minor[listed]), shown, clicked),
     )
 
 
-def _cumulated(parts: dict[int, int], total: int) -> tuple[float, ...]:
+def _of_products(view: CatalogView, span: Window) -> tuple[Counts, Counts]:
+    """Return how often each product of the view was shown and clicked."""
+    shown, clicked = (np.zeros(len(view.keys), np.int64) for _ in range(2))
+    with connection.cursor() as cursor:
+        cursor.execute(_SHOWN, [live_generation(), span.first, span.last])
+        for item, seen, hits in cursor.fetchall():
+            row = view.index.get(item)
+            if row is not None:
+                shown[row], clicked[row] = seen, hits
+    return shown, clicked
+
+
+def _curve(ordered: Counts) -> tuple[float, ...]:
+    """Return the share of the least shown n % of products, for n of 0 to 100; () of nothing."""
+    total = ordered.sum()
     if not total:
         return ()
-    found, so_far = [0.0], 0
-    for part in range(1, 101):
-        so_far += parts.get(part, 0)
-        found.append(so_far / total)
-    return tuple(found)
+    so_far = np.concatenate([[0], np.cumsum(ordered)]) / total
+    ends = np.arange(101) * len(ordered) // 100
+    return tuple(so_far[ends].tolist())
 
 
-def _shares(rows: Sequence[Any], which: int) -> tuple[Share, ...]:
-    mine = [row[1:] for row in rows if row[0] == which]
-    if which == _BAND:
-        mine.sort(key=lambda row: (row[2] < 0, row[2]))
-    found = [
-        Share(_name(row, which), int(row[5]), int(row[6]), int(row[7]), int(row[8])) for row in mine
+def _named(names: Sequence[str]) -> tuple[list[str], Counts]:
+    """Return the distinct names, and the place of each product's."""
+    place: dict[str, int] = {}
+    places = np.array([place.setdefault(name, len(place)) for name in names], np.int64)
+    return list(place), places
+
+
+def _bands(prices: Counts) -> tuple[list[str], Counts]:
+    """Return price bands ("low-high" in minor units, "" without a price), cheapest first."""
+    priced = prices[prices >= 0]
+    cuts = np.unique(np.quantile(priced, _CUTS, method="lower")) if len(priced) else priced
+    places = np.where(prices >= 0, np.searchsorted(cuts, prices, side="left"), len(cuts) + 1)
+    used, places = np.unique(places, return_inverse=True)
+    names = []
+    for place, code in enumerate(used.tolist()):
+        mine = prices[places == place]
+        names.append("" if code > len(cuts) else f"{mine.min()}-{mine.max()}")
+    return names, places
+
+
+def _shares(
+    names: Sequence[str], places: Counts, shown: Counts, clicked: Counts
+) -> tuple[Share, ...]:
+    sums = [
+        np.bincount(places, weights, minlength=len(names)).astype(np.int64).tolist()
+        for weights in (np.ones(len(places)), shown > 0, shown, clicked)
     ]
-    if which == _BAND:
-        return tuple(found)
-    return tuple(sorted(found, key=lambda one: (-one.shown, -one.products, one.name)))
+    return tuple(Share(*row) for row in zip(names, *sums, strict=True))
 
 
-def _name(row: Sequence[Any], which: int) -> str:
-    brand, category, band, cheapest, dearest = row[:5]
-    if which == _BAND:
-        return "" if band < 0 else f"{cheapest}-{dearest}"
-    return str(brand if which == _BRAND else category)
+def _loudest_shares(shares: Sequence[Share]) -> tuple[Share, ...]:
+    return tuple(sorted(shares, key=lambda one: (-one.shown, -one.products, one.name)))
