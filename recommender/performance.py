@@ -218,8 +218,7 @@ _CUTS = (0.2, 0.4, 0.6, 0.8)
 def coverage(days: int, *, now: datetime) -> Coverage:
     """Return what of the catalogue was shown in the last days, by brand, category and price.
 
-    The catalogue: products that can be bought now, and those that were shown. One query of sums; the
-    rest is arrays.
+    The catalogue: products that can be bought now, and those that were shown.
     """
     span, view = window(days, now=now), catalogue.view()
     shown, clicked = _of_products(view, span)
