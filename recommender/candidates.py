@@ -15,14 +15,17 @@ from personalization.catalog.serve import CatalogView
 from recommender import live, masks
 from recommender.engine.base import Query, Ranked, Scores
 from recommender.engine.blend import combine
+from recommender.engine.groups import GroupPopularity
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import (
-    LEARNED_PREFIX,
+    BLEND_OF,
+    IN_GROUP,
     Source,
     StrategySpec,
     default_seeds,
     is_popular,
 )
+from recommender.groups import country_label
 from recommender.live import Live
 from recommender.reasons import category_title
 from recommender.visits import Seed, Visit
@@ -180,6 +183,8 @@ class Gathering:
         pairs: list[Seed] = [pair for seed in source.seeds for pair in self._seeds.get(seed, ())]
         rows = np.array([model.index.get(key, -1) for key, _, _ in pairs], np.int64)
         weights = np.array([weight for _, weight, _ in pairs], np.float32)
+        if source.algorithm == IN_GROUP:
+            return model.model.fold_in(rows, weights, group=self._group(model))
         if source.algorithm not in _OWN:
             return model.model.fold_in(rows, weights)
         return model.model.fold_in(rows, weights, np.array([age for *_, age in pairs], np.float32))
@@ -268,7 +273,7 @@ class Gathering:
 
     def _weighted(self, spec: StrategySpec) -> tuple[Source, ...]:
         """Return the sources with the weights that training has learned, where it has any."""
-        learned = live.blends().get(f"{LEARNED_PREFIX}{spec.use}") if spec.learned else None
+        learned = live.blends().get(BLEND_OF[spec.use]) if spec.learned else None
         if learned is None:
             return spec.sources
         seeds = {one.algorithm: one.seeds for one in spec.sources}
@@ -282,9 +287,24 @@ class Gathering:
             name = next((name for name in _SESSION if name in self._models), None)
             if name is not None:
                 yield Rung((Source(name, 1.0, ("recent",)),))
+        grouped = self._models.get(IN_GROUP)
+        if grouped is not None and self._group(grouped) >= 0:
+            yield Rung((Source(IN_GROUP, 1.0, ()),))
         if POPULAR.algorithm in self._models and (category := self._category()):
             among = masks.rule_mask(_in_category(category), self.view, self.visit.request())
             yield Rung((POPULAR,), among, "category", category_title(category, self.view))
+
+    def _group(self, model: Live) -> int:
+        """Return the model's row of the first of the visitor's segments that it knows.
+
+        Else of the country; -1 for neither.
+        """
+        if not isinstance(model.model, GroupPopularity):
+            return -1
+        labels = [f"segment:{key}" for key in self.visit.segments]
+        labels += [country_label(self.visit.country)] if self.visit.country else []
+        rows = (model.model.group_of(label) for label in labels)
+        return next((row for row in rows if row >= 0), -1)
 
     def _category(self) -> str:
         """Return the category of the page's product, else of most of the latest actions."""

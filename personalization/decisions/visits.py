@@ -13,7 +13,9 @@ from personalization.decisions.engine.recent import Action
 from personalization.decisions.visitors import Visitor
 from personalization.decisions.wire import Ask, Wanted
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.lib import clock
 from recommender.serve import Visit
+from segments import serve as segments
 
 
 def visit(
@@ -32,6 +34,7 @@ def visit(
         item=wanted.item,
         cart=tuple(profile.get("cart", ())) if ask.cart is None else ask.cart,
         bought=_bought(profile, ask, actions),
+        segments=_segments(who, now),
         shown=shown(ask) if who.personal else {},
         context=fields(ask, profile, now),
         country=_country(ask, profile),
@@ -52,6 +55,11 @@ def _bought(profile: Mapping[str, Any], ask: Ask, actions: Sequence[Action]) -> 
         return remembered
     ordered = [(at_s, item) for kind, item, at_s in actions if kind == "order"]
     return {**remembered, **{item: at_s for at_s, item in sorted(ordered)}}
+
+
+def _segments(who: Visitor, now: datetime) -> tuple[str, ...]:
+    found = segments.members(who.parts, now_us=clock.to_us(now)) if who.parts else ()
+    return tuple(one.key for one in found)
 
 
 def shown(ask: Ask) -> Mapping[str, int]:

@@ -20,11 +20,22 @@ _DEFAULT_SEEDS: Mapping[str, tuple[str, ...]] = {
     "bought_together": ("cart", "item"),
     "also_viewed": ("item", "recent"),
     "content": ("item", "recent"),
+    "popular_in_category": ("item", "recent"),
 }
+# Popularity with the visitor's segment or country.
+IN_GROUP = "popular_in_group"
 MOST_SOURCES = 8
-# Weights learned on the validation split by training, kept as a model of this name and the use.
 LEARNED = "learned"
-LEARNED_PREFIX = "blend_"
+# Use -> the blend that training learns on such questions (engine.training.BLENDS).
+BLEND_OF: Mapping[str, str] = {
+    "home": "blend_home",
+    "email": "blend_home",
+    "product": "blend_product",
+    "cart": "blend_cart",
+    "post_purchase": "blend_cart",
+    "category": "blend_session",
+    "search": "blend_session",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +63,7 @@ class StrategySpec:
 
 def is_popular(algorithm: str) -> bool:
     """Whether a model says the same to everybody, so that it is asked about nothing."""
-    return algorithm.startswith(("popularity", "trending"))
+    return algorithm in ("popularity", "trending", IN_GROUP)
 
 
 def default_seeds(algorithm: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from personalization.catalog import services as catalogue_services
 from personalization.ops import serve as config
 from recommender import live
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.base import Interactions
+from recommender.engine.base import Algorithm, Interactions, SideInfo
 from recommender.live import Live
 from recommender.serve import Answer, Visit, recommend
 from recommender.strategies import save_strategy
@@ -66,7 +66,7 @@ def install(*names: str, keys: Sequence[str] = KEYS) -> None:
             name,
             1,
             name * 4,
-            RECIPES[name].algorithm.fit(data, RECIPES[name].config, as_of_s=NOW_S),
+            _fitted(name, data),
             list(keys),
             {key: row for row, key in enumerate(keys)},
         )
@@ -75,6 +75,18 @@ def install(*names: str, keys: Sequence[str] = KEYS) -> None:
     live.forget()
     live._held.models = MappingProxyType(dict(made))
     live._held.watched = True
+
+
+def _fitted(name: str, data: Interactions) -> Algorithm:
+    recipe = RECIPES[name]
+    if name != "popular_in_group":
+        return recipe.algorithm.fit(data, recipe.config, as_of_s=NOW_S)
+    # who is loyal meets p6, who comes from Germany p9
+    one = np.ones(2, np.float32)
+    pair = (np.array([0, 1], np.int32), np.array([6, 9], np.int32), one, np.full(2, NOW_S))
+    side = SideInfo(groups=[["segment:loyal"], ["country:DE"]])
+    few = Interactions(*pair, n_users=2, n_items=data.n_items)
+    return recipe.algorithm.fit(few, recipe.config, as_of_s=NOW_S, side=side)
 
 
 def strategy(key: str = "mine", **values: Any) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
 from recommender import live
+from recommender.engine.blend import Blend
+from recommender.live import LiveBlend
 from recommender.serve import Explored
 from tests.recommender.shop import NOW
 from tests.recommender.stocked import (
@@ -243,6 +246,32 @@ def test_ladder__category_of_the_page_before_popular() -> None:
 
     assert ids(answer) == ["p7", "p8", "p9", "p10"]
     assert {item.reason for item in answer.items} == {"Popular in Hats"}
+
+
+def test_ladder__segment_else_country_before_popular() -> None:
+    install("popularity", "popular_in_group")
+    key = strategy(algorithm="item_knn", params={"seeds": ["recent"]}, fallback="popular")
+
+    loyal = ask(key, segments=["new", "loyal"], country="DE")
+    german = ask(key, country="DE")
+
+    assert ids(loyal)[0] == "p6"
+    assert ids(german)[0] == "p9"
+    assert loyal.items[0].reason == "Popular with customers like you"
+    assert ids(ask(key, country="FR"))[0] == "p0"
+    assert ids(ask(key, segments=["loyal"], personal=False))[0] == "p0"
+
+
+def test_learned__weights_of_training_decide_the_sources() -> None:
+    key = strategy(weights="learned", algorithm="popularity")
+    recent = [("view", "p6", NOW_S)]
+    given = ask(key, recent=recent)
+    blend = LiveBlend("blend_home", 3, "x", Blend((("item_knn", 1.0),)))
+    live._held.blends = MappingProxyType({"blend_home": blend})
+    learned = ask(key, recent=recent)
+
+    assert {item.source for item in given.items} == {"popularity"}
+    assert {item.source for item in learned.items} == {"item_knn"}
 
 
 def test_ladder__no_model_at_all__editorial_then_newest() -> None:
