@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.engine import protocols, rerank
+from recommender.engine import protocols, ratings, rerank
 from recommender.engine.blend import Blend
 from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists, rank
@@ -56,11 +56,15 @@ def assess(
     session.report(f"chosen: {name_of(choice.blend)}")
     test = protocols.held_out(name, given, own=split.own, cut_s=cut_s)
     lists = _refitted(choice, test, session)
+    told = None
+    if given.log.ratings and test.held is not None:
+        told = ratings.errors(test.known, test.held, session.n_users, session.n_items)
     return {
         "format": name,
         "protocol": _protocol(split, test, session),
         "data": _facts(given, test),
         "chosen": _chosen(choice, test, lists, session),
+        "ratings": told,
         "models": [
             *(_model(one, test, lists.get(one.name)) for one in choice.ordered()),
             *(_refusal(one) for one in choice.refused),

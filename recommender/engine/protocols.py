@@ -33,7 +33,8 @@ _SESSION_SHARE = 0.1
 class Split:
     """What to fit on and what to ask. `own`: items of the history may come again.
 
-    `later`: what is asked came after what is known, so that time is learned from too.
+    `later`: what is asked came after what is known, so that time is learned from too. `held`: the
+    interactions that were held out, where they are no mere items.
     """
 
     known: Log
@@ -42,6 +43,7 @@ class Split:
     as_of_s: float
     words: str
     later: bool = True
+    held: Log | None = None
 
 
 class NothingToAskError(ValueError):
@@ -190,7 +192,8 @@ def _given(name: str, given: Given, test: Log, *, own: bool) -> Split:
     log = given.log
     as_of_s = float(log.at_s.max(initial=0.0)) if log.timed else 0.0
     cases = _by_user(log, test, as_of_s, len(given.items))
-    return _owned(Split(log, cases, True, as_of_s, "the given test file"), own=own)  # noqa: FBT003 -- own
+    made = Split(log, cases, own=True, as_of_s=as_of_s, words="the given test file", held=test)
+    return _owned(made, own=own)
 
 
 def _hidden(given: Given, known: Log, late: Log) -> Split:
@@ -213,7 +216,7 @@ def _hidden(given: Given, known: Log, late: Log) -> Split:
         histories, truths, as_of_s=as_of_s, n_items=len(given.items), ordered=False, timed=False
     )
     words = "one item hidden of each basket of 3 or more of the last fifth, seed 42"
-    return _checked(Split(known, cases, False, as_of_s, words))  # noqa: FBT003 -- own
+    return _checked(Split(known, cases, own=False, as_of_s=as_of_s, words=words))
 
 
 def _asked(given: Given, asked: Asked) -> Split:
@@ -227,7 +230,8 @@ def _asked(given: Given, asked: Asked) -> Split:
     cases = build(
         histories, truths, as_of_s=0.0, n_items=len(given.items), ordered=True, timed=False
     )
-    return _checked(Split(given.log, cases, True, 0.0, "next item of each prefix"))  # noqa: FBT003 -- own
+    words = "next item of each prefix"
+    return _checked(Split(given.log, cases, own=True, as_of_s=0.0, words=words))
 
 
 def _by_mask(
@@ -238,7 +242,8 @@ def _by_mask(
     if as_of_s is None:
         as_of_s = float(known.at_s.max(initial=0.0)) if log.timed else 0.0
     cases = _by_user(known, log.where(held), as_of_s, len(given.items))
-    return _owned(Split(known, cases, True, as_of_s, words), own=own)  # noqa: FBT003 -- own
+    made = Split(known, cases, own=True, as_of_s=as_of_s, words=words, held=log.where(held))
+    return _owned(made, own=own)
 
 
 def _by_user(known: Log, later: Log, as_of_s: float, n_items: int) -> Cases:

@@ -232,3 +232,19 @@ def test_evaluate__attributes_beside_the_file__taken(tmp_path: Path) -> None:
 def test_evaluate__attributes_that_are_missing__named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"nowhere\.json"):
         evaluate(tmp_path, "leave-one-out", chains(9), items=tmp_path / "nowhere.json")
+
+
+def test_evaluate__ratings__errors_beside_the_mean(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    lines = [
+        f"u{user}\ti{item}\t{1 + 4 * (user % 2 == item % 2)}\n"
+        if rng.random() < 0.9
+        else f"u{user}\ti{item}\t3\n"
+        for user in range(20)
+        for item in rng.choice(30, 12, replace=False).tolist()
+    ]
+
+    found = evaluate(tmp_path, "tsv", "".join(lines), models=["popularity"])
+
+    assert found["data"]["ratings"]
+    assert found["ratings"]["RMSE"] < found["ratings"]["RMSE of the mean"]
