@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.harness import ROOT, Figure, write
+from bench.harness import RESULTS, ROOT, Figure, write
 
 DATA = Path(os.environ.get("BENCH_DATA", ROOT.parent / "shared" / "data"))
 
@@ -120,7 +120,7 @@ SETS: dict[str, DataSet] = {
 
 def main(names: list[str]) -> int:
     """Run the named sets, or all; one at a time."""
-    figures: dict[str, Figure] = {}
+    figures = _before()
     for name in names or list(SETS):
         one = SETS[name]
         missing = [path for path in _paths(one) if not path.is_file()]
@@ -128,11 +128,20 @@ def main(names: list[str]) -> int:
             print(f"{name}: SKIPPED, {missing[0]} is missing", file=sys.stderr)
             continue
         found = _evaluated(one)
-        figures |= {f"{name}.{key}": value for key, value in _figures(one, found).items()}
-        print("\n".join(_table(one, found)))
-    if figures:
+        kept = {key: value for key, value in figures.items() if not key.startswith(f"{name}.")}
+        new = {f"{name}.{key}": value for key, value in _figures(one, found).items()}
+        figures = kept | new
         write("recommenders", figures, _PROTOCOL)
+        print("\n".join(_table(one, found)))
     return 0
+
+
+def _before() -> dict[str, Figure]:
+    """Return the figures of the last run: sets that are not run again keep theirs."""
+    path = RESULTS / "recommenders.json"
+    if not path.is_file():
+        return {}
+    return {key: Figure(**one) for key, one in json.loads(path.read_text())["figures"].items()}
 
 
 _PROTOCOL = (
@@ -174,6 +183,9 @@ def _figures(one: DataSet, found: Mapping[str, Any]) -> dict[str, Figure]:
     for column in one.columns:
         low, high = chosen["intervals"][column]
         figures[column] = Figure(chosen["metrics"][column], f"95 % interval {low:.4f}-{high:.4f}")
+    if found["ratings"]:
+        figures["RMSE"] = Figure(found["ratings"]["RMSE"], "")
+        figures["MAE"] = Figure(found["ratings"]["MAE"], "")
     for goal in one.goals:
         value = chosen[goal.part][goal.figure]
         name = goal.figure if goal.part == "metrics" else f"{goal.part} {goal.figure}"
