@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ SHOTS = Path(os.environ.get("SCREENSHOT_DIR", "")) if os.environ.get("SCREENSHOT
 THEMES = ("light", "dark")
 WIDTHS = {"desktop": 1280, "phone": 390}
 Look = tuple[str, str]
+# Far longer than any takes; a connection that a browser keeps open must not hold the tests up.
+LAST_REQUEST_S = 10
 # What people with disabilities need, by WCAG 2.0-2.2 A and AA.
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
@@ -93,6 +96,14 @@ def server(_collected: None, transactional_db: None) -> Iterator[Server]:
     thread.is_ready.wait()
     yield Server(f"http://127.0.0.1:{thread.port}")
     thread.terminate()
+    _wait_for_last_requests()
+
+
+def _wait_for_last_requests() -> None:
+    """Let what pages sent as they closed be answered: emptying tables beside it would deadlock."""
+    for thread in threading.enumerate():
+        if "process_request_thread" in thread.name:
+            thread.join(LAST_REQUEST_S)
 
 
 @dataclass
