@@ -21,6 +21,11 @@ from recommender.engine.base import Algorithm, Arrays, Config, Query, Rows, Scor
 from recommender.engine.matrix import MatrixConfig
 
 
+# Numbers that one answer may read: 51 MB, some milliseconds of memory bandwidth.
+_READ = 12_800_000
+_LEAST, _MOST = 16, 256
+
+
 @dataclass(frozen=True, slots=True)
 class FactorsConfig(MatrixConfig):
     """`factors` of an item, 0: by the size of the data. `num_threads`: 1 where others fork."""
@@ -144,8 +149,11 @@ def sized(factors: int, n_users: int, n_items: int, nnz: int) -> int:
     """Return the number of factors: as configured, else by the data, 16 to 256.
 
     The more interactions there are, the more directions can be told apart: 128 beat 64 at 0.2
-    million of them on two data sets, 512 beat 128 at 0.8 million, at ten times the cost.
+    million of them on two data sets, 512 beat 128 at 0.8 million, at ten times the cost. An answer
+    reads every vector, so large catalogues get shorter ones.
     """
     most = max(1, min(n_users, n_items) - 1)
-    auto = int(np.clip(2 ** np.round(np.log2(max(nnz, 1) / 1500)), 16, 256))
+    auto = int(np.clip(2 ** np.round(np.log2(max(nnz, 1) / 1500)), _LEAST, _MOST))
+    while auto > _LEAST and auto * n_items > _READ:
+        auto //= 2
     return min(factors or auto, most)

@@ -16,6 +16,7 @@ from recommender.engine.base import Interactions, SideInfo
 from recommender.engine.baskets import Baskets, BasketsConfig
 from recommender.engine.content import Content, ContentConfig
 from recommender.engine.ease import Ease, EaseConfig, TooDearError
+from recommender.engine.factors import sized
 from recommender.engine.gfcf import Gfcf, GfcfConfig
 from recommender.engine.groups import GroupPopularity, GroupPopularityConfig
 from recommender.engine.hybrid import Hybrid, HybridConfig
@@ -235,6 +236,24 @@ def test_als__fold_in__equals_recalculate_user() -> None:
     np.testing.assert_allclose(
         model.vector(query), theirs.recalculate_user(0, row), rtol=1e-3, atol=1e-5
     )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "factors"),
+    [
+        ((100, 50, 0), 16),
+        ((20_000, 4_000, 200_000), 128),
+        ((30_000, 41_000, 800_000), 256),
+        ((200_000, 100_000, 1_000_000), 128),
+        ((10**6, 10**6, 10**7), 16),
+        ((8, 5, 40), 4),
+    ],
+)
+def test_sized__by_the_data__no_more_than_an_answer_can_read(
+    sizes: tuple[int, int, int], factors: int
+) -> None:
+    assert sized(0, *sizes) == factors
+    assert sized(3, *sizes) == 3
 
 
 def test_als__reasons__are_the_largest_shares_of_the_score() -> None:
