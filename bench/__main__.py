@@ -11,6 +11,7 @@ NAMES = (
     "freshness",
     "decide",
     "training",
+    "recommend",
     "recommenders",
 )
 
