@@ -96,7 +96,8 @@ class _Pool:
 
     def _traits(self) -> dict[str, Any]:
         moment = self._start + self._one([0, 1, -1, HOUR, DAY, -DAY])
-        return self._may(tier=self._subject(), seen_at=moment)
+        allows = {"consent.marketing": self._one([True, False, False, "yes"])}
+        return self._may(tier=self._subject(), seen_at=moment, **allows)
 
 
 @cache

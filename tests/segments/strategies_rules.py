@@ -265,7 +265,7 @@ class Rules:
         )
 
     def _profiles(self) -> st.SearchStrategy[Any]:
-        return _conditions(("tier", "seen_at"), self.start).map(
+        return _conditions(("tier", "seen_at", "consent.marketing"), self.start).map(
             lambda condition: {"kind": "profile", **condition}
         )
 
