@@ -20,7 +20,6 @@ from scipy import linalg
 from recommender.engine.base import Algorithm, Arrays, Config, Query, Rows, Scores
 from recommender.engine.matrix import MatrixConfig
 
-
 # Numbers that one answer may read: 51 MB, some milliseconds of memory bandwidth.
 _READ = 12_800_000
 _LEAST, _MOST = 16, 256

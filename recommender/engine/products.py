@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 # Multiplications of one block: an upper bound of its entries, of 8 bytes each.
-_BLOCK = 1_000_000
+_BLOCK = 400_000
 
 Finish = Callable[[csr_matrix, int], None]
+# Entries of each row, columns, values.
+_Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
 
 
 def largest(
@@ -45,18 +47,12 @@ def largest(
         if not diagonal:
             keep &= _rows(block) + start != block.indices
         parts.append(_largest_of_rows(block, keep, count))
-    if not parts:
-        return csr_matrix((left.shape[0], right.shape[1]), dtype=np.float32)
-    lengths, indices, data = (np.concatenate(part) for part in zip(*parts, strict=True))
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return csr_matrix((data, indices, indptr), shape=(left.shape[0], right.shape[1]))
+    return _stacked(parts, (left.shape[0], right.shape[1]))
 
 
 def largest_of_rows(matrix: csr_matrix, count: int) -> csr_matrix:
     """Return `matrix` with the `count` largest entries above 0 of each row."""
-    lengths, indices, data = _largest_of_rows(matrix, matrix.data > 0, count)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return csr_matrix((data, indices, indptr), shape=matrix.shape)
+    return _stacked([_largest_of_rows(matrix, matrix.data > 0, count)], matrix.shape)
 
 
 def largest_of_dense(
@@ -82,11 +78,7 @@ def largest_of_dense(
         lengths, indices, _ = _largest_of_rows(large, large.data > 0, count)
         values = dense[np.repeat(np.arange(len(dense)), lengths), indices]
         parts.append((lengths, indices, values))
-    if not parts:
-        return csr_matrix(shape, dtype=np.float32)
-    lengths, indices, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return csr_matrix((values, indices, indptr), shape=shape)
+    return _stacked(parts, shape)
 
 
 def _bounds(magnitude: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -133,9 +125,7 @@ def _rows(block: csr_matrix) -> NDArray[np.int32]:
     return np.repeat(np.arange(block.shape[0], dtype=np.int32), np.diff(block.indptr))
 
 
-def _largest_of_rows(
-    block: csr_matrix, keep: NDArray[np.bool_], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+def _largest_of_rows(block: csr_matrix, keep: NDArray[np.bool_], count: int) -> _Rows:
     """Return (entries of each row, columns, values) of the `count` largest kept ones of a row."""
     kept = _counted(keep, block.indptr)
     values, indices = block.data[keep], block.indices[keep]
@@ -152,6 +142,20 @@ def _largest_of_rows(
         chosen[start:stop] = above
     lengths = np.diff(_counted(chosen, kept))
     return lengths, indices[chosen], values[chosen].astype(np.float32)
+
+
+def _stacked(parts: list[_Rows], shape: tuple[int, int]) -> csr_matrix:
+    """Return the rows of all parts; the list is emptied, so that little is held twice."""
+    if not parts:
+        return csr_matrix(shape, dtype=np.float32)
+    lengths, indices, values = map(list, zip(*parts, strict=True))
+    parts.clear()
+    columns = np.concatenate(indices)
+    indices.clear()
+    data = np.concatenate(values)
+    values.clear()
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+    return csr_matrix((data, columns, indptr), shape=shape)
 
 
 def _counted(mask: NDArray[np.bool_], indptr: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
