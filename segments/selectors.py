@@ -111,20 +111,21 @@ def is_live(row: Segment) -> bool:
 
 def dependents(key: str) -> list[Use]:
     """Return everything that names a segment: other segments, and what upper floors tell of."""
-    users = {other for other, named in named_by().items() if key in named} | _users_of_list(key)
+    users = {other for other, named in named_by().items() if key in named} | _beside(key)
     found = [Use(f"segments.{other}", f"segment {other}") for other in sorted(users - {key})]
     for where, uses in segment_users.items():
         found += [Use(f"{where}.{name}", name) for name in uses(key)]
     return found
 
 
-def _users_of_list(key: str) -> set[str]:
-    """Return the segments whose live rules or drafts name a list."""
+def _beside(key: str) -> set[str]:
+    """Return the segments whose live rules or drafts name it as a list, or its lookalikes."""
+    named = {("list", key), ("score", f"lookalike:{key}")}
     rows = SegmentVersion.objects.exclude(status=SegmentVersion.Status.RETIRED)
     return {
         segment
         for segment, rule in rows.values_list("segment__key", "rule")
-        if any(leaf.kind == "list" and leaf.key == key for leaf in leaves(parse(rule)))
+        if any((leaf.kind, leaf.key) in named for leaf in leaves(parse(rule)))
     }
 
 

@@ -18,7 +18,7 @@ from personalization.lib.tasks import enqueue
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
 from segments.errors import SegmentUnknown
-from segments.learning import members, services
+from segments.learning import members, registry, services
 from segments.learning.engine.learned import RECIPES
 from segments.learning.engine.lookalike import LEAST_MEMBERS
 from segments.learning.errors import LookalikeKeyTaken, TooFewToLearn
@@ -110,6 +110,15 @@ def work_on_open(*, now: datetime) -> None:
     waiting = JobRun.objects.filter(Q(status__in=_OPEN) | failed, kind=RUN_KIND)
     for slot in list(waiting.order_by("pk").values_list("slot", flat=True)):
         work(slot, now=now)
+
+
+def retire_orphans() -> None:
+    """Have the lookalikes of segments that were deleted score nobody any more."""
+    live = LearnedModel.objects.filter(
+        status=LearnedModel.Status.LIVE, kind=LearnedModel.Kind.LOOKALIKE
+    )
+    for model in live.exclude(key__in=Segment.objects.values("key")):
+        registry.retire(model.key, actor="system")
 
 
 def lookalikes_of(row: Segment) -> Lookalikes:

@@ -17,6 +17,7 @@ def learn(slot: str = "") -> None:
 
     A run whose worker died, or that failed, goes on at a later beat of its slot; so do lookalikes.
     """
+    lookalikes.retire_orphans()
     try:
         lookalikes.work_on_open(now=clock.now())
     except Cancelled:

@@ -160,6 +160,25 @@ def test_beat__wake_up_was_lost__learnt_all_the_same_and_says_why_not(shop: Path
     assert not LearnedModel.objects.exists()
 
 
+def test_delete__lookalikes_are_named__refused_and_then_they_retire(shop: Path) -> None:
+    members_of_nobody("buyers", 30)
+    LearnedModel.objects.create(
+        key="buyers", kind="lookalike", version=1, status="live", manifest={}, created_at=NOW
+    )
+    score: Any = {"kind": "score", "key": "lookalike:buyers", "op": "gte", "value": 0.5}
+    Score.objects.create(customer_id=1, key="lookalike:buyers", value=0.7)
+    segments.create_segment(key="near", values={}, rule=score, actor="ann")
+
+    with pytest.raises(AppError) as raised:
+        segments.delete_segment(key="buyers", actor="ann")
+    assert [one.path for one in raised.value.details] == ["segments.near"]
+    segments.delete_segment(key="near", actor="ann")
+    segments.delete_segment(key="buyers", actor="ann")
+    lookalikes.retire_orphans()
+
+    assert LearnedModel.objects.get().status == "retired"
+
+
 def test_work__segment_deleted_meanwhile__says_so(shop: Path) -> None:
     members_of_nobody("buyers", 30)
     run = lookalikes.start_lookalikes(key="buyers", actor="ann")
