@@ -6,6 +6,7 @@ budget allows is refused by its estimate, with the estimate.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.measures import each
 from recommender.engine.protocols import Split
 from recommender.engine.rerank import Reranker
+from recommender.engine.search import SPACES, searched
 
 # Candidates a source brings to a blend, as at decision time.
 DEPTH = 200
@@ -27,6 +29,8 @@ DEPTH = 200
 CASES, TUNED_ON = 6_000, 2_000
 # Sources whose scores a reranker reads, beside the blend's own.
 SOURCES = 5
+# Models whose settings are searched.
+SEARCHED = 3
 # What the choice looks at.
 AIM = "NDCG@20"
 FALLBACK = "popularity"
@@ -36,11 +40,15 @@ DEFAULTS = ("item_knn", FALLBACK)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an evaluation may take: seconds in all, for the settings of one model, and bytes."""
+    """What an evaluation may take: seconds in all, for the settings of one model, and bytes.
+
+    `search_s`: for a search of the leading models' settings, beside `seconds`.
+    """
 
     seconds: float = 720.0
     tuning_s: float = 60.0
     bytes: float = 5e9
+    search_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,8 @@ class Session:
 
     def left_s(self) -> float:
         """Return what is left of the budget."""
-        return self.limits.seconds - (self.clock() - self.began)
+        whole = self.limits.seconds + self.limits.search_s
+        return whole - (self.clock() - self.began)
 
 
 def choose(
@@ -159,11 +168,57 @@ def choose(
     if not tuned:
         msg = "no model is left: " + "; ".join(f"{one.name}: {one.why}" for one in refused)
         raise ValueError(msg)
+    if session.limits.search_s > 0:
+        tuned = _searched(tuned, split, data, cases, session)
     able = [one for one in tuned if not one.entry.reference]
     whole = _blend_of(able, [one.every for one in able], cases)
     new = _discovery(able, cases) if split.own else None
     second = _second(whole, able, split, cases, session)
     return Choice(whole, new, second, tuple(tuned), tuple(refused), cases)
+
+
+def _searched(
+    tuned: Sequence[Tuned], split: Split, data: Interactions, cases: Cases, session: Session
+) -> list[Tuned]:
+    """Return the candidates, the leading ones with the best settings that a search found."""
+    able = [one for one in tuned if one.name in SPACES]
+    leading = sorted(able, key=lambda one: -float(one.values.mean()))[:SEARCHED]
+    found = {one.name: one for one in tuned}
+    for one in leading:
+        until = session.clock() + session.limits.search_s / len(leading)
+        better = _search(one, split, data, cases, session, until)
+        session.report(f"{one.name}: the search {'found better' if better else 'found none'}")
+        found[one.name] = better or one
+    return list(found.values())
+
+
+def _search(
+    one: Tuned, split: Split, data: Interactions, cases: Cases, session: Session, until: float
+) -> Tuned | None:
+    """Return the candidate with better settings, None where the search found none."""
+    few = sampled(cases, TUNED_ON, 0)
+
+    def value_of(changes: Mapping[str, Any]) -> float:
+        config = replace(one.config, **changes)
+        model = fit(one.entry, config, data, split.as_of_s, session.side)
+        return _aim(model, few, one.fold, own=split.own)
+
+    space = {
+        name: span
+        for name, span in SPACES[one.name].items()
+        if split.known.timed or name != "half_life_days"
+    }
+    if not space:
+        return None
+    start = {name: getattr(one.config, name) for name in space}
+    best, value = searched(space, start, value_of, spent=lambda: session.clock() > until)
+    if value <= value_of({}):
+        return None
+    config = replace(one.config, **best)
+    model = fit(one.entry, config, data, split.as_of_s, session.side)
+    every, fresh = rank(model, cases, one.fold, count=DEPTH, own=split.own)
+    values = each(every, cases)[AIM]
+    return replace(one, config=config, every=every, fresh=fresh, values=values)
 
 
 def _second(

@@ -142,7 +142,7 @@ def test_evaluate__too_dear__listed_with_its_estimate(
 
 
 def _no_memory(limits: portfolio.Limits, **_: float) -> None:
-    for name, value in (("seconds", 720.0), ("tuning_s", 60.0), ("bytes", 1.0)):
+    for name, value in {"seconds": 720.0, "tuning_s": 60.0, "bytes": 1.0, "search_s": 0.0}.items():
         object.__setattr__(limits, name, value)
 
 
@@ -248,3 +248,13 @@ def test_evaluate__ratings__errors_beside_the_mean(tmp_path: Path) -> None:
 
     assert found["data"]["ratings"]
     assert found["ratings"]["RMSE"] < found["ratings"]["RMSE of the mean"]
+
+
+def test_evaluate__search__settings_of_the_leading_are_no_worse(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"models": ["popularity", "transitions"]}
+    plain = evaluate(tmp_path, "leave-one-out", chains(80), **options)
+
+    found = evaluate(tmp_path, "leave-one-out", chains(80), search=0.002, **options)
+
+    first, better = (one["models"][0]["validation"]["NDCG@20"] for one in (plain, found))
+    assert better >= first

@@ -56,6 +56,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--minutes", type=float, default=12.0, help="models that would take longer are refused"
         )
+        parser.add_argument(
+            "--search",
+            type=float,
+            default=0.0,
+            metavar="MINUTES",
+            help="beside --minutes: look for better settings of the leading models (Optuna)",
+        )
         parser.add_argument("--json", action="store_true", help="print JSON alone")
 
     def handle(self, *_args: Any, **options: Any) -> None:
@@ -72,7 +79,7 @@ class Command(BaseCommand):
                 _work_s,
                 self._report,
                 side,
-                Limits(seconds=60 * options["minutes"]),
+                Limits(seconds=60 * options["minutes"], search_s=60 * options["search"]),
             )
             found = assess(options["format"], given, session, names=names, cut_s=cut_s)
         except ValueError as error:
