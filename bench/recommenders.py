@@ -120,7 +120,6 @@ SETS: dict[str, DataSet] = {
 
 def main(names: list[str]) -> int:
     """Run the named sets, or all; one at a time."""
-    figures = _before()
     for name in names or list(SETS):
         one = SETS[name]
         missing = [path for path in _paths(one) if not path.is_file()]
@@ -128,10 +127,9 @@ def main(names: list[str]) -> int:
             print(f"{name}: SKIPPED, {missing[0]} is missing", file=sys.stderr)
             continue
         found = _evaluated(one)
-        kept = {key: value for key, value in figures.items() if not key.startswith(f"{name}.")}
+        kept = {key: value for key, value in _before().items() if not key.startswith(f"{name}.")}
         new = {f"{name}.{key}": value for key, value in _figures(one, found).items()}
-        figures = kept | new
-        write("recommenders", figures, _PROTOCOL)
+        write("recommenders", kept | new, _PROTOCOL)
         print("\n".join(_table(one, found)))
     return 0
 
