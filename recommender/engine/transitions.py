@@ -76,17 +76,11 @@ class Transitions(ItemItem):
         assert isinstance(config, TransitionsConfig)  # noqa: S101 -- narrows the type
         if not len(data):
             return cls.nothing(data.n_items, config)
-        order = in_order(data)
-        users, items, at_s = data.users[order], data.items[order], data.at_s[order]
-        weights = aged(data, config.half_life_days, as_of_s)[order]
-        steps = csr_matrix((data.n_items, data.n_items), dtype=np.float32)
-        for gap in range(1, config.window + 1):
-            follows = (users[gap:] == users[:-gap]) & (items[gap:] != items[:-gap])
-            follows &= at_s[gap:] > at_s[:-gap]
-            counts = weights[gap:][follows] * np.float32(config.decay ** (gap - 1))
-            pairs = (items[:-gap][follows], items[gap:][follows])
-            steps = steps + csr_matrix((counts, pairs), shape=steps.shape)
-        steps = (steps + np.float32(config.backward) * steps.T).tocsr()
+        steps = _steps(data, config, as_of_s)
+        back = steps.T.tocsr()
+        back.data *= np.float32(config.backward)
+        steps = steps + back
+        del back
         total = np.asarray(steps.sum(axis=1), np.float64).ravel()
         scale_columns(steps, inverse(column_sums(steps), config.column_power))
         scale_rows(steps, inverse(total, config.row_power))
@@ -103,3 +97,22 @@ class Transitions(ItemItem):
         """Return the items by the place where each was last met; by weight without an order."""
         assert isinstance(self.config, TransitionsConfig)  # noqa: S101 -- narrows the type
         return newest_once(query, self.config.query_decay)
+
+
+def _steps(data: Interactions, config: TransitionsConfig, as_of_s: float) -> csr_matrix:
+    """Return the weight of all steps from item to item, (n_items, n_items) float32."""
+    order = in_order(data)
+    users, items, at_s = data.users[order], data.items[order], data.at_s[order]
+    weights = aged(data, config.half_life_days, as_of_s)[order]
+    # times as whole numbers of their order: half the size, and all that is asked of them
+    moments = np.zeros(len(order), np.int32)
+    np.cumsum((users[1:] != users[:-1]) | (at_s[1:] > at_s[:-1]), out=moments[1:])
+    del order, at_s
+    steps = csr_matrix((data.n_items, data.n_items), dtype=np.float32)
+    for gap in range(1, config.window + 1):
+        follows = (users[gap:] == users[:-gap]) & (items[gap:] != items[:-gap])
+        follows &= moments[gap:] > moments[:-gap]
+        counts = weights[gap:][follows] * np.float32(config.decay ** (gap - 1))
+        pairs = (items[:-gap][follows], items[gap:][follows])
+        steps = steps + csr_matrix((counts, pairs), shape=steps.shape)
+    return steps
