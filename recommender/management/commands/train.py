@@ -12,7 +12,7 @@ from rich.table import Table
 from personalization.lib import clock
 from personalization.lib.errors import AppError
 from recommender import services
-from recommender.engine.strategies import LEARNED_PREFIX, spec_of
+from recommender.engine.strategies import BLEND_OF, spec_of
 from recommender.engine.training import BLENDS
 from recommender.models import Strategy
 
@@ -70,8 +70,7 @@ def _models_of(strategy: str) -> tuple[str, ...]:
         row = rows.pop(strategy)
         spec = spec_of(_exported(row))
         found += [source.algorithm for source in spec.sources]
-        learned = f"{LEARNED_PREFIX}{spec.use}"
-        found += [learned] if spec.learned and learned in BLENDS else []
+        found += [BLEND_OF[spec.use]] if spec.learned else []
         strategy = row.fallback
     # blends are learned of models that are there
     return tuple(sorted(dict.fromkeys(found), key=lambda name: name in BLENDS))
