@@ -1,0 +1,173 @@
+"""Lists made ahead, for e-mail and for whoever cannot ask in the moment: a line for each customer.
+
+Only customers for whom the purpose and personalization are in force now; in order of their ids, so
+that a file that broke off is gone on with after its last whole line.
+"""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO
+
+import orjson
+from django.db import connection
+
+from personalization.access.audit import audit
+from personalization.consent.serve import PERSONALIZATION, purposes
+from personalization.customers import documents
+from personalization.lib.errors import NotFound, Problem, Unprocessable
+from recommender.models import Strategy
+from recommender.serve import Item, Visit, recommend, strategies
+from segments.models import Segment
+
+MARKETING = "marketing"
+# Documents of so many customers are read at once.
+CHUNK = 500
+_USER = "1:"
+_ALL = """
+SELECT id FROM customers_customer WHERE id > %s AND merged_into_id IS NULL ORDER BY id LIMIT %s
+"""
+_MEMBERS = """
+SELECT customer_id FROM segments_membership WHERE version_id = %s AND customer_id > %s
+ORDER BY customer_id LIMIT %s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mailing:
+    """What is to be written: of which strategy, for whom ("" everybody), by which purpose."""
+
+    strategy: str
+    segment: str = ""
+    purpose: str = MARKETING
+    count: int = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One customer's list."""
+
+    customer: int
+    user_ids: tuple[str, ...]
+    items: tuple[Item, ...]
+
+
+def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line]:
+    """Yield the lists of the customers behind id `after`, in order, as they would be shown now.
+
+    Raises
+    ------
+    NotFound, Unprocessable
+        There is no such strategy, segment in force, or purpose.
+    """
+    version = _checked(mailing)
+    wanted = PERSONALIZATION | purposes().bit(mailing.purpose)
+    while ids := _ids(version, after):
+        for customer, (_version, aliases, body) in sorted(documents.build(ids).items()):
+            parts: Mapping[str, Any] = orjson.loads(body)["p"]
+            granted, denied = parts.get("consent", (0, 0))
+            in_force = purposes().in_force(granted, denied, gpc=False, restrict={})
+            if in_force & wanted == wanted:
+                users = tuple(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
+                visit = _visit(parts.get("profile", {}), mailing, str(customer), now)
+                yield Line(customer, users, recommend(mailing.strategy, visit).items)
+        after = ids[-1]
+
+
+def _checked(mailing: Mailing) -> int | None:
+    """Return the version of the segment in force, None for everybody."""
+    spec = strategies().get(mailing.strategy)
+    if spec is None or not spec.active:
+        msg = f"strategy {mailing.strategy!r} does not exist or is not active"
+        raise NotFound(msg)
+    if mailing.purpose not in purposes():
+        msg = f"there is no purpose {mailing.purpose!r}"
+        raise Unprocessable(msg, details=[Problem("purpose", "is not known")])
+    if not mailing.segment:
+        return None
+    row = Segment.objects.filter(key=mailing.segment).first()
+    if row is None or row.published_id is None:
+        msg = f"no segment {mailing.segment!r} is in force"
+        raise NotFound(msg)
+    return int(row.published_id)
+
+
+def _ids(version: int | None, after: int) -> list[int]:
+    with connection.cursor() as cursor:
+        if version is None:
+            cursor.execute(_ALL, [after, CHUNK])
+        else:
+            cursor.execute(_MEMBERS, [version, after, CHUNK])
+        return [customer for (customer,) in cursor.fetchall()]
+
+
+def _visit(profile: Mapping[str, Any], mailing: Mailing, seed: str, now: datetime) -> Visit:
+    return Visit(
+        recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
+        cart=tuple(profile.get("cart", ())),
+        bought=profile.get("bought", {}),
+        country=str(profile.get("country") or "").upper(),
+        count=mailing.count,
+        seed=seed,
+        now_s=now.timestamp(),
+    )
+
+
+def write(
+    mailing: Mailing, file: BinaryIO, kind: str, *, actor: str, now: datetime
+) -> Iterator[int]:
+    """Write lists to a file opened for reading and writing; yield the customer of each line.
+
+    What is there already stays; a line that broke off is written anew. In the audit trail.
+    """
+    _checked(mailing)
+    after = _written_to(file, kind)
+    row = Strategy.objects.get(key=mailing.strategy)
+    told = {"segment": mailing.segment, "purpose": mailing.purpose, "after": after}
+    audit(actor=actor, action="export", obj=row, before=None, after=told)
+    told_line = FORMATS[kind]
+    for line in lines(mailing, after=after, now=now):
+        file.write(told_line(line))
+        yield line.customer
+
+
+def _written_to(file: BinaryIO, kind: str) -> int:
+    """Cut a last line without its end; return the customer of the last whole line, 0 for none."""
+    file.seek(0)
+    last, end = 0, 0
+    for line in file:
+        if not line.endswith(b"\n"):
+            break
+        end += len(line)
+        last = _customer_of(line, kind)
+    file.seek(end)
+    file.truncate()
+    return last
+
+
+def _customer_of(line: bytes, kind: str) -> int:
+    if kind == "ndjson":
+        return int(orjson.loads(line)["customer"])
+    return int(line.split(b",", 1)[0])
+
+
+def _ndjson(line: Line) -> bytes:
+    told = {"customer": line.customer, "user_ids": line.user_ids, "items": line.items}
+    return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _csv(line: Line) -> bytes:
+    """Return customer, user ids by spaces, item ids by spaces."""
+    cells: Iterable[object] = (
+        line.customer,
+        " ".join(line.user_ids),
+        " ".join(item.id for item in line.items),
+    )
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+FORMATS: Mapping[str, Callable[[Line], bytes]] = {"ndjson": _ndjson, "csv": _csv}

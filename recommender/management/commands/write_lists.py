@@ -1,0 +1,47 @@
+"""`manage.py write_lists`: a strategy's lists for many customers, for mailings."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from personalization.lib import clock
+from personalization.lib.errors import AppError
+from recommender import mailings
+from recommender.mailings import Mailing
+
+
+class Command(BaseCommand):
+    """Write what a strategy would show to each customer who allows it.
+
+    Called again with the same file it goes on after the last whole line.
+    """
+
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take what to write, and where to."""
+        parser.add_argument("out", metavar="FILE", type=Path)
+        parser.add_argument("--strategy", metavar="KEY", default="email")
+        parser.add_argument("--segment", metavar="KEY", default="", help="only its members")
+        parser.add_argument("--purpose", default=mailings.MARKETING)
+        parser.add_argument("--count", type=int, default=12, help="items a customer")
+        parser.add_argument("--format", choices=sorted(mailings.FORMATS), default="ndjson")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        """Write, then say how many."""
+        mailing = Mailing(
+            options["strategy"], options["segment"], options["purpose"], options["count"]
+        )
+        out: Path = options["out"]
+        out.touch()
+        with out.open("r+b") as file:
+            try:
+                kind, now = options["format"], clock.now()
+                written = sum(
+                    1 for _ in mailings.write(mailing, file, kind, actor="command", now=now)
+                )
+            except AppError as error:
+                raise CommandError(str(error)) from error
+        self.stdout.write(f"{written} lists written to {out}")

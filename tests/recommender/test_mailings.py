@@ -1,0 +1,70 @@
+"""Lists made ahead: for whom, in which order, and gone on with after a break."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from personalization.catalog import serve as catalogue
+from personalization.consent.models import ConsentState
+from personalization.consent.serve import PERSONALIZATION, purposes
+from personalization.ops import serve as config
+from recommender import live
+from tests.recommender.shop import NOW, customer
+from tests.recommender.stocked import install, stock
+
+
+@pytest.fixture
+def people(shop: Path) -> Iterator[list[int]]:
+    """Five customers; the third has withdrawn personalization, the fourth says nothing."""
+    stock()
+    install("popularity", "item_knn")
+    config.reload()
+    ids = [customer(f"u{number}").customer_id for number in range(5)]
+    both = purposes().bit("marketing") | PERSONALIZATION
+    for number, person in enumerate(ids):
+        if number != 3:
+            denied = PERSONALIZATION if number == 2 else 0
+            ConsentState.objects.create(
+                customer_id=person, granted=both & ~denied, denied=denied, updated_at=NOW
+            )
+    yield ids
+    live.forget()
+    catalogue.forget()
+
+
+def test_write_lists__who_allows_it__in_order(people: list[int], tmp_path: Path) -> None:
+    out = tmp_path / "lists.ndjson"
+    call_command("write_lists", str(out), count=3, verbosity=0)
+
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["customer"] for row in rows] == [people[0], people[1], people[4]]
+    assert rows[0]["user_ids"] == ["u0"]
+    assert [item["id"] for item in rows[0]["items"]] == ["p0", "p1", "p2"]
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_write_lists__broken_off__goes_on_after_the_last_whole_line(
+    people: list[int], tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "lists"
+    call_command("write_lists", str(out), format=kind, verbosity=0)
+    whole = out.read_bytes()
+    first = whole.index(b"\n") + 1
+    out.write_bytes(whole[: first + 9])
+
+    call_command("write_lists", str(out), format=kind, verbosity=0)
+
+    assert out.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"strategy": "ghost"}, {"segment": "ghost"}, {"purpose": "ghost"}]
+)
+def test_write_lists__what_there_is_not__said(
+    people: list[int], tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    with pytest.raises(CommandError, match="ghost"):
+        call_command("write_lists", str(tmp_path / "x"), **wrong)
