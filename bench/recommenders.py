@@ -122,13 +122,13 @@ def main(names: list[str]) -> int:
     """Run the named sets, or all; one at a time."""
     for name in names or list(SETS):
         one = SETS[name]
-        missing = [path for path in _paths(one) if not path.is_file()]
+        missing = [path for path in paths(one) if not path.is_file()]
         if missing:
             print(f"{name}: SKIPPED, {missing[0]} is missing", file=sys.stderr)
             continue
-        found = _evaluated(one)
+        found = evaluated(one)
         kept = {key: value for key, value in _before().items() if not key.startswith(f"{name}.")}
-        new = {f"{name}.{key}": value for key, value in _figures(one, found).items()}
+        new = {f"{name}.{key}": value for key, value in figures_of(one, found).items()}
         write("recommenders", kept | new, _PROTOCOL)
         print("\n".join(_table(one, found)))
     return 0
@@ -150,12 +150,14 @@ _PROTOCOL = (
 )
 
 
-def _paths(one: DataSet) -> list[Path]:
+def paths(one: DataSet) -> list[Path]:
+    """Return the files that a set needs."""
     pairs = (argument.split("=", 1) for argument in one.arguments)
     return [DATA / value for key, value in pairs if key in {"--train", "--test"}]
 
 
-def _evaluated(one: DataSet) -> dict[str, Any]:
+def evaluated(one: DataSet) -> dict[str, Any]:
+    """Return what `manage.py evaluate --json` prints for it; BENCH_EVALUATE adds arguments."""
     placed = [
         f"{key}={DATA / value}" if key in {"--train", "--test"} else f"{key}={value}"
         for key, value in (argument.split("=", 1) for argument in one.arguments)
@@ -172,7 +174,8 @@ def _evaluated(one: DataSet) -> dict[str, Any]:
     return found
 
 
-def _figures(one: DataSet, found: Mapping[str, Any]) -> dict[str, Figure]:
+def figures_of(one: DataSet, found: Mapping[str, Any]) -> dict[str, Figure]:
+    """Return its figures, with what its goals say of them."""
     chosen = found["chosen"]
     figures = {
         "seconds": Figure(found["seconds"], "s", goal="<= 1200", holds=found["seconds"] <= 1200),
