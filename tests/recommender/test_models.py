@@ -223,15 +223,17 @@ def test_user_knn__brute_force__cosine_of_histories() -> None:
     np.testing.assert_allclose(model.score(query), shares @ matrix, rtol=1e-5)
 
 
-def test_als__fold_in__equals_recalculate_user() -> None:
+@pytest.mark.parametrize("rows", [[1], [1, 4, 7], [0, 1, 2, 3, 4, 5, 6, 7]])
+def test_als__fold_in__equals_recalculate_user(rows: list[int]) -> None:
+    """With fewer items than factors, and with more."""
     data = data_of(met())
     model = Als.fit(data, AlsConfig(factors=6, alpha=3.0, ridge=2.0), as_of_s=0.0)
     theirs = AlternatingLeastSquares(
         factors=6, alpha=3.0, regularization=2.0, num_threads=1, random_state=1
     )
     theirs.item_factors = model.to_arrays()["items"]
-    query = model.fold_in(np.array([1, 4, 7]), np.array([1.0, 0.5, 2.0]))
-    row = csr_matrix((query.weights, query.rows, [0, 3]), shape=(1, 12))
+    query = model.fold_in(np.array(rows), np.linspace(2.0, 0.2, len(rows)))
+    row = csr_matrix((query.weights, query.rows, [0, len(rows)]), shape=(1, 12))
 
     np.testing.assert_allclose(
         model.vector(query), theirs.recalculate_user(0, row), rtol=1e-3, atol=1e-5
