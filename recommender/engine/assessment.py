@@ -15,7 +15,7 @@ from recommender.engine.blend import Blend
 from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists, rank
 from recommender.engine.logs import Given
-from recommender.engine.measures import bands, beyond, each, intervals, means
+from recommender.engine.measures import CUTS, bands, beyond, each, intervals, means
 from recommender.engine.portfolio import (
     DEPTH,
     Choice,
@@ -99,7 +99,9 @@ def _refitted(choice: Choice, test: Split, session: Session) -> dict[str, tuple[
             session.report(f"{name}: not refitted, no time left")
             continue
         model = fit(one.entry, one.config, data, test.as_of_s, session.side)
-        found[name] = rank(model, test.cases, one.fold, count=DEPTH, own=test.own)
+        # what is in no blend is measured alone, so that its lists need not be longer than that
+        count = DEPTH if name in sources else max(CUTS)
+        found[name] = rank(model, test.cases, one.fold, count=count, own=test.own)
         session.report(f"{name}: refitted, asked {len(test.cases):,} test cases")
     return found
 
