@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from recommender.engine import growing, training
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo
-from recommender.engine.training import BLENDS, Fitted, Limits, Log, TooDearError
+from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
+from recommender.engine.training import BLENDS, Fitted, Limits, Log
 from segments.learning import results
 
 _COLUMNS = ("users", "items", "weights", "at_s")

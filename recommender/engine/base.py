@@ -48,6 +48,10 @@ class Cost(NamedTuple):
     bytes: float
 
 
+class TooDearError(ValueError):
+    """A fit would take more than is allowed; the message has the estimate."""
+
+
 class Ranked(NamedTuple):
     """The answer: item rows, best first, and their finite scores, both (n,)."""
 

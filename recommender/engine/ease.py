@@ -17,7 +17,7 @@ from scipy import linalg
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
-from recommender.engine.base import Config, Cost, Interactions, SideInfo
+from recommender.engine.base import Config, Cost, Interactions, SideInfo, TooDearError
 from recommender.engine.itemitem import ItemItem
 from recommender.engine.matrix import MatrixConfig, user_items
 from recommender.engine.products import largest_of_dense
@@ -39,10 +39,6 @@ class EaseConfig(MatrixConfig):
     most_items: int = 11_000
     num_threads: int = 1
     user_power: float = 0.0
-
-
-class TooDearError(ValueError):
-    """The fit would cost more than its configuration allows; the message says how much."""
 
 
 class Ease(ItemItem):

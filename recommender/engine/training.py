@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recommender.engine import measures
 from recommender.engine.algorithms import Recipe
-from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo
+from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
 from recommender.engine.cases import FoldIn
 from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
@@ -57,10 +57,6 @@ class Fitted:
 
 class NothingToLearnError(ValueError):
     """There is too little to learn from; the message says what is missing."""
-
-
-class TooDearError(ValueError):
-    """A model is refused for what it would take; the message has the estimate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from scipy.sparse import csr_matrix, random
 from recommender.engine import products
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.als import Als, AlsConfig
-from recommender.engine.base import Interactions, SideInfo
+from recommender.engine.base import Interactions, SideInfo, TooDearError
 from recommender.engine.baskets import Baskets, BasketsConfig
 from recommender.engine.content import Content, ContentConfig
-from recommender.engine.ease import Ease, EaseConfig, TooDearError
+from recommender.engine.ease import Ease, EaseConfig
 from recommender.engine.factors import sized
 from recommender.engine.gfcf import Gfcf, GfcfConfig
 from recommender.engine.groups import GroupPopularity, GroupPopularityConfig
