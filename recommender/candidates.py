@@ -276,9 +276,11 @@ class Gathering:
         learned = live.blends().get(BLEND_OF[spec.use]) if spec.learned else None
         if learned is None:
             return spec.sources
+        # a model that the strategy does not name is asked about what the others are
+        every = tuple(dict.fromkeys(seed for one in spec.sources for seed in one.seeds))
         seeds = {one.algorithm: one.seeds for one in spec.sources}
         return tuple(
-            Source(name, weight, seeds.get(name) or default_seeds(name))
+            Source(name, weight, seeds.get(name) or _asked_about(name, every))
             for name, weight in learned.blend.sources
         )
 
@@ -315,6 +317,13 @@ class Gathering:
         if self.visit.item:
             return held[0] if held else ""
         return max(held, key=held.count, default="")
+
+
+def _asked_about(algorithm: str, every: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a model that a strategy does not name is asked about: `every` of its seeds."""
+    if is_popular(algorithm):
+        return ()
+    return every if every and algorithm not in _OWN else default_seeds(algorithm)
 
 
 @lru_cache(maxsize=1024)

@@ -23,7 +23,7 @@ def create(apps: Any, _schema_editor: Any) -> None:
         strategy.objects.get_or_create(
             key=key,
             defaults={
-                "title": title, "use": use, "algorithm": algorithm, "params": params, "fallback": fallback,
+                "title": title, "use": use, "weights": "learned", "algorithm": algorithm, "params": params, "fallback": fallback,
             },
         )
 
