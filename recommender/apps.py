@@ -27,7 +27,7 @@ class RecommenderConfig(AppConfig):
         registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
         registries.job_tasks.register("recommender.grow", "recommender.tasks.refresh")
         registries.projections.register(
-            "recommender", registries.Projection(outcomes.GROUP, outcomes.fold)
+            "recommender", registries.Projection(outcomes.GROUP, outcomes.fold, outcomes.names)
         )
         registries.replays.register(outcomes.GROUP, replaying.replay)
         registries.personal_data.register("recommender", outcomes.OutcomesHeld())

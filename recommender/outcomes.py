@@ -19,6 +19,7 @@ from psycopg2.extras import execute_values
 
 from personalization.consent.serve import ANALYTICS, PERSONALIZATION
 from personalization.customers.engine.facts import Fact
+from personalization.events import serve as events
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
 from recommender.engine.attribution import Moment, attributed
 from recommender.models import (
@@ -145,6 +146,11 @@ def fold(facts: Sequence[Fact], now: datetime) -> None:
     if told:
         _lock()
         fold_into(live_generation(), told)
+
+
+def names() -> set[str]:
+    """Return the names of the events that count here, as the shop describes them."""
+    return {EXPOSED, CLICKED} | events.schema().named("order")
 
 
 def fold_generation(generation: int, facts: Sequence[Fact]) -> None:

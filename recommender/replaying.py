@@ -11,7 +11,7 @@ import structlog
 from django.db import connection, transaction
 
 from personalization.events import epoch
-from personalization.events.processor import positions, reading
+from personalization.events.processor import folding, positions, reading
 from personalization.lib import clock
 from personalization.lib.errors import Conflict
 from recommender import outcomes
@@ -98,15 +98,14 @@ def _fold(generation: int, *, now: datetime) -> int:
     """Fold the next rows that the live generation has folded, too."""
     held = positions.lock(_NEXT, owner="")
     bound = positions.read(outcomes.GROUP)
+    names = outcomes.names()
     rows = [
         row
-        for row in reading.after(held, horizon=epoch.horizon(), limit=_ROWS)
+        for row in reading.after(held, horizon=epoch.horizon(), limit=_ROWS, names=names)
         if (row.epoch, row.xid, row.seq) <= bound[row.shard]
     ]
     if rows:
-        owners = reading.owners({row.identity_id for row in rows if row.identity_id is not None})
-        facts = [fact for _, fact in reading.facts(rows, owners)]
-        outcomes.fold_generation(generation, facts)
+        outcomes.fold_generation(generation, folding.told(rows, names))
         positions.move(_NEXT, positions.last(rows), now=now)
     return len(rows)
 

@@ -1,6 +1,6 @@
 """Where upper floors hand things down: filled in `AppConfig.ready`, read below at call time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
@@ -129,11 +129,13 @@ class Projection:
     Those of the group `profile` run with the customers locked and are given a `FoldedBatch`; each
     other group has a watermark of its own, is given facts, may lag behind `profile` and never leads
     it, and when it fails stops itself alone. `fold(what, now)` must not depend on the order of the
-    facts and must check `purposes` of each.
+    facts and must check `purposes` of each. `names`, of such a group, returns the names of the
+    events that it folds: the others are read past without a look at what they hold; None for all.
     """
 
     group: str
     fold: Callable[[Any, datetime], None]
+    names: Callable[[], Collection[str]] | None = None
 
 
 projections: Registry[Projection] = Registry("projection")

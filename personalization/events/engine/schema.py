@@ -69,6 +69,10 @@ class Schema:
         """Return the event type, None for a name that nobody described."""
         return self._types.get(name)
 
+    def named(self, fact: str) -> set[str]:
+        """Return the names of the events that the folds understand as `fact`."""
+        return {name for name, known in self._types.items() if known.fact == fact}
+
     def check(self, name: str, properties: Mapping[str, Any]) -> list[Problem]:
         """Return every fault of the properties; empty for names that nobody described."""
         known = self._types.get(name)

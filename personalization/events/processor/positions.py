@@ -27,6 +27,12 @@ SELECT shard, epoch, xid, seq FROM events_watermark
 WHERE "group" = %(group)s AND (%(owner)s = '' OR leased_by = %(owner)s)
 ORDER BY shard FOR NO KEY UPDATE SKIP LOCKED
 """
+_BEHIND = """
+SELECT EXISTS (
+    SELECT 1 FROM events_watermark w JOIN events_watermark p ON p.shard = w.shard
+    WHERE w."group" = %(group)s AND p."group" = %(profile)s
+      AND (w.epoch, w.xid, w.seq) < (p.epoch, p.xid, p.seq))
+"""
 # Forwards alone: a watermark that moved back would count events twice.
 _MOVE = """
 UPDATE events_watermark w SET epoch = n.epoch, xid = n.xid, seq = n.seq, updated_at = %(now)s
@@ -76,6 +82,13 @@ def read(group: str) -> dict[int, Position]:
             'SELECT shard, epoch, xid, seq FROM events_watermark WHERE "group" = %s', [group]
         )
         return {shard: Position(*place) for shard, *place in cursor.fetchall()}
+
+
+def is_behind(group: str) -> bool:
+    """Whether `profile` has read further than the group in any shard. Locks nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BEHIND, {"group": group, "profile": PROFILE})
+        return bool(cursor.fetchone()[0])
 
 
 def move(group: str, to: Mapping[int, Position], *, now: datetime) -> None:

@@ -365,7 +365,7 @@ def test_run__told_to_stop__gives_its_shards_back() -> None:
     worker = loop.Processor()
     worker.start()
     worker.turn()
-    assert Watermark.objects.filter(leased_by=worker.name).count() == 64
+    assert Watermark.objects.filter(leased_by=worker.name).count() == 64 * len(worker.groups())
     worker.stop()
     stop.set()
     loop.run(stop)
