@@ -59,7 +59,7 @@ def validation(name: str, given: Given, *, cut_s: float | None = None) -> Split:
         The data is too small to hold anything out.
     """
     base = _training(name, given, cut_s)
-    return HOLDOUTS[name](base, _earlier(base.log, given.log, cut_s))
+    return HOLDOUTS[name](base, _earlier(base.log, given, cut_s))
 
 
 def held_out(name: str, given: Given, *, own: bool, cut_s: float | None = None) -> Split:
@@ -86,13 +86,14 @@ def _training(name: str, given: Given, cut_s: float | None) -> Given:
     return replace(given, log=HOLDOUTS[name](given, cut_s).known)
 
 
-def _earlier(base: Log, whole: Log, cut_s: float | None) -> float | None:
+def _earlier(base: Log, given: Given, cut_s: float | None) -> float | None:
     """Return a cut that leaves as long a window as the test's, of half of the time at most."""
     if cut_s is None or not len(base):
         return None
     first, last = float(base.at_s.min()), float(base.at_s.max())
-    window = max(float(whole.at_s.max()) - cut_s, 1.0)
-    return last - min(window, (last - first) / 2)
+    asked = given.log if given.test is None else given.test
+    window = float(asked.at_s.max(initial=cut_s)) - cut_s
+    return last - min(window, (last - first) / 2) if window > 0 else None
 
 
 def _cut(given: Given, cut_s: float | None) -> Split:

@@ -126,6 +126,23 @@ def test_temporal__validation__as_long_a_window_before_the_cut() -> None:
     assert asked(split, given)[0][1] == ["i12", "i13", "i14", "i15"]
 
 
+def test_temporal__test_file_of_its_own__validation_as_long_as_it() -> None:
+    lines = [f"u\ti{day}\t1\t{day * DAY_S}\n" for day in range(20)]
+    given = read("temporal", "".join(lines[:16]), "".join(lines[16:]))
+
+    split = protocols.validation("temporal", given, cut_s=16 * DAY_S)
+
+    assert asked(split, given)[0][1] == ["i12", "i13", "i14", "i15"]
+
+
+def test_temporal__cut_ahead_of_all__newest_fifth() -> None:
+    given = read("temporal", "".join(f"u\ti{day}\t1\t{day * DAY_S}\n" for day in range(20)))
+
+    split = protocols.validation("temporal", given, cut_s=99 * DAY_S)
+
+    assert len(asked(split, given)[0][1]) > 2
+
+
 def test_tsv__times__global_cut_where_people_come_back() -> None:
     lines = "".join(
         f"u{user}\ti{(user + day) % 7}\t1\t{day * DAY_S}\n"
