@@ -19,6 +19,8 @@ from recommender.strategies import save_strategy
 
 pytestmark = pytest.mark.django_db
 ADD = "/admin/events/eventschema/add/"
+# Sets of rows that a strategy's page has.
+ROWS = ("sources", "boosts", "quotas")
 FORM = {"name": "Level Reached", "title": "A level", "fact": "", "properties": "{}"}
 
 
@@ -81,8 +83,15 @@ def test_change__nothing_changed__leaves_no_trail(kind: EventSchema) -> None:
         (
             "recommender/strategy",
             "recommender.strategy",
-            {"key": "mine", "title": "Mine", "algorithm": "popularity", "params": "{}"}
-            | {"exclude_bought_days": 3, "active": "on"},
+            {
+                "key": "mine",
+                "title": "Mine",
+                "use": "home",
+                "active": "on",
+                "exclude_bought_days": 3,
+            }
+            | {f"{rows}-{what}_FORMS": 0 for rows in ROWS for what in ("TOTAL", "INITIAL")}
+            | {"sources-TOTAL_FORMS": 1, "sources-0-algorithm": "popularity"},
         ),
     ],
 )
