@@ -257,7 +257,13 @@ def test_stop__running__nothing_is_left(local: Path) -> None:
 
 @pytest.mark.parametrize(
     ("command", "needed"),
-    [("migrate", True), ("shell", True), ("collectstatic", False), ("makemigrations", False)],
+    [
+        ("migrate", True),
+        ("shell", True),
+        ("collectstatic", False),
+        ("makemigrations", False),
+        ("evaluate", False),
+    ],
 )
 def test_needed_by__command__starts_only_where_data_is_read(command: str, needed: bool) -> None:
     assert servers.needed_by(["manage.py", command]) is needed

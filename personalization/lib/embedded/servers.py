@@ -26,6 +26,7 @@ _OFFLINE = frozenset(
         "compilemessages",
         "diffsettings",
         "doctor",
+        "evaluate",
         "findstatic",
         "help",
         "makemessages",
