@@ -1,14 +1,17 @@
 """What models may learn from: consented, human, of known customers, in the window."""
 
+import tracemalloc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from personalization.consent.models import ConsentState
 from personalization.events import copied, extraction
 from personalization.events.engine.flags import BOT
+from recommender import dataset
 from tests.recommender.shop import NOW, customer, events, ordered, products, viewed
 
 KINDS = ("view", "add", "order")
@@ -118,3 +121,33 @@ def test_unknown_items__not_in_the_catalogue__counted(shop: Path) -> None:
     assert extraction.unknown_items(kinds=KINDS) == {
         "ghost": (2, NOW - timedelta(hours=3), NOW - timedelta(hours=1))
     }
+
+
+def test_read__memory__bounded_by_the_arrays_that_come_back(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copied, "_BLOCK_ROWS", 2_000)
+    products(*(f"p{number}" for number in range(50)))
+    ann = customer("ann")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO events_event (day, trust, message_id, epoch, shard, identity_id, type,"
+            " name, occurred_at, received_at, purposes, flags, properties, context)"
+            " SELECT %(now)s::date, 2, 'b' || n, 1, 0, %(who)s, 'track', 'Product Viewed',"
+            " %(now)s::timestamptz - n * interval '1 s', %(now)s, 7, 0,"
+            " jsonb_build_object('product_id', 'p' || n %% 50), '{}'"
+            " FROM generate_series(1, 40000) n",
+            {"now": NOW, "who": ann.pk},
+        )
+    dataset.read(until=NOW)  # what is loaded once is no memory of extraction
+    tracemalloc.start()
+    try:
+        found = dataset.read(until=NOW)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    data = found.data
+    arrays = (data.users, data.items, data.weights, data.at_s, found.kinds)
+    assert len(data) == 40_000
+    assert peak <= 4 * sum(array.nbytes for array in arrays) + 1_000_000
