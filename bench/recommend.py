@@ -61,6 +61,7 @@ def main() -> None:
                 figures |= {
                     "p99": Figure(p99, "ms", goal="<= 8 ms", holds=p99 <= 8 if enough else None),
                     "p50": Figure(medians[size], "ms", ratio, float(np.median(bare))),
+                    "cpu_of_one": Figure(_cpu_ms(spec, visits[:500]), "ms"),
                     "with_als_p99": Figure(_with_als(spec, visits, models, size), "ms"),
                     "private_memory_of_a_worker": Figure(_private_mb() - before, "MB"),
                     "rules_judged_anew": Figure(_judged(spec, visits[0]), "ms"),
@@ -232,6 +233,16 @@ def _bare(spec: "StrategySpec", visit: "Visit", models: "dict[str, Live]") -> Ca
             model.recommend(query, 144, allowed=allowed)
 
     return call
+
+
+def _cpu_ms(spec: "StrategySpec", visits: "list[Visit]") -> float:
+    """Return the mean processor time of a recommendation: what a busy machine hardly moves."""
+    from recommender.serve import recommend
+
+    start = time.process_time()
+    for visit in visits:
+        recommend(spec, visit)
+    return (time.process_time() - start) / len(visits) * 1000
 
 
 def _ms(call: Callable[[], object]) -> float:
