@@ -173,6 +173,7 @@ def test_stock_and_price__changed_through_the_api__seen_within_the_deadline(
     for place, (name, value) in enumerate(changes.items()):
         key = f"sku{place}"
         assert key in ids(shelf(decide, {"count": 30}))
+        before = catalogue.view().change
         answer = client.post(
             "/api/products/",
             orjson.dumps([{"key": key, name: value}]),
@@ -181,7 +182,9 @@ def test_stock_and_price__changed_through_the_api__seen_within_the_deadline(
         )
         assert answer.status_code == 200, answer.content
         start = time.monotonic()
-        while key in ids(shelf(decide, {"count": 30})):
+        # asked by HTTP once it is there: the rate limit is for those who ask a thousand times
+        while catalogue.view().change == before:
             assert time.monotonic() - start < 10, f"{name} of {key} was not seen"
+        assert key not in ids(shelf(decide, {"count": 30}))
         took[name] = round(time.monotonic() - start, 3)
     record_property("seen_after_s", took)
