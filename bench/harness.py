@@ -99,7 +99,7 @@ def drained() -> None:
     from django.conf import settings
     from django.db import connection
 
-    from personalization.events.processor import lanes
+    from personalization.events.processor import lanes, loop
 
     stop = threading.Event()
 
@@ -115,7 +115,8 @@ def drained() -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    lanes.serve(stop, lanes=settings.PROCESSOR_LANES)
+    loop.calm_collector()
+    lanes.serve(stop, loop.run, lanes=settings.PROCESSOR_LANES)
     watcher.join()
 
 

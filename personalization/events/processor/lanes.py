@@ -8,12 +8,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import structlog
+from django.db import connections
 
-from personalization.events.processor import loop
 from personalization.lib.supervisor import child
-from personalization.ops import programs
 
 log = structlog.get_logger("events")
 
@@ -21,28 +21,31 @@ log = structlog.get_logger("events")
 _END_S = 10.0
 _LOOK_S = 0.5
 
+Work = Callable[[threading.Event], None]
+
 
 class LaneLostError(RuntimeError):
     """A lane ended by itself. Whoever started the processor starts it anew, with all its lanes."""
 
 
-def serve(stop: threading.Event, *, lanes: int) -> None:
-    """Process until `stop` is set, in this process and `lanes - 1` more.
+def serve(stop: threading.Event, work: Work, *, lanes: int) -> None:
+    """Have `work` done until `stop` is set, in this process and in `lanes - 1` copies of it.
+
+    Call it from the main thread before anything was begun: a copy has no other threads, no
+    connections, and shares the memory of what is loaded.
 
     Raises
     ------
     LaneLostError
         After this lane has ended in good order too.
     """
-    program = programs.manage("lane", "process", "--lanes", "1")
-    # supervised if this one is
-    mark = os.environ.get(child.MARK, "")
-    others = {child.spawn(program, mark) for _ in range(lanes - 1)}
+    connections.close_all()
+    others = {_forked(stop, work) for _ in range(lanes - 1)}
     lost: list[int] = []
     watcher = threading.Thread(target=_watch, args=(others, stop, lost), daemon=True)
     watcher.start()
     try:
-        loop.run(stop)
+        work(stop)
     finally:
         stop.set()
         watcher.join()
@@ -50,6 +53,22 @@ def serve(stop: threading.Event, *, lanes: int) -> None:
     if lost:
         msg = f"lane {lost[0]} of the processor ended by itself"
         raise LaneLostError(msg)
+
+
+def _forked(stop: threading.Event, work: Work) -> int:
+    follow = child.end_with(os.getpid())
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        follow()
+        work(stop)
+        code = 0
+    except Exception:  # worker edge: what follows is the end of the process
+        log.exception("processor.lane_failed")
+    finally:
+        os._exit(code)
 
 
 def _watch(pids: set[int], stop: threading.Event, lost: list[int]) -> None:
@@ -62,14 +81,14 @@ def _watch(pids: set[int], stop: threading.Event, lost: list[int]) -> None:
 
 def _end(pids: set[int]) -> None:
     for pid in pids:
-        child.signal_group(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _END_S
     left = set(pids)
     while left and time.monotonic() < deadline:
         left = {pid for pid in left if not _has_ended(pid)}
         time.sleep(0.02)
     for pid in left:
-        child.signal_group(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
 
 

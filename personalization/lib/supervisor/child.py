@@ -27,7 +27,7 @@ def spawn(program: Program, mark: str) -> int:
         env=environment,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=_end_with(os.getpid()),  # noqa: PLW1509 -- the supervisor has one thread
+        preexec_fn=end_with(os.getpid()),  # noqa: PLW1509 -- the supervisor has one thread
     )
     # Popen would wait for it when collected, and take the status that the supervisor's loop reads.
     process.returncode = 0
@@ -67,9 +67,13 @@ def in_words(status: int) -> str:
     return f"exit code {os.WEXITSTATUS(status)}"
 
 
-def _end_with(parent: int) -> Callable[[], None] | None:
+def end_with(parent: int) -> Callable[[], None]:
+    """Return what a new process calls to be sent SIGTERM when the thread that made it ends.
+
+    On Linux; elsewhere it does nothing.
+    """
     if not sys.platform.startswith("linux"):
-        return None
+        return lambda: None
     libc = ctypes.CDLL(None, use_errno=True)
 
     def ask() -> None:

@@ -4,40 +4,42 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from personalization.events.processor import lanes, loop
-from personalization.lib.supervisor import child
-from personalization.lib.supervisor.plan import Program
-from personalization.ops import programs
+from personalization.events.processor import lanes
+
+
+class Work:
+    """Work that notes which process does it, and waits."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def __call__(self, stop: threading.Event) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        (self._folder / str(os.getpid())).touch()
+        stop.wait(60)
+
+    def started(self) -> list[int]:
+        """Return the copies of this process that are at work."""
+        return [int(one.name) for one in self._folder.iterdir() if int(one.name) != os.getpid()]
 
 
 @pytest.fixture
-def started(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Lanes that only wait; the process ids of those started."""
-    pids: list[int] = []
-    spawn = child.spawn
-
-    def noted(program: Program, mark: str) -> int:
-        pids.append(spawn(program, mark))
-        return pids[-1]
-
-    monkeypatch.setattr(child, "spawn", noted)
-    monkeypatch.setattr(programs, "manage", lambda name, *_: Program(name, ["sleep", "600"]))
-    monkeypatch.setattr(loop, "run", lambda stop: stop.wait(30))
-    yield pids
-    for pid in pids:
-        child.signal_group(pid, signal.SIGKILL)
+def work(tmp_path: Path) -> Work:
+    return Work(tmp_path)
 
 
-def _when_started(pids: list[int], count: int, then: object) -> None:
+def then(work: Work, count: int, act: Callable[[list[int]], None]) -> None:
+    """Act on the copies once so many have started."""
+
     def wait() -> None:
-        while len(pids) < count:
+        while len(work.started()) < count:
             time.sleep(0.01)
-        assert callable(then)
-        then()
+        act(work.started())
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -50,29 +52,41 @@ def _lives(pid: int) -> bool:
     return True
 
 
-def test_lanes__told_to_stop__all_end(started: list[int]) -> None:
+def test_lanes__told_to_stop__all_end(work: Work) -> None:
     stop = threading.Event()
-    _when_started(started, 2, stop.set)
+    then(work, 2, lambda _pids: stop.set())
 
-    lanes.serve(stop, lanes=3)
+    lanes.serve(stop, work, lanes=3)
 
-    assert len(started) == 2
-    assert not any(map(_lives, started))
+    assert len(work.started()) == 2
+    assert not any(map(_lives, work.started()))
 
 
-def test_lanes__one_is_killed__all_end_and_say_so(started: list[int]) -> None:
-    _when_started(started, 2, lambda: os.kill(started[0], signal.SIGKILL))
+def test_lanes__one_is_killed__all_end_and_say_so(work: Work) -> None:
+    then(work, 2, lambda pids: os.kill(pids[0], signal.SIGKILL))
 
     with pytest.raises(lanes.LaneLostError, match=r"lane \d+"):
-        lanes.serve(threading.Event(), lanes=3)
+        lanes.serve(threading.Event(), work, lanes=3)
 
-    assert not any(map(_lives, started))
+    assert not any(map(_lives, work.started()))
 
 
-def test_lanes__one_alone__starts_no_process(started: list[int]) -> None:
+def test_lanes__one_fails__all_end_and_say_so(work: Work) -> None:
+    parent = os.getpid()
+
+    def fails(stop: threading.Event) -> None:
+        if os.getpid() != parent:
+            raise ValueError
+        work(stop)
+
+    with pytest.raises(lanes.LaneLostError):
+        lanes.serve(threading.Event(), fails, lanes=2)
+
+
+def test_lanes__one_alone__starts_no_process(work: Work) -> None:
     stop = threading.Event()
     stop.set()
 
-    lanes.serve(stop, lanes=1)
+    lanes.serve(stop, work, lanes=1)
 
-    assert not started
+    assert not work.started()

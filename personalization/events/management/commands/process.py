@@ -44,14 +44,18 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        background.start(loop.KIND)
+        loop.calm_collector()
         try:
-            lanes.serve(stop, lanes=count)
+            lanes.serve(stop, _work, lanes=count)
         except lanes.LaneLostError as error:
             raise CommandError(str(error)) from error
-        finally:
-            background.stop()
 
     def _show(self, done: int, total: int) -> None:
         self.stdout.write(f"\r{done} of {total} customers", ending="")
         self.stdout.flush()
+
+
+def _work(stop: threading.Event) -> None:
+    background.start(loop.KIND)
+    loop.run(stop)
+    background.stop()
