@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +32,16 @@ class Figure:
     ceiling: float | None = None
     goal: str = ""
     holds: bool | None = None
+
+
+def median_round(real: Sequence[float], bare: Sequence[float]) -> tuple[float, float, float]:
+    """Return (value, ceiling, ratio) of the round whose ratio is the median one.
+
+    `real` and `bare` were measured in turn; an even number of rounds takes the lower of the middle.
+    """
+    rounds = sorted(zip(real, bare, strict=True), key=lambda one: one[0] / one[1])
+    value, ceiling = rounds[(len(rounds) - 1) // 2]
+    return value, ceiling, value / ceiling
 
 
 def write(name: str, figures: Mapping[str, Figure], protocol: str) -> None:

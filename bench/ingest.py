@@ -14,15 +14,16 @@ from bench.harness import Figure
 
 BATCH = 20
 CONNECTIONS = 16
-SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+_STATED_S = 10.0
+SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else _STATED_S
 ROUNDS = 3
 CUSTOMERS = 20_000
 PROTOCOL = (
     f"HTTP batches of {BATCH} events from {CUSTOMERS} anonymous customers seen before, "
     f"{CONNECTIONS} keep-alive connections, granian with 2 workers, PostgreSQL 18 with fsync "
     f"on, load generator on the same cores; {ROUNDS} rounds of {SECONDS:g} s each, bare and "
-    "real in turn, median of the rounds. The bare view inserts ready-made rows of the same "
-    "table and does nothing else."
+    "real in turn; the round of the median ratio. The bare view inserts ready-made rows of the "
+    "same table and does nothing else."
 )
 
 
@@ -143,17 +144,17 @@ def main() -> None:
             bare_rates.append(bare.per_second * BATCH)
             real_rates.append(real.per_second * BATCH)
             p99s.append(real.percentile_ms(0.99))
-    ratio = float(np.median(np.asarray(real_rates) / np.asarray(bare_rates)))
+    real_rate, bare_rate, ratio = harness.median_round(real_rates, bare_rates)
     harness.write(
         "ingest",
         {
             "events_per_second": Figure(
-                float(np.median(real_rates)),
+                real_rate,
                 "events/s",
                 ratio,
-                float(np.median(bare_rates)),
+                bare_rate,
                 "ratio >= 0.6",
-                ratio >= 0.6,
+                ratio >= 0.6 if SECONDS >= _STATED_S else None,
             ),
             "batch_p99": Figure(float(np.median(p99s)), "ms"),
         },

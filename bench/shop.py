@@ -1,5 +1,6 @@
-"""The shop of the decision benchmarks: products, customers with a history, a model, content."""
+"""The shop of the decision benchmarks: products, customers with a history, models, content."""
 
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def build(*, products: int, customers: int, events: int) -> str:
     folding.run()
     _say("model")
     train(slot=f"bench-{now.isoformat()}", actor="bench", now=now)
+    _serve(now)
     _content()
     _say("documents")
     documents.warm()
@@ -71,17 +73,43 @@ def _history(products: int, customers: int, events: int, now: datetime) -> "Iter
         )
 
 
+# Placement and strategy -> its sources: the sparse ones, and matrix factorisation with them.
+_SPARSE = ("item_knn", "rp3beta", "popularity")
+SHELVES = {"home.sparse": _SPARSE, "home.als": (*_SPARSE, "als")}
+
+
+def _serve(now: datetime) -> None:
+    """Have the shelves' models serve, also one that the gate finds no better than popularity."""
+    from recommender import registry
+    from recommender.models import ModelVersion
+
+    for name in SHELVES["home.als"]:
+        version = ModelVersion.objects.filter(algorithm=name).order_by("number").last()
+        if version is None:
+            sys.exit(f"{name} was not trained: there is nothing to measure")
+        registry.promote(version.pk, actor="bench", now=now)
+
+
 def _content() -> None:
     from personalization.content import services
+    from recommender.strategies import save_strategy
 
     services.upsert_placement(
         key="home.hero", values={"title": "Hero", "kind": "content"}, actor="bench"
     )
+    shelf = {"kind": "recommendations", "count": 12}
     services.upsert_placement(
         key="home.recommended",
-        values={"title": "For you", "kind": "recommendations", "strategy": "for-you", "count": 12},
+        values={"title": "For you", "strategy": "for-you", **shelf},
         actor="bench",
     )
+    for key, sources in SHELVES.items():
+        given = [{"algorithm": name, "weight": 1} for name in sources]
+        values = {"title": key, "sources": given, "algorithm": "popularity"}
+        save_strategy(key=key, values=values, actor="bench")
+        services.upsert_placement(
+            key=key, values={"title": key, "strategy": key, **shelf}, actor="bench"
+        )
     services.create_campaign(
         key="spring", values={"title": "Spring", "placement": "home.hero"}, actor="bench"
     )
