@@ -29,6 +29,7 @@ _BATCH_S = 0.15
 _LEAST, _MOST = 1, 256
 _IDLE_S = 0.05
 _LEASE_EVERY_S = 2.0
+_LEASE_FIRST_S = 0.2
 # Documents of customers that change again at once are written together while there is a backlog.
 _DOCUMENTS_EVERY_S = 0.5
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -61,6 +62,7 @@ class Processor:
         self._limit = 16
         self._turn = 0
         self._lease_at = 0.0
+        self._leased = False
         self._documents_at = 0.0
         # Whether more than one round's work waits. If not, a short rest lets the next batch grow:
         # its fixed cost is that of a hundred events.
@@ -120,7 +122,9 @@ class Processor:
         for group in self.groups():
             positions.lease(group, owner=self.name, processors=alive, now=now)
         Heartbeat.objects.filter(kind=KIND, at__lt=now - timedelta(hours=1)).delete()
-        self._lease_at = self._monotonic() + _LEASE_EVERY_S
+        # whoever starts beside this one has a heartbeat soon
+        again = _LEASE_EVERY_S if self._leased else _LEASE_FIRST_S
+        self._lease_at, self._leased = self._monotonic() + again, True
         self._quiet_at = None
         self._measure_lag()
 
