@@ -7,6 +7,7 @@ with, or of its cast.
 """
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from psycopg2.extensions import ISQLQuote, QuotedString, adapters, register_adapter
@@ -25,6 +26,9 @@ def adapted(values: list[Any]) -> Any:
     kinds = set(map(type, values))
     if kinds <= {int}:
         return _Literal(values)
+    if list in kinds:
+        msg = "lists within a list are no array: pass JSON, or a list of texts"
+        raise TypeError(msg)
     kinds.discard(type(None))
     if not kinds or not kinds <= _WRITTEN.keys():
         return _ARRAY(values)
@@ -43,6 +47,7 @@ class _Literal:
         return f"'{{{','.join(map(str, self._values))}}}'".encode()
 
 
+@lru_cache(maxsize=4096)
 def _text(value: str) -> str:
     return f'"{value.translate(_ESCAPED)}"'
 

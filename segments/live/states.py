@@ -141,5 +141,4 @@ def _in_force(turns: Sequence[Turn]) -> dict[int, bool]:
 
 
 def _columns(rows: Iterable[Sequence[Any]], width: int) -> list[list[Any]]:
-    listed = list(rows)
-    return [[row[place] for row in listed] for place in range(width)]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]

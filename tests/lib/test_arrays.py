@@ -62,6 +62,12 @@ def test_numbers_are_no_statement() -> None:
 
 
 @pytest.mark.django_db
+def test_lists_within_a_list_are_refused() -> None:
+    with pytest.raises(TypeError, match="within a list"):
+        _back([[1], [2]], "text")
+
+
+@pytest.mark.django_db
 def test_what_text_cannot_hold_is_refused() -> None:
     with pytest.raises((DataError, ValueError), match="NUL"):
         _back(["a\x00b"], "text")
