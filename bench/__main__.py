@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from bench import report
+
 NAMES = (
     "ingest",
     "processing",
@@ -24,10 +26,12 @@ def main(names: list[str]) -> int:
             f"unknown benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}", file=sys.stderr
         )
         return 2
-    return sum(
+    failed = sum(
         subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode != 0
         for name in names or NAMES
     )
+    report.main()
+    return failed
 
 
 if __name__ == "__main__":
