@@ -29,7 +29,7 @@ INSERT INTO customers_rebuild_due (customer_id, cause, at)
 SELECT id, 'late', %s FROM unnest(%s::bigint[]) AS t (id) ON CONFLICT DO NOTHING
 """
 # A visit's events stand together in a shard, and cost little more than one of them.
-_DEEP = 24
+_DEEP = 40
 # Of a state: everything of this customer below this place in the log is folded already (see
 # rebuilding).
 FLOOR = "h"

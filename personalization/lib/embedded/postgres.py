@@ -26,7 +26,6 @@ max_connections = 200
 shared_buffers = 256MB
 max_wal_size = 2GB
 min_wal_size = 256MB
-wal_compression = on
 random_page_cost = 1.1
 """
 _DATABASE = "personalization"
