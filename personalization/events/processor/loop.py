@@ -25,7 +25,7 @@ log = structlog.get_logger("events")
 KIND = "processor"
 # What one micro-batch may take: it holds back the horizon of all processors, and freshness waits
 # for it.
-_BATCH_S = 0.15
+_BATCH_S = 0.2
 _LEAST, _MOST = 1, 256
 _IDLE_S = 0.05
 _LEASE_EVERY_S = 2.0
@@ -34,6 +34,8 @@ _LEASE_FIRST_S = 0.2
 _DOCUMENTS_EVERY_S = 0.5
 _BACKOFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 _REBUILDS = 50
+# Batches of profiles to one of the other groups, while there is a backlog.
+_INSIGHT_EVERY = 4
 # A failing group of projections is left alone for a while; the others go on.
 _GROUP_PAUSE_S = 5.0
 _ALIVE = positions.LEASE
@@ -99,9 +101,11 @@ class Processor:
         self._changed |= rebuilt
         self.behind = len(rebuilt) == _REBUILDS
         busy = self._profile() or bool(rebuilt)
-        for group in self.groups()[1:]:
-            if self._insight(group):
-                busy = self.behind = True
+        # with a backlog, what may lag is read less often and more of it at once
+        if not self.behind or self._turn % _INSIGHT_EVERY == 0:
+            for group in self.groups()[1:]:
+                if self._insight(group):
+                    busy = self.behind = True
         early = self._monotonic() < self._documents_at + _DOCUMENTS_EVERY_S
         if self._changed and not (self.behind and early):
             self._write_documents()
@@ -171,7 +175,12 @@ class Processor:
             return False
         try:
             return bool(
-                folding.fold_insight(group, owner=self._owner, limit=self._limit, now=clock.now())
+                folding.fold_insight(
+                    group,
+                    owner=self._owner,
+                    limit=min(self._limit * _INSIGHT_EVERY, _MOST),
+                    now=clock.now(),
+                )
             )
         except (OperationalError, InterfaceError):
             raise
