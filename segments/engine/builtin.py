@@ -38,6 +38,26 @@ def _count(event: str, seconds: int, op: str, value: int, where: Any = ()) -> Ru
     }
 
 
+def _seen(days: int) -> Rule:
+    return {"kind": "profile", "key": "last_seen", "op": "within_last", "value": days * _DAY}
+
+
+# Names of what people do in a shop, whatever of it a shop sends: pages, products, payments; carts,
+# checkouts, coupons; screens of an app, searches. Days are counted for each of them by itself.
+_CAME = ({"prefix": "P"}, {"prefix": "C"}, {"prefix": "S"})
+
+
+def _days(event: Any, seconds: int, value: int) -> Rule:
+    return {
+        "kind": "distinct_days",
+        "event": event,
+        "where": [],
+        "window": _last(seconds),
+        "op": "gte",
+        "value": value,
+    }
+
+
 _MOBILE = [{"key": "$context.device.type", "op": "eq", "value": "mobile"}]
 _ORDER = "Order Completed"
 _NO_ORDER = {"kind": "profile", "key": "orders", "op": "eq", "value": 0}
@@ -61,14 +81,7 @@ BUILT_IN: tuple[BuiltIn, ...] = (
         "Came on three days of the last fortnight and has never ordered: reassure them.",
         {
             "and": [
-                {
-                    "kind": "distinct_days",
-                    "event": {"prefix": "P"},
-                    "where": [],
-                    "window": _last(14 * _DAY),
-                    "op": "gte",
-                    "value": 3,
-                },
+                {"or": [_days(event, 14 * _DAY, 3) for event in _CAME]},
                 _NO_ORDER,
             ]
         },
@@ -157,13 +170,9 @@ BUILT_IN: tuple[BuiltIn, ...] = (
         {
             "and": [
                 {"kind": "profile", "key": "orders", "op": "gte", "value": 1},
-                {
-                    "kind": "stopped",
-                    "event": {"prefix": "P"},
-                    "where": [],
-                    "before_seconds": 90 * _DAY,
-                    "inactive_seconds": 30 * _DAY,
-                },
+                # by the latest event of any name
+                _seen(90),
+                {"not": _seen(30)},
             ]
         },
     ),

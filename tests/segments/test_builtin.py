@@ -14,6 +14,7 @@ from segments.engine.validation import faults
 
 NOW = 1_790_000_000 * 1_000_000
 MINUTE = 60 * 1_000_000
+DAY_S = 86_400
 RULES = {one.key: one.rule for one in BUILT_IN}
 MOBILE = {"$context": {"device": {"type": "mobile"}}}
 
@@ -30,7 +31,7 @@ CAST: dict[str, tuple[list[tuple[float, str, dict[str, Any]]], dict[str, Any]]] 
     "big-basket": ([(5, "Order Completed", {"revenue": 150})], {}),
     "discount-seeker": ([(5, "Coupon Applied", {}), (9, "Coupon Applied", {})], {}),
     "new-customer": ([], {"first_seen": NOW / 1e6 - 3600}),
-    "at-risk": ([(40 * 1440, "Page Viewed", {})], {"orders": 1}),
+    "at-risk": ([], {"orders": 1, "last_seen": NOW / 1e6 - 40 * DAY_S}),
 }
 
 
@@ -56,11 +57,45 @@ def test_built_in__somebody_who_did_nothing__is_out(key: str) -> None:
 @pytest.mark.parametrize("key", RULES)
 def test_built_in__order_or_time__takes_them_out(key: str) -> None:
     happened, traits = CAST[key]
-    if key == "new-customer":
-        assert not holds(key, [], {"first_seen": NOW / 1e6 - 8 * 86_400})
-        return
     later = [(ago + 200 * 1440, name, props) for ago, name, props in happened]
-    assert not holds(key, later, traits)
+    times = {name: at - 200 * DAY_S for name, at in traits.items() if name.endswith("_seen")}
+    assert not holds(key, later, traits | times)
+
+
+@pytest.mark.parametrize(
+    "name", ["Screen Viewed", "Cart Viewed", "Checkout Started", "Search Refined"]
+)
+def test_repeat_visitor__whose_only_events_are_not_of_pages__is_in(name: str) -> None:
+    days: list[tuple[float, str, Any]] = [(day * 1440, name, {}) for day in range(3)]
+
+    assert holds("repeat-visitor", days, {"orders": 0})
+    assert not holds("repeat-visitor", days[:2], {"orders": 0})
+
+
+def test_repeat_visitor__days_of_pages__keep_their_stream() -> None:
+    """What is remembered of customers stays good: the key is that of the rule before."""
+    pages = {
+        "kind": "distinct_days",
+        "event": {"prefix": "P"},
+        "where": [],
+        "window": {"type": "last", "seconds": 14 * DAY_S},
+        "op": "gte",
+        "value": 3,
+    }
+    before, now = (
+        Program([Source("r", rule)], Setting(ZoneInfo("UTC")))
+        for rule in (pages, RULES["repeat-visitor"])
+    )
+
+    assert set(before.keys) <= set(now.keys)
+
+
+@pytest.mark.parametrize(("days", "is_in"), [(29, False), (31, True), (89, True), (91, False)])
+def test_at_risk__by_the_latest_event_of_any_name(days: int, is_in: bool) -> None:
+    seen = {"orders": 1, "last_seen": NOW / 1e6 - days * DAY_S}
+
+    assert holds("at-risk", [], seen) is is_in
+    assert not holds("at-risk", [], seen | {"orders": 0})
 
 
 @pytest.mark.django_db
