@@ -21,6 +21,7 @@ from personalization.decisions.engine.ids import sampled
 from personalization.decisions.serve import Decision
 from personalization.lib import clock
 from personalization.lib.metrics import DECISION_LOG_LOST
+from recommender.serve import Explored
 from segments import serve as segments
 
 _BATCH = 1000
@@ -35,7 +36,7 @@ INSERT INTO decisions_decision (day, id, at, customer_id, config_version, body) 
 ON CONFLICT DO NOTHING
 """
 # What is left out first when a body is too large.
-_LEAVE_OUT = ("recent", "cart", "segments", "degraded", "models", "placements")
+_LEAVE_OUT = ("recent", "cart", "segments", "degraded", "models", "placements", "explored")
 
 Row = tuple[date, str, datetime, int | None, int, str]
 
@@ -98,6 +99,8 @@ def body_of(decision: Decision) -> bytes:
         "degraded": list(decision.degraded),
         "placements": {key: _placement(shown) for key, shown in decision.placements.items()},
     }
+    if explored := _explored(decision):
+        body["explored"] = explored
     if who.mask & ANALYTICS:
         body |= _done(decision)
     dumped = orjson.dumps(body)
@@ -125,6 +128,16 @@ def _done(decision: Decision) -> dict[str, Any]:
     return done | {"items": items} if items else done
 
 
+def _explored(decision: Decision) -> list[tuple[str, str, float]]:
+    """Return (placement, item, propensity) of what chance put there: no word of the visitor."""
+    return [
+        (key, item.id, item.propensity)
+        for key, shown in decision.placements.items()
+        for item in shown.get("items", ())
+        if isinstance(item, Explored)
+    ]
+
+
 def _placement(shown: dict[str, Any]) -> str:
     """Return in a word what was decided: campaign, strategy, default or the error's code."""
     if "error" in shown:
@@ -133,7 +146,7 @@ def _placement(shown: dict[str, Any]) -> str:
 
 
 def _less(value: Any) -> Any:
-    """Return half of a list or object, the front: recent actions come newest first."""
+    """Return half of a list or object, the front: recent actions come newest first, items best."""
     half = len(value) // 2
     if isinstance(value, dict):
         return dict(list(value.items())[:half])
