@@ -198,6 +198,13 @@ CELERY_IMPORTS = ("segments.learning.tasks",)
 TRAIN_MODEL_SECONDS = env.float("TRAIN_MODEL_SECONDS", default=1200.0)
 TRAIN_MODEL_GB = env.float("TRAIN_MODEL_GB", default=4.0)
 
+# --- How much events count in recommendations -----------------------------------------------------
+# KIND=WEIGHT and MODEL=DAYS, over the usual ones (recommender/engine/queries.py, algorithms.py).
+RECOMMENDER_KIND_WEIGHTS = env.list("RECOMMENDER_KIND_WEIGHTS", default=[])
+RECOMMENDER_HALF_LIFE_DAYS = env.list("RECOMMENDER_HALF_LIFE_DAYS", default=[])
+# What the action before a visitor's action counts, against 1 of that.
+RECOMMENDER_RECENT_DECAY = env.float("RECOMMENDER_RECENT_DECAY", default=0.8)
+
 # --- Outcomes of recommendations ------------------------------------------------------------------
 # A purchase counts for a click on the same product this many days before it.
 OUTCOME_WINDOW_DAYS = env.int("OUTCOME_WINDOW_DAYS", default=7)

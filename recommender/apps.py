@@ -15,6 +15,7 @@ class RecommenderConfig(AppConfig):
     def ready(self) -> None:
         """Publish the strategies, and have web workers follow the live models."""
         from recommender import (  # noqa: PLC0415 -- models load after the apps
+            checks,
             live,
             masks,
             outcomes,
@@ -23,6 +24,7 @@ class RecommenderConfig(AppConfig):
         )
         from recommender.config import StrategiesPart  # noqa: PLC0415 -- the same
 
+        checks.register_all()
         registries.config_parts.register("strategies", StrategiesPart())
         registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
         registries.job_tasks.register("recommender.grow", "recommender.tasks.refresh")

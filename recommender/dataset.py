@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from personalization.catalog import selectors as catalogue
 from personalization.events import extraction
-from recommender import groups
+from recommender import groups, weighing
 from recommender.engine.base import Interactions, SideInfo
-from recommender.engine.queries import KIND_WEIGHTS
 from recommender.engine.training import KINDS, Log
 from recommender.groups import Groups
 
@@ -62,7 +61,8 @@ def read(
     known = rows >= 0
     unknown = int(np.count_nonzero(~known))
     kinds = touched.kinds[known]
-    weights = np.array([KIND_WEIGHTS[kind] for kind in KINDS], np.float32)[kinds]
+    table = weighing.kind_weights()
+    weights = np.array([table[kind] for kind in KINDS], np.float32)[kinds]
     at_s, who = touched.at_s[known], touched.customers[known]
     # a million rows are 25 MB here and 20 there: not both longer than needed
     del touched

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -24,8 +24,9 @@ import orjson
 from numpy.typing import NDArray
 
 from recommender.engine import growing, training
-from recommender.engine.algorithms import RECIPES
+from recommender.engine.algorithms import RECIPES, Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
+from recommender.engine.cases import FoldIn
 from recommender.engine.training import BLENDS, Fitted, Limits, Log
 from segments.learning import results
 
@@ -49,11 +50,19 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What all tasks of a run share."""
+    """What all tasks of a run share.
+
+    `half_lives`: days by recipe name, where they are not the recipe's own.
+    """
 
     as_of_s: float
     limits: Limits
     sources: tuple[str, ...]
+    half_lives: Mapping[str, float] = field(default_factory=dict)
+
+    def recipe(self, name: str) -> Recipe:
+        """Return a recipe as this run fits it."""
+        return RECIPES[name].ageing(self.half_lives.get(name))
 
 
 def write_log(
@@ -81,6 +90,8 @@ def write_log(
         "as_of_s": task.as_of_s,
         "limits": [task.limits.seconds, task.limits.bytes],
         "sources": task.sources,
+        "half_lives": task.half_lives,
+        "decay": log.fold.decay,
         "attributes": side.attributes,
         "categories": side.categories,
         "texts": side.texts,
@@ -138,7 +149,7 @@ def _run(folder: Path, name: str, log: Log, task: Task) -> Fitted:
     if name in BLENDS:
         models = {source: _known(folder, source, log, task) for source in task.sources}
         return training.train_blend(name, log, {k: m for k, m in models.items() if m is not None})
-    recipe = RECIPES[name]
+    recipe = task.recipe(name)
     if (folder / name / "base.json").exists():
         base = orjson.loads((folder / name / "base.json").read_bytes())
         arrays = _arrays(folder / name, "base")
@@ -153,7 +164,7 @@ def _run(folder: Path, name: str, log: Log, task: Task) -> Fitted:
 def _known(folder: Path, name: str, log: Log, task: Task) -> Algorithm | None:
     """Return the source's model of all but the last days; fitted again after a kill."""
     home = folder / "known" / name
-    recipe = RECIPES[name]
+    recipe = task.recipe(name)
     if not home.exists():
         try:
             training.check_cost(recipe, log.of(recipe), task.limits)
@@ -189,8 +200,9 @@ def _read_log(folder: Path) -> tuple[Log, Task]:
         _array(prices) if prices.exists() else None,
         groups,
     )
-    task = Task(told["as_of_s"], Limits(*told["limits"]), tuple(told["sources"]))
-    return Log(data, _array(folder / "log_kinds.npy"), side), task
+    limits = Limits(*told["limits"])
+    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["half_lives"])
+    return Log(data, _array(folder / "log_kinds.npy"), side, FoldIn(told["decay"])), task
 
 
 def _arrays(folder: Path, prefix: str) -> Arrays:

@@ -27,6 +27,10 @@ SELECT s.published_id::int8, 'segment:' || s.key FROM segments_segment s
 WHERE s.published_id IS NOT NULL ORDER BY s.key
 """
 _COUNTRIES = "SELECT DISTINCT country FROM customers_profile WHERE country <> '' ORDER BY 1"
+_ANY = """
+SELECT EXISTS (SELECT FROM segments_membership)
+    OR EXISTS (SELECT FROM customers_profile WHERE country <> '')
+"""
 _ROWS = """
 COPY (
     SELECT m.customer_id::int8, (array_position(%(versions)s::int8[], m.version_id::int8) - 1)::int4
@@ -51,6 +55,13 @@ class Groups:
 def country_label(country: str) -> str:
     """Return how models call a country."""
     return f"country:{country}"
+
+
+def any_exist() -> bool:
+    """Whether any customer is in a group."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ANY)
+        return bool(cursor.fetchone()[0])
 
 
 def groups(customers: NDArray[np.int64]) -> Groups:

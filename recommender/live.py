@@ -53,7 +53,7 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class LiveBlend:
-    """Learned weights in use: of which models, by name, and how each is asked."""
+    """Learned weights in use: of which models, by name."""
 
     name: str
     number: int
@@ -244,7 +244,7 @@ def load(name: str, number: int, sha256: str) -> Live | LiveBlend:
         msg = f"{name} is fitted by {made_by}, not {artifact.facts['algorithm']}"
         raise ArtifactError(msg)
     if name in BLENDS:
-        blend = Blend.from_json(artifact.facts["config"], artifact.arrays)
+        blend = Blend.from_json(artifact.facts["config"])
         return LiveBlend(name, number, sha256, blend)
     algorithm = RECIPES[name].algorithm
     config = algorithm.config_type.from_json(artifact.facts["config"])

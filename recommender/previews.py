@@ -4,16 +4,16 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from personalization.catalog.models import Product
 from personalization.catalog.selectors import products
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import serve as customers
-from personalization.lib import money
+from personalization.lib import clock, money
 from recommender import serve
 from recommender.engine.strategies import StrategySpec
 from recommender.serve import Explored, Item, Lost, Visit
+from segments import serve as segments
 
 # Reason code -> words for merchandisers; docs/api.md lists the codes.
 LOST_WORDS: Mapping[str, str] = {
@@ -104,31 +104,41 @@ def preview(spec: StrategySpec, wish: Wish, *, now: datetime) -> Preview:
 
 
 def _visit(wish: Wish, now: datetime) -> tuple[Visit, str]:
-    base: dict[str, Any] = {
-        "item": wish.item or None,
-        "count": wish.count,
-        "context": {"device.type": wish.device} if wish.device else {},
-        "country": wish.country.upper(),
-        "given": wish.given or None,
-        "now_s": now.timestamp(),
-    }
-    if not wish.customer:
-        return Visit(**base), "A visitor nobody knows"
-    document = _document(wish.customer)
+    """Return the visit that a decision would make of this customer, and for whom it is."""
+    document, personal, words = _known(wish.customer)
+    parts = document.parts if document is not None and personal else {}
+    profile = parts.get("profile", {})
+    members = segments.members(parts, now_us=clock.to_us(now))
+    visit = Visit(
+        recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
+        item=wish.item or None,
+        cart=tuple(profile.get("cart", ())),
+        bought=profile.get("bought", {}),
+        segments=tuple(one.key for one in members),
+        context=serve.known_fields(
+            {"device.type": wish.device} if wish.device else {}, profile, now
+        ),
+        country=(wish.country or str(profile.get("country") or "")).upper(),
+        given=wish.given or None,
+        count=wish.count,
+        personal=personal,
+        seed=document.assignment_key if document is not None and personal else "",
+        now_s=now.timestamp(),
+    )
+    return visit, words
+
+
+def _known(name: str) -> tuple[customers.Document | None, bool, str]:
+    """Return what is known of a customer, whether it may count, and how to call the visitor."""
+    if not name:
+        return None, True, "A visitor nobody knows"
+    document = _document(name)
     if document is None:
-        return Visit(**base), f"Nobody is known as “{wish.customer}”: shown as to a stranger"
+        return None, True, f"Nobody is known as “{name}”: shown as to a stranger"
     granted, denied = document.parts.get("consent", (0, 0))
     if not purposes().in_force(granted, denied, gpc=False, restrict={}) & PERSONALIZATION:
-        return Visit(**base, personal=False), "This customer allows nothing personal"
-    profile = document.parts.get("profile", {})
-    own = {
-        "recent": [(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
-        "cart": tuple(profile.get("cart", ())),
-        "bought": profile.get("bought", {}),
-        "seed": document.assignment_key,
-    }
-    base["country"] = base["country"] or str(profile.get("country") or "").upper()
-    return Visit(**base, **own), f"Customer {wish.customer}"
+        return document, False, "This customer allows nothing personal"
+    return document, True, f"Customer {name}"
 
 
 def _document(name: str) -> customers.Document | None:

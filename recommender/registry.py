@@ -16,11 +16,11 @@ from personalization.access.audit import audit
 from personalization.lib import artifacts
 from personalization.lib.artifacts import ArtifactError
 from personalization.lib.errors import Conflict, Unprocessable
-from recommender import live
+from recommender import live, weighing
 from recommender.engine import keys
-from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import Evidence, grown_objection, objection
-from recommender.engine.training import BLENDS, FLOOR, Fitted
+from recommender.engine.strategies import is_popular
+from recommender.engine.training import BLENDS, Fitted
 from recommender.models import ModelVersion
 
 Status = ModelVersion.Status
@@ -83,14 +83,26 @@ def libraries() -> dict[str, str]:
 def _made_by(name: str, fitted: Fitted) -> dict[str, Any]:
     if name in BLENDS:
         return {"algorithm": live.BLEND, "config": fitted.facts["blend"], "recipe": name}
-    recipe = RECIPES[name]
+    return _settings_of(name)
+
+
+def _settings_of(name: str) -> dict[str, Any]:
+    """Return all that decides what the same data gives, as the shop trains it now."""
+    recipe, weights = weighing.recipe_of(name), weighing.kind_weights()
     return {
         "algorithm": recipe.algorithm.key,
         "config": recipe.config.to_json(),
         "recipe": name,
         "kinds": list(recipe.kinds),
+        "weights": {kind: weights[kind] for kind in recipe.kinds},
         "unit": recipe.unit,
     }
+
+
+def is_as_trained_now(version: ModelVersion) -> bool:
+    """Whether a version of a recipe was made with the settings that are in force."""
+    facts = version.manifest["facts"]
+    return all(facts.get(name) == value for name, value in _settings_of(version.algorithm).items())
 
 
 def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
@@ -100,7 +112,7 @@ def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
     if version.manifest["facts"].get("mode") == GROWN:
         reason = grown_objection(candidate, before)
     else:
-        reason = objection(candidate, before, is_popularity=version.algorithm == FLOOR)
+        reason = objection(candidate, before, is_popularity=is_popular(version.algorithm))
     if not reason:
         return promote(version.pk, actor=actor, now=now)
     with transaction.atomic():
@@ -181,7 +193,7 @@ def _evidence(version: ModelVersion) -> Evidence:
         version.metrics,
         facts.get("newest_s"),
         facts.get("top_share"),
-        {name: facts.get(name) for name in ("config", "kinds", "unit")},
+        {name: facts.get(name) for name in ("config", "kinds", "weights", "unit")},
     )
 
 

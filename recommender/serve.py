@@ -20,7 +20,7 @@ from recommender.engine.strategies import StrategySpec
 from recommender.productrules import rule_faults
 from recommender.reasons import reason, title_of
 from recommender.shelves import Filled, fill, losers
-from recommender.visits import Visit, excluded
+from recommender.visits import Visit, excluded, known_fields
 
 __all__ = [
     "Answer",
@@ -30,6 +30,7 @@ __all__ = [
     "ProductRule",
     "Visit",
     "filters",
+    "known_fields",
     "permitted",
     "recommend",
     "rule_faults",

@@ -23,12 +23,15 @@ from personalization.ops import fitprocess, pulse
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
-from recommender import dataset, fitting, registry
+from recommender import dataset, fitting, groups, registry, weighing
+from recommender.config import StrategiesPart
 from recommender.dataset import Dataset
 from recommender.engine import keys as packed
 from recommender.engine.algorithms import RECIPES, SERVED
 from recommender.engine.base import SideInfo
+from recommender.engine.cases import FoldIn
 from recommender.engine.growing import grows
+from recommender.engine.strategies import BLEND_OF, IN_GROUP, StrategySpec
 from recommender.engine.training import BLENDS, KINDS, Limits, Log
 from recommender.models import ModelVersion
 
@@ -36,6 +39,7 @@ log = structlog.get_logger("recommender")
 
 RUN_KIND = "recommender.train"
 GROW_KIND = "recommender.grow"
+# Trained in every shop, whatever its strategies name.
 ALL = (*SERVED, *BLENDS)
 _FITTING = "recommender.fitting"
 Report = Callable[[str, int, int], None]
@@ -67,7 +71,7 @@ def slot_at(now: datetime) -> str:
 
 
 def retrain(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
-    """Train all models for `slot`, or for the one that is due; None when there is nothing to do.
+    """Train what is due (`due_models`) for `slot`, or for the next one; None: nothing to do.
 
     A shop whose log is empty starts no run, so that its first events find the slot free.
     """
@@ -81,14 +85,15 @@ def train(
     slot: str,
     actor: str,
     now: datetime,
-    models: Sequence[str] = ALL,
+    models: Sequence[str] | None = None,
     report: Report = _silent,
 ) -> list[Trained] | None:
     """Train models from the log and promote those that pass; None when the slot was run before.
 
     One run row a slot, so two beats train once. A resumed run goes on after the models that its
     checkpoint lists, as of the moment that it began with. Cancelling ends the fitting process
-    within half a second. Blends are learned after the models that take part.
+    within half a second. Blends are learned after the models that take part. `models`: None for
+    `due_models`.
 
     Raises
     ------
@@ -97,6 +102,7 @@ def train(
     Cancelled, FittingError
         The run is marked so.
     """
+    models = due_models() if models is None else models
     unknown = [name for name in models if name not in RECIPES and name not in BLENDS]
     if unknown:
         known = ", ".join((*RECIPES, *BLENDS))
@@ -113,6 +119,53 @@ def train(
             about = {"mode": registry.FULL, "until_s": as_of.timestamp()}
             step = _Step(run, folder, actor, now, item_keys, dict.fromkeys(models, about))
             return _work(step, models, report)
+
+
+def due_models() -> tuple[str, ...]:
+    """Return what a night trains, blends last: `ALL`, and what else could be asked.
+
+    That is what active strategies name, fallbacks among them, and popularity by group where
+    customers are in any: the ladder has a rung for it.
+    """
+    named = [name for spec in _specs().values() if spec.active for name in _named(spec)]
+    # one that a newer release has made must not cost the others their night
+    known = [name for name in named if name in RECIPES or name in BLENDS]
+    return _in_order([*ALL, *known, *([IN_GROUP] if groups.any_exist() else ())])
+
+
+def models_of(strategy: str) -> tuple[str, ...]:
+    """Return the models of a strategy and of those it falls back to, blends last.
+
+    Raises
+    ------
+    Unprocessable
+        There is no such strategy.
+    """
+    specs = _specs()
+    if strategy not in specs:
+        msg = f"there is no strategy {strategy!r}; there are {', '.join(sorted(specs))}"
+        raise Unprocessable(msg, details=[Problem("strategy", strategy)])
+    found: list[str] = []
+    while strategy in specs:
+        spec = specs.pop(strategy)
+        found += _named(spec)
+        strategy = spec.fallback
+    return _in_order(found)
+
+
+def _specs() -> dict[str, StrategySpec]:
+    part = StrategiesPart()
+    return dict(part.load(part.export()))
+
+
+def _named(spec: StrategySpec) -> list[str]:
+    blend = [BLEND_OF[spec.use]] if spec.learned else []
+    return [source.algorithm for source in spec.sources] + blend
+
+
+def _in_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Return each name once: blends are learned of models that are there."""
+    return tuple(sorted(dict.fromkeys(names), key=lambda name: name in BLENDS))
 
 
 def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
@@ -196,10 +249,18 @@ def _lay_out(run: JobRun, folder: Path, as_of: datetime, models: Sequence[str]) 
         count_unknown_items(
             extraction.unknown_items(kinds=KINDS, until=as_of) if data.unknown else {}
         )
-        sources = tuple(name for name in models if name in RECIPES)
         blended = any(name in BLENDS for name in models)
-        _write(folder, data, as_of, sources=sources if blended else ())
+        _write(folder, data, as_of, sources=_sources(models) if blended else ())
         return data.keys
+
+
+def _sources(models: Sequence[str]) -> tuple[str, ...]:
+    """Return which of these blends may take: the usual ones, and what learned strategies name.
+
+    One strategy that names "recently viewed" alone must not have every home page learn it.
+    """
+    wanted = {*SERVED}.union(*(_named(spec) for spec in _specs().values() if spec.learned))
+    return tuple(name for name in models if name in RECIPES and name in wanted)
 
 
 def _write(folder: Path, data: Dataset, as_of: datetime, *, sources: tuple[str, ...]) -> None:
@@ -208,8 +269,8 @@ def _write(folder: Path, data: Dataset, as_of: datetime, *, sources: tuple[str, 
     side: SideInfo = dataset.side_of(data.keys)
     fitting.write_log(
         folder,
-        Log(data.data, data.kinds, side),
-        task=fitting.Task(as_of.timestamp(), limits, sources),
+        Log(data.data, data.kinds, side, FoldIn(weighing.recent_decay())),
+        task=fitting.Task(as_of.timestamp(), limits, sources, weighing.half_lives()),
         labels=(groups.labels, groups.combos, groups.places),
     )
 
@@ -266,7 +327,10 @@ def _judged(step: _Step, name: str) -> Trained:
 
 
 def _bases() -> dict[str, ModelVersion]:
-    """Return, of each live model that grows, the full version that it is or grew from."""
+    """Return, of each live model that grows, the full version that it is or grew from.
+
+    None for one of other settings: old and new evidence would not weigh alike.
+    """
     found = {}
     rows = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).order_by("algorithm")
     for row in rows:
@@ -274,7 +338,9 @@ def _bases() -> dict[str, ModelVersion]:
             continue
         base = row.manifest["facts"].get("base")
         full = ModelVersion.objects.filter(pk=base["id"]).first() if base else row
-        if full is not None and "evidence" in full.manifest["arrays"]:
+        if full is None or not registry.is_as_trained_now(full):
+            continue
+        if "evidence" in full.manifest["arrays"]:
             found[row.algorithm] = full
     return found
 

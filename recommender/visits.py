@@ -2,16 +2,22 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.conf import settings
 
 from personalization.catalog.serve import CatalogView
-from recommender.engine.queries import DECAY, KIND_WEIGHTS, MAX_RECENT
+from recommender.engine.queries import MAX_RECENT
 from recommender.engine.rulemasks import ProductRule
 from recommender.engine.strategies import StrategySpec
 from recommender.masks import Request
+from recommender.weighing import kind_weights, recent_decay
 
 # A page or a cart names an item as strongly as an added one does.
-_SEED_WEIGHT = KIND_WEIGHTS["add"]
+_AS_NAMED = "add"
 _DAY_S = 86_400.0
 _SEEN = frozenset({"view", "dwell"})
 
@@ -84,17 +90,44 @@ class Visit:
 
     def seeds(self) -> dict[str, list[Seed]]:
         """Return seed name -> what it names; recent actions decay by their place in the list."""
-        found: dict[str, list[Seed]] = {
-            "item": [(self.item, _SEED_WEIGHT, 0.0)] if self.item else []
-        }
+        weights, decay = kind_weights(), recent_decay()
+        named = weights[_AS_NAMED]
+        found: dict[str, list[Seed]] = {"item": [(self.item, named, 0.0)] if self.item else []}
         if self.personal:
-            found["cart"] = [(key, _SEED_WEIGHT, 0.0) for key in self.cart[:MAX_RECENT]]
+            found["cart"] = [(key, named, 0.0) for key in self.cart[:MAX_RECENT]]
             found["recent"] = [
-                (key, KIND_WEIGHTS[kind] * DECAY**place, max(0.0, self.now_s - at_s) / _DAY_S)
+                (key, weights[kind] * decay**place, max(0.0, self.now_s - at_s) / _DAY_S)
                 for place, (kind, key, at_s) in enumerate(self.recent[:MAX_RECENT])
-                if kind in KIND_WEIGHTS
+                if kind in weights
             ]
         return found
+
+
+def known_fields(
+    context: Mapping[str, Any], profile: Mapping[str, Any], at: datetime
+) -> dict[str, Any]:
+    """Return what rules read of a request: `context`, and where it is silent the profile.
+
+    Hour and weekday are those of the visitor's time zone, else of the shop's.
+    """
+    zone = context.get("timezone") or profile.get("timezone") or ""
+    local = at.astimezone(_zone(zone) or _zone(settings.SHOP_TIME_ZONE))
+    found = {
+        **context,
+        "local_time.hour": local.hour,
+        "local_time.weekday": local.isoweekday(),
+    }
+    if "device.type" not in found and profile.get("device_type"):
+        found["device.type"] = profile["device_type"]
+    return found
+
+
+@lru_cache(maxsize=512)
+def _zone(name: str) -> ZoneInfo | None:
+    try:
+        return ZoneInfo(name) if name else None
+    except (ValueError, OSError):
+        return None  # no such zone
 
 
 def excluded(visit: Visit, spec: StrategySpec, view: CatalogView) -> dict[str, str]:

@@ -3,18 +3,14 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
-
-from django.conf import settings
 
 from personalization.decisions.engine.recent import Action
 from personalization.decisions.visitors import Visitor
 from personalization.decisions.wire import Ask, Wanted
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
 from personalization.lib import clock
-from recommender.serve import Visit
+from recommender.serve import Visit, known_fields
 from segments import serve as segments
 
 
@@ -73,15 +69,7 @@ def shown(ask: Ask) -> Mapping[str, int]:
 
 def fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """Return what rules read of the request; where the page is silent the profile may know."""
-    zone = ask.context.get("timezone") or profile.get("timezone") or ""
-    local = at.astimezone(_zone(zone) or _zone(settings.SHOP_TIME_ZONE))
-    found: dict[str, Any] = {
-        **ask.context,
-        "local_time.hour": local.hour,
-        "local_time.weekday": local.isoweekday(),
-    }
-    if "device.type" not in found and profile.get("device_type"):
-        found["device.type"] = profile["device_type"]
+    found = known_fields(ask.context, profile, at)
     if ask.cart is not None:
         found["cart"] = list(ask.cart)
     return found
@@ -94,11 +82,3 @@ def _country(ask: Ask, profile: Mapping[str, Any]) -> str:
         return str(told).upper()
     language, _, territory = ask.context.get("locale", "").replace("_", "-").rpartition("-")
     return territory.upper() if language and len(territory) == 2 else ""  # noqa: PLR2004 -- ISO 3166
-
-
-@lru_cache(maxsize=512)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ValueError, OSError):
-        return None  # no such zone

@@ -67,6 +67,13 @@ class Recipe:
         weights = np.array(list(table.values()), np.float32)
         return replace(part, weights=weights[kinds[mask]])
 
+    def ageing(self, half_life_days: float | None) -> "Recipe":
+        """Return the recipe with this half-life in its config; None: with its own."""
+        if half_life_days is None:
+            return self
+        told = {**self.config.to_json(), "half_life_days": half_life_days}
+        return replace(self, config=type(self.config).from_json(told))
+
     def shape(self, data: Interactions) -> Interactions:
         """Return `data` with the rows of users that this recipe takes for one."""
         return UNITS[self.unit](data)

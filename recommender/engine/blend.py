@@ -53,28 +53,24 @@ class Blended(NamedTuple):
 class Blend:
     """Sources (recipe name, weight > 0), strongest first, and how each is asked.
 
-    `folds` by recipe name: how a history becomes its query; one without is asked as serving does.
-    `reranker`: arrays of `rerank.Reranker`, empty for none.
+    `folds` by recipe name: how a history becomes its query, as evaluation has found; one without is
+    asked as serving does. What training makes has none.
     """
 
     sources: tuple[tuple[str, float], ...]
     folds: Mapping[str, FoldIn] = field(default_factory=dict)
-    reranker: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return sources and folds, for a manifest; the reranker's arrays go beside it."""
-        return {
-            "sources": [[name, weight] for name, weight in self.sources],
-            "folds": {
-                name: {"decay": fold.decay, "half_life_days": fold.half_life_days}
-                for name, fold in self.folds.items()
-            },
+        """Return the sources, and the folds where there are any, for a manifest."""
+        found: dict[str, Any] = {"sources": [[name, weight] for name, weight in self.sources]}
+        folds = {
+            name: {"decay": fold.decay, "half_life_days": fold.half_life_days}
+            for name, fold in self.folds.items()
         }
+        return found | ({"folds": folds} if folds else {})
 
     @classmethod
-    def from_json(
-        cls, data: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]] | None = None
-    ) -> Self:
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Return the blend that `to_json` described.
 
         Raises
@@ -87,7 +83,7 @@ class Blend:
             msg = "a blend needs sources with weights above 0"
             raise ValueError(msg)
         folds = {name: FoldIn(**fold) for name, fold in data.get("folds", {}).items()}
-        return cls(sources, folds, arrays or {})
+        return cls(sources, folds)
 
 
 def combine(parts: Sequence[Ranked], weights: Sequence[float], n_items: int) -> Blended:

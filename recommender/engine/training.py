@@ -20,7 +20,7 @@ from recommender.engine.queries import DECAY, KIND_WEIGHTS
 from recommender.engine.units import as_baskets
 
 KINDS = tuple(KIND_WEIGHTS)
-# How serving folds a visitor's latest actions in.
+# How serving folds a visitor's latest actions in, unless the shop says otherwise.
 SERVED = FoldIn(DECAY)
 COUNT = 20
 # Candidates that a source brings to a blend, as at decision time.
@@ -35,11 +35,15 @@ FLOOR = "popularity"
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Interactions of all kinds, `kinds` (n,) places in KINDS, and what is known beside them."""
+    """Interactions of all kinds, `kinds` (n,) places in KINDS, and what is known beside them.
+
+    `fold`: how serving makes a query of a history, for the questions of the last days.
+    """
 
     data: Interactions
     kinds: NDArray[np.int8]
     side: SideInfo = field(default_factory=SideInfo)
+    fold: FoldIn = SERVED
 
     def of(self, recipe: Recipe) -> Interactions:
         """Return what a recipe learns from."""
@@ -83,7 +87,7 @@ def train(recipe: Recipe, log: Log, *, as_of_s: float) -> tuple[Fitted, Algorith
     """Return the model of everything, with its metrics; and the one of all but the last days."""
     part = log.of(recipe)
     side = _side(recipe, log.side)
-    tested, known = measure(recipe, part, side)
+    tested, known = measure(recipe, part, side, log.fold)
     model = recipe.algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s, side=side)
     arrays = model.to_arrays() | {"evidence": evidence(recipe, part, as_of_s).astype(np.float32)}
     return Fitted(arrays, facts_of(part), tested), known
@@ -111,7 +115,9 @@ def evidence(recipe: Recipe, part: Interactions, as_of_s: float) -> NDArray[np.f
     return found
 
 
-def measure(recipe: Recipe, part: Interactions, side: SideInfo) -> tuple[dict[str, Any], Algorithm]:
+def measure(
+    recipe: Recipe, part: Interactions, side: SideInfo, fold: FoldIn = SERVED
+) -> tuple[dict[str, Any], Algorithm]:
     """Return metrics on the last days of `part`, popularity's beside them, and the model asked."""
     cut = cut_s(part.at_s)
     held = baskets(recipe.shape(part), cut) if recipe.baskets else customers(part, cut)
@@ -122,15 +128,15 @@ def measure(recipe: Recipe, part: Interactions, side: SideInfo) -> tuple[dict[st
     model = recipe.algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
     floor = Popularity.fit(held.known, PopularityConfig(), as_of_s=as_of_s)
     own = held.own or model.own_only
-    every, _ = rank(model, held.cases, SERVED, count=COUNT, own=own)
+    every, _ = rank(model, held.cases, fold, count=COUNT, own=own)
     values = measures.each(every, held.cases)
     found: dict[str, Any] = _summary(values, every, held)
-    common, _ = rank(floor, held.cases, SERVED, count=COUNT, own=own)
+    common, _ = rank(floor, held.cases, fold, count=COUNT, own=own)
     found["popularity"] = measures.means(measures.each(common, held.cases))
     if own:
         new = held.cases.with_truth(~held.cases.is_repeat())
         found["discovery"] = measures.means(
-            measures.each(rank(model, new, SERVED, count=COUNT, own=False)[0], new)
+            measures.each(rank(model, new, fold, count=COUNT, own=False)[0], new)
         )
     return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model
 
@@ -159,7 +165,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
         raise NothingToLearnError(msg)
     usable = {key: one for key, one in models.items() if held.own or not one.own_only}
     lists = {
-        key: rank(one, held.cases, SERVED, count=DEPTH, own=held.own or one.own_only)[0]
+        key: rank(one, held.cases, log.fold, count=DEPTH, own=held.own or one.own_only)[0]
         for key, one in usable.items()
     }
     names = list(lists)

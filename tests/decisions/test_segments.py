@@ -1,15 +1,20 @@
 """Segments in a decision: exact at its moment, told in explanations and in the log."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from personalization.customers import documents
 from personalization.decisions.record import body_of
-from personalization.decisions.serve import answer, decide
-from personalization.decisions.wire import Ask
+from personalization.decisions.serve import answer, decide, direct_answer, recommend
+from personalization.decisions.wire import Ask, Wanted
 from personalization.lib import clock
+from recommender import live
+from recommender.previews import Wish, preview
+from recommender.serve import strategies
 from tests.events.processor.log import NOW, put
+from tests.recommender.stocked import install, product, stock, strategy
 from tests.segments.live.world import count, go_live, process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -53,3 +58,31 @@ def test_log__member__keys_are_logged() -> None:
     documents.sweep()
 
     assert b'"segments":["fresh"]' in body_of(asked(2, explain=False))  # type: ignore[arg-type]
+
+
+def test_preview__of_a_member_in_another_time_zone__shows_what_a_decision_answers(
+    settings: Any,
+) -> None:
+    settings.DECISION_BUDGET_MS = 60_000
+    stock()
+    install("popularity", "popular_in_group")
+    evening = {"kind": "context", "key": "local_time.hour", "op": "gte", "value": 20}
+    strategy(
+        algorithm="popular_in_group",
+        rules={"filter": {"or": [{"not": evening}, product("key", "in", ["p3", "p6"])]}},
+    )
+    go_live("loyal", count(days=1))
+    put("m1", product_id="p0", context={"timezone": "Asia/Tokyo"})
+    process(1)
+    at = NOW + timedelta(minutes=2)
+    ask = Ask(anonymous_id="a1", placements=(Wanted("mine", count=4),))
+    with clock.frozen(at):
+        decided = direct_answer(recommend(ask, None, gpc=False, now=at))
+        shown = preview(strategies()["mine"], Wish(customer="a1", count=4), now=at)
+        stranger = preview(strategies()["mine"], Wish(count=4), now=at)
+    live.forget()
+
+    # noon of the shop is evening in Tokyo, and p6 is what the segment likes
+    assert [one.id for one in decided["items"]] == ["p6", "p3"]
+    assert [one.key for one in shown.items] == ["p6", "p3"]
+    assert len(stranger.items) == 4

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,17 +12,21 @@ from django.db import connection
 from personalization.access.models import AuditEvent
 from personalization.catalog.models import UnknownItem
 from personalization.catalog.services import delete_products
+from personalization.customers.models import Profile
 from personalization.lib import clock
 from personalization.lib.errors import Conflict, Unprocessable
+from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from recommender import live, registry, services
 from recommender.engine.gate import Evidence, objection
-from recommender.engine.training import Fitted
+from recommender.engine.training import BLENDS, Fitted
 from recommender.models import ModelVersion
+from recommender.strategies import save_strategy
 from recommender.tasks import retrain
 from tests.recommender.shop import NOW, customer, events, two_tastes, viewed
+from tests.recommender.stocked import ask
 
 LATER = NOW + timedelta(hours=1)
 NAMES = ("popularity", "item_knn", "bought_together", "blend_home")
@@ -72,6 +77,48 @@ def test_retrain_task__twice__trains_once(shop: Path) -> None:
 
     assert (number, JobRun.objects.count()) == (1, 1)
     assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
+
+
+def test_retrain_task__a_strategy_names_another_model__it_is_trained_and_serves(
+    shop: Path,
+) -> None:
+    two_tastes(8)
+    values = {"title": "Rising", "algorithm": "trending", "params": {}}
+    save_strategy(key="rising", values=values, actor="test")
+    config.reload()
+    retrain()
+
+    live.refresh()
+    assert ask("rising").degraded == ()
+    assert {item.source for item in ask("rising").items} == {"trending"}
+
+
+def test_due_models__what_active_strategies_name_and_groups_hold__blends_last(shop: Path) -> None:
+    before = services.due_models()
+    person = customer("one").customer
+    Profile.objects.create(customer=person, country="DE", updated_at=NOW)
+    named = [{"algorithm": "ease"}, {"algorithm": "content", "seeds": ["item"]}]
+    given = {"title": "Mine", "algorithm": "popularity", "params": {}, "sources": named}
+    save_strategy(key="mine", values=given, actor="test")
+    save_strategy(key="off", values={**given, "sources": [], "algorithm": "svd"}, actor="test")
+    save_strategy(key="off", values={"active": False}, actor="test")
+    after = services.due_models()
+
+    assert before == services.ALL
+    assert set(after) - set(before) == {"ease", "content", "popular_in_group"}
+    assert after[-len(BLENDS) :] == tuple(BLENDS)
+
+
+def test_train__a_named_model_is_too_dear__refused_with_its_estimate_and_the_others_go_on(
+    shop: Path, settings: Any
+) -> None:
+    two_tastes(8)
+    settings.TRAIN_MODEL_GB = 1e-5
+    trained = train("s1", models=["ease", "popularity"])
+
+    assert trained is not None
+    assert [one.status for one in trained] == ["refused", "live"]
+    assert "would take about" in trained[0].reason
 
 
 def test_retrain_task__empty_shop__its_first_events_find_the_slot_free(shop: Path) -> None:

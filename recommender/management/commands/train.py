@@ -12,9 +12,6 @@ from rich.table import Table
 from personalization.lib import clock
 from personalization.lib.errors import AppError
 from recommender import services
-from recommender.engine.strategies import BLEND_OF, spec_of
-from recommender.engine.training import BLENDS
-from recommender.models import Strategy
 
 _FIGURES = ("Recall@20", "NDCG@20", "coverage@20")
 
@@ -27,12 +24,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take the strategy."""
         parser.add_argument(
-            "--strategy", metavar="KEY", help="train just the models that this strategy needs"
+            "--strategy", metavar="KEY", help="just the models that it and its fallbacks name"
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Train, then print what came of it."""
-        models = _models_of(options["strategy"]) if options["strategy"] else services.ALL
+        strategy = options["strategy"]
         now = clock.now()
         progress = Progress(
             TextColumn("{task.description:24}"),
@@ -51,33 +48,12 @@ class Command(BaseCommand):
                     slot=f"manual {now.isoformat()}",
                     actor="manage.py train",
                     now=now,
-                    models=models,
+                    models=services.models_of(strategy) if strategy else None,
                     report=report,
                 )
             except AppError as error:
                 raise CommandError(error.message) from error
         _print(trained or [])
-
-
-def _models_of(strategy: str) -> tuple[str, ...]:
-    """Return the models of a strategy and of those it falls back to."""
-    rows = {row.key: row for row in Strategy.objects.all()}
-    if strategy not in rows:
-        msg = f"there is no strategy {strategy!r}; there are {', '.join(sorted(rows))}"
-        raise CommandError(msg)
-    found: list[str] = []
-    while strategy in rows:
-        row = rows.pop(strategy)
-        spec = spec_of(_exported(row))
-        found += [source.algorithm for source in spec.sources]
-        found += [BLEND_OF[spec.use]] if spec.learned else []
-        strategy = row.fallback
-    # blends are learned of models that are there
-    return tuple(sorted(dict.fromkeys(found), key=lambda name: name in BLENDS))
-
-
-def _exported(row: Strategy) -> dict[str, Any]:
-    return {field.name: getattr(row, field.name) for field in row._meta.fields}
 
 
 def _print(trained: list[services.Trained]) -> None:
