@@ -21,6 +21,7 @@ from personalization.consent.serve import ANALYTICS, PERSONALIZATION
 from personalization.customers.engine.facts import Fact
 from personalization.events import serve as events
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.lib.money import MAX_MINOR
 from recommender.engine.attribution import Moment, attributed
 from recommender.models import (
     BoughtLine,
@@ -287,7 +288,8 @@ def _tell_order(told: _Told, fact: Fact) -> None:
         worth[item] = value if held is None else held + (value or 0)
     for item, value in worth.items():
         key = (fact.identity_id, item, order[:120])
-        mine = (fact.occurred_us, value)
+        # more than that is nobody's order: its worth is not known
+        mine = (fact.occurred_us, None if value is None or abs(value) > MAX_MINOR else value)
         told.lines[key] = min(told.lines.get(key, mine), mine, key=_first_telling)
 
 

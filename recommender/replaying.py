@@ -11,7 +11,7 @@ import structlog
 from django.db import connection, transaction
 
 from personalization.events import epoch
-from personalization.events.processor import folding, positions, reading
+from personalization.events.processor import folding, isolation, positions, reading
 from personalization.lib import clock
 from personalization.lib.errors import Conflict
 from recommender import outcomes
@@ -105,7 +105,8 @@ def _fold(generation: int, *, now: datetime) -> int:
         if (row.epoch, row.xid, row.seq) <= bound[row.shard]
     ]
     if rows:
-        outcomes.fold_generation(generation, folding.told(rows, names))
+        facts = folding.told(rows, names)
+        isolation.fold_facts(facts, lambda part, _: outcomes.fold_generation(generation, part), now)
         positions.move(_NEXT, positions.last(rows), now=now)
     return len(rows)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from personalization.customers.engine.facts import Fact
 from personalization.customers.models import Identity
+from personalization.events.processor import isolation
 from recommender import outcomes
 from recommender.engine.attribution import Moment, attributed
 from recommender.models import BoughtLine, ItemDay, ShelfDay, ShownClick, ShownList
@@ -157,6 +158,27 @@ def test_fold__order_told_twice__the_earlier_one_counts(settings: Any) -> None:
     fold(bought(who, 10))
 
     assert held()[0] == MUG
+
+
+@pytest.mark.django_db
+def test_fold__lines_worth_more_than_a_column_holds__bought_without_a_worth(settings: Any) -> None:
+    settings.SHOP_CURRENCY = "EUR"
+    who = customer("ann")
+    order = fact(who, "Order Completed", 9, kind="order", items=(("mug", 10**6, 10**12),) * 10)
+
+    fold(shown(who, 30), clicked(who, 30), order)
+
+    assert held()[0] == ("for-you", "item_knn", 0, 1, 1, 1, 0)
+
+
+@pytest.mark.django_db
+def test_fold_facts__one_that_the_database_refuses__is_left_out_alone() -> None:
+    who = customer("ann")
+    bad = shown(who, 20)._replace(identity_id=2**70)
+
+    left = isolation.fold_facts([shown(who, 30), bad, clicked(who, 30)], outcomes.fold, NOW)
+
+    assert (left, [row[3:5] for row in held()]) == (1, [(1, 1), (1, 0)])
 
 
 @pytest.mark.django_db

@@ -76,8 +76,8 @@ def fold_next(*, owner: str, limit: int, now: datetime, turn: int = 0) -> Batch:
 def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
     """Let the projections of another group fold its next rows, never past `profile`.
 
-    Return how many rows. A group that is not behind locks nothing: it is asked twenty times a
-    second.
+    Return how many rows. Facts that a projection cannot fold are left out of it. A group that is
+    not behind locks nothing: it is asked twenty times a second.
     """
     if not positions.is_behind(group):
         return 0
@@ -95,7 +95,7 @@ def fold_insight(group: str, *, owner: str, limit: int, now: datetime) -> int:
             return 0
         facts = told(rows, names)
         for projection in mine:
-            projection.fold(facts, now)
+            isolation.fold_facts(facts, projection.fold, now)
         positions.move(group, positions.last(rows), now=now)
     return len(rows)
 

@@ -8,14 +8,16 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 
 import structlog
-from django.db import InterfaceError, OperationalError, ProgrammingError, transaction
+from django.db import InterfaceError, OperationalError, ProgrammingError, connection, transaction
 
 from personalization.customers import parking
+from personalization.events.engine.facts import Fact
 from personalization.lib import faults
 
 log = structlog.get_logger("events")
 
 _Done = TypeVar("_Done")
+_One = TypeVar("_One")
 
 
 class Passing(Exception):  # noqa: N818 -- not a fault
@@ -55,31 +57,54 @@ def fold(customer_ids: Sequence[int], step: Callable[[Sequence[int]], int], now:
     Joins the caller's transaction, which has failed before. A step may be done for a part of the
     customers as for all of them.
     """
-    failed: dict[int, Exception] = {}
+    failed: list[tuple[int, Exception]] = []
     done = _halved(customer_ids, step, failed)
-    parking.park({one: faults.words(error) for one, error in failed.items()}, now=now)
-    for customer_id, error in failed.items():
+    parking.park({one: faults.words(error) for one, error in failed}, now=now)
+    for customer_id, error in failed:
         log.error("customer.parked", customer=customer_id, exc_info=error)
-    return Apart(done, frozenset(failed))
+    return Apart(done, frozenset(one for one, _ in failed))
+
+
+def fold_facts(
+    facts: Sequence[Fact], fold: Callable[[Sequence[Fact], datetime], None], now: datetime
+) -> int:
+    """Let a projection fold facts, each part in a savepoint; those that it cannot are left out.
+
+    Return how many those are; the log names each. Joins the caller's transaction. Where it can fold
+    none of them the projection is at fault: the first error is raised.
+    """
+
+    def step(part: Sequence[Fact]) -> int:
+        fold(part, now)
+        return len(part)
+
+    failed: list[tuple[Fact, Exception]] = []
+    done = _halved(facts, step, failed)
+    if failed and not done:
+        raise failed[0][1]
+    for fact, error in failed:
+        log.error("fact.left_out", message=fact.message_id, name=fact.name, exc_info=error)
+    if failed:
+        log.error("facts.left_out", count=len(failed))
+    return len(failed)
 
 
 def _halved(
-    customer_ids: Sequence[int],
-    step: Callable[[Sequence[int]], int],
-    failed: dict[int, Exception],
+    ones: Sequence[_One],
+    step: Callable[[Sequence[_One]], int],
+    failed: list[tuple[_One, Exception]],
 ) -> int:
-    if not customer_ids:
+    if not ones:
         return 0
     try:
-        with transaction.atomic():
-            return step(customer_ids)
+        # the driver's own errors, of folds that go past Django, are named as Django names them
+        with transaction.atomic(), connection.wrap_database_errors:
+            return step(ones)
     except _NOBODYS:
         raise
-    except Exception as error:  # noqa: BLE001 -- worker edge; logged with the customer by `fold`
-        if len(customer_ids) == 1:
-            failed[customer_ids[0]] = error
+    except Exception as error:  # noqa: BLE001 -- worker edge; logged by the caller
+        if len(ones) == 1:
+            failed.append((ones[0], error))
             return 0
-    middle = len(customer_ids) // 2
-    return _halved(customer_ids[:middle], step, failed) + _halved(
-        customer_ids[middle:], step, failed
-    )
+    middle = len(ones) // 2
+    return _halved(ones[:middle], step, failed) + _halved(ones[middle:], step, failed)
