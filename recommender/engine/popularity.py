@@ -71,7 +71,7 @@ class Popularity(Algorithm):
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
         """Return the cost of one sort of the pairs."""
-        return Cost(1e-7 * nnz, 40.0 * nnz + 16.0 * n_items)
+        return Cost(1e-7 * nnz, 80.0 * nnz + 24.0 * n_items)
 
     def recommend(
         self,

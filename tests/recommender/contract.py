@@ -2,6 +2,7 @@
 
 import functools
 import io
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from recommender.engine.base import NOBODY, Algorithm, Config, Interactions, Que
 
 N_USERS, N_ITEMS = 60, 40
 AS_OF_S = 1_700_000_000.0
+# What a fit allocates whatever the data: objects, buffers of a library.
+FIXED_BYTES = 200_000
 
 
 def interactions(seed: int = 7, *, size: int = 900) -> Interactions:
@@ -25,6 +28,21 @@ def interactions(seed: int = 7, *, size: int = 900) -> Interactions:
         AS_OF_S - rng.uniform(0, 30 * 86_400, size),
         N_USERS,
         N_ITEMS,
+    )
+
+
+@functools.cache
+def crowd() -> Interactions:
+    """Many more interactions than `interactions`: what grows with them outweighs what does not."""
+    n_users, n_items, size = 2_000, 500, 20_000
+    rng = np.random.default_rng(3)
+    return Interactions(
+        rng.integers(0, n_users, size, dtype=np.int32),
+        np.minimum(rng.zipf(1.3, size), n_items).astype(np.int32) - 1,
+        np.ones(size, np.float32),
+        AS_OF_S - rng.uniform(0, 30 * 86_400, size),
+        n_users,
+        n_items,
     )
 
 
@@ -255,6 +273,21 @@ def _cost_grows(algorithm: type[Algorithm], config: Config) -> None:
     assert 0 <= small.bytes <= large.bytes
 
 
+def _memory_stays_within_the_estimate(algorithm: type[Algorithm], config: Config) -> None:
+    """Of what Python and NumPy allocate; arrays inside implicit's C++ are not seen."""
+    _fit(algorithm, config)  # whatever is imported or cached at the first time
+    data = crowd()
+    known = side(data.n_items, data.n_users)
+    tracemalloc.start()
+    try:
+        algorithm.fit(data, config, as_of_s=AS_OF_S, side=known)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    estimate = algorithm.cost(data.n_users, data.n_items, len(data), config).bytes
+    assert peak <= estimate + FIXED_BYTES, f"{peak / 1e6:.2f} MB of {estimate / 1e6:.2f}"
+
+
 def _without_side_information_it_fits(algorithm: type[Algorithm], config: Config) -> None:
     model = algorithm.fit(interactions(), config, as_of_s=AS_OF_S)
     assert np.isfinite(model.score(_query(model, 1))).all()
@@ -267,6 +300,7 @@ RULES = (
     _reasons_are_own_items,
     _order_and_ages_are_kept,
     _cost_grows,
+    _memory_stays_within_the_estimate,
     _without_side_information_it_fits,
     _unseen_items_are_normal_input,
     _bad_weights_drop_out,
