@@ -1,11 +1,11 @@
 """Every model that the data allows, each set up on a validation part, and the choice among them.
 
-Nothing here knows the test. Time is a function that is passed in: what would take longer than the
-budget allows is refused by its estimate, with the estimate.
+Nothing here knows the test. What would take longer than the budget allows is refused by its
+estimate, with the estimate; what takes longer than the clock allows is stopped (`budget`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from recommender.engine import rerank
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Config, Cost, Interactions, SideInfo
 from recommender.engine.blend import FLOOR, Blend, board, learn
+from recommender.engine.budget import OutOfTimeError, Session
 from recommender.engine.candidates import ENTRIES, Entry
 from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.lists import Lists, blend, first, rank
@@ -36,19 +37,6 @@ AIM = "NDCG@20"
 FALLBACK = "popularity"
 # Where nothing can be validated.
 DEFAULTS = ("item_knn", FALLBACK)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What an evaluation may take: seconds in all, for the settings of one model, and bytes.
-
-    `search_s`: for a search of the leading models' settings, beside `seconds`.
-    """
-
-    seconds: float = 720.0
-    tuning_s: float = 60.0
-    bytes: float = 5e9
-    search_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,31 +104,33 @@ class Choice:
         return tuple(dict.fromkeys([*names, *(self.second.sources if self.second else ())]))
 
 
+def without(choice: Choice, lost: Set[str]) -> Choice:
+    """Return the choice without models that could not be fitted again.
+
+    Raises ValueError where none of the blend is left.
+    """
+    if not lost:
+        return choice
+    blend_ = _left(choice.blend, lost)
+    if blend_ is None:
+        msg = f"no time to fit {', '.join(sorted(lost))} again: give it more --minutes"
+        raise ValueError(msg)
+    discovery = choice.discovery and _left(choice.discovery, lost)
+    second = choice.second if choice.second and not lost & set(choice.second.sources) else None
+    return replace(choice, blend=blend_, discovery=discovery, second=second)
+
+
+def _left(blend_: Blend, lost: Set[str]) -> Blend | None:
+    sources = tuple(one for one in blend_.sources if one[0] not in lost)
+    if len(sources) == 1:
+        sources = ((sources[0][0], 1.0),)
+    folds = {name: fold for name, fold in blend_.folds.items() if name not in lost}
+    return Blend(sources, folds) if sources else None
+
+
 def name_of(blend_: Blend) -> str:
     """Return the sources, strongest first; popularity that merely fills is not named."""
     return " + ".join(name for name, weight in blend_.sources if weight > FLOOR)
-
-
-@dataclass(slots=True)
-class Session:
-    """The means of one evaluation: data, side information, clock, limits, and who is told."""
-
-    n_users: int
-    n_items: int
-    clock: Callable[[], float]
-    report: Callable[[str], None]
-    side: SideInfo | None = None
-    limits: Limits = field(default_factory=Limits)
-    began: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Start the clock."""
-        self.began = self.clock()
-
-    def left_s(self) -> float:
-        """Return what is left of the budget."""
-        whole = self.limits.seconds + self.limits.search_s
-        return whole - (self.clock() - self.began)
 
 
 def choose(
@@ -157,7 +147,8 @@ def choose(
     for entry in ENTRIES:
         if not (entry.default if names is None else entry.name in names):
             continue
-        found = _objection(entry, split, data, session, sum(one.seconds for one in tuned)) or _tune(
+        promised_s = sum(one.seconds for one in tuned)
+        found = _objection(entry, split, data, session, promised_s) or _in_time(
             entry, split, data, cases, session
         )
         if isinstance(found, Refused):
@@ -186,7 +177,11 @@ def _searched(
     found = {one.name: one for one in tuned}
     for one in leading:
         until = session.clock() + session.limits.search_s / len(leading)
-        better = _search(one, split, data, cases, session, until)
+        try:
+            with session.stopping(session.choosing_left_s()):
+                better = _search(one, split, data, cases, session, until)
+        except OutOfTimeError:
+            better = None
         session.report(f"{one.name}: the search {'found better' if better else 'found none'}")
         found[one.name] = better or one
     return list(found.values())
@@ -334,6 +329,17 @@ def _objection(
         why = f"two fits need about {2 * cost.seconds:,.0f} s, more than is left"
         return Refused(entry.name, why, cost)
     return None
+
+
+def _in_time(
+    entry: Entry, split: Split, data: Interactions, cases: Cases, session: Session
+) -> Tuned | Refused:
+    """Return the entry set up, or refused where the clock ran out before it was."""
+    try:
+        with session.stopping(session.choosing_left_s()):
+            return _tune(entry, split, data, cases, session)
+    except OutOfTimeError:
+        return Refused(entry.name, "the clock ran out before it was set up")
 
 
 def _tune(entry: Entry, split: Split, data: Interactions, cases: Cases, session: Session) -> Tuned:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
-from recommender.engine import portfolio
+from recommender.engine import budget
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.candidates import ENTRIES
 from recommender.engine.measures import NAMES
@@ -135,13 +135,13 @@ def test_evaluate__test_users_that_train_lacks__counted(tmp_path: Path) -> None:
 def test_evaluate__too_dear__listed_with_its_estimate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(portfolio.Limits, "__init__", _no_memory)
+    monkeypatch.setattr(budget.Limits, "__init__", _no_memory)
 
     with pytest.raises(CommandError, match="no model is left: ease: needs about"):
         evaluate(tmp_path, "leave-one-out", chains(60), models=["ease"])
 
 
-def _no_memory(limits: portfolio.Limits, **_: float) -> None:
+def _no_memory(limits: budget.Limits, **_: float) -> None:
     for name, value in {"seconds": 720.0, "tuning_s": 60.0, "bytes": 1.0, "search_s": 0.0}.items():
         object.__setattr__(limits, name, value)
 
