@@ -7,6 +7,7 @@ asked only where those before it left places; the last are editorial picks and w
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,9 @@ _LEAST_DEPTH, _MOST_DEPTH = 60, 1000
 _LATEST = 5
 # Of a quota's products without any word of a model at most so many are tried.
 _MOST_NEWEST = 200
+# With a rule of the request models name so many, of which it takes; at most so many products are
+# judged by it for one shelf, then it holds for no other: a millisecond or so a thousand.
+_RULED_DEPTH, _MOST_JUDGED = 1000, 8000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ class Rung:
     """Sources asked together. `among`: only these products; `told`: a source's name to show."""
 
     sources: tuple[Source, ...]
-    among: Mask | None = None
+    among: ProductRule | None = None
     told: str = ""
     title: str | None = None
 
@@ -111,7 +115,12 @@ class Gathering:
         self.visit, self.spec, self.view = visit, spec, view
         self.mask = mask
         self.dropped = dropped
-        self.allowed = mask.copy()
+        self._possible: Mask | None = None
+        self._verdicts: dict[int, bool] = {}
+        if visit.rule is not None:
+            self._possible = masks.possible_mask(visit.rule, view, visit.request())
+        # what may be shown, as far as can be told without the request's rule: that judges by `may`
+        self.allowed = mask.copy() if self._possible is None else mask & self._possible
         self.allowed[[row for key in dropped if (row := view.index.get(key)) is not None]] = False
         self.pool = Pool()
         self.degraded: list[str] = []
@@ -153,7 +162,12 @@ class Gathering:
         self.pool.add(blended.rows.astype(np.int64), scores, named)
 
     def ask(
-        self, source: Source, depth: int, among: Mask | None = None, *, bare: bool = False
+        self,
+        source: Source,
+        depth: int,
+        among: ProductRule | None = None,
+        *,
+        bare: bool = False,
     ) -> tuple[Asked, Ranked] | None:
         """Return what one source says, in rows of the catalogue; None where it has nothing to say.
 
@@ -168,11 +182,16 @@ class Gathering:
             return None
         allowed = None if bare else self._allowed(model, among)
         own = source.algorithm in _OWN
-        ranked = model.model.recommend(query, depth, allowed=allowed, own=own)
-        if not len(ranked.rows):
+        ruled = not bare and self.visit.rule is not None
+        deep = max(depth, _RULED_DEPTH) if ruled else depth
+        ranked = model.model.recommend(query, deep, allowed=allowed, own=own)
+        rows, scores = masks.rows_of(model, self.view)[ranked.rows], ranked.scores
+        if ruled:
+            held = self.holds(rows)
+            rows, scores = rows[held][:depth], scores[held][:depth]
+        if not len(rows):
             return None
-        rows = masks.rows_of(model, self.view)[ranked.rows]
-        return Asked(source.algorithm, model, query), Ranked(rows, ranked.scores)
+        return Asked(source.algorithm, model, query), Ranked(rows, scores)
 
     def _miss(self, algorithm: str) -> None:
         told = f"model_missing:{algorithm}"
@@ -189,20 +208,45 @@ class Gathering:
             return model.model.fold_in(rows, weights)
         return model.model.fold_in(rows, weights, np.array([age for *_, age in pairs], np.float32))
 
-    def _allowed(self, model: Live, among: Mask | None) -> Mask:
+    def holds(self, rows: NDArray[Any]) -> Mask:
+        """Return for which rows the request's own rule holds, (len(rows),); each is judged once."""
+        rule, verdicts = self.visit.rule, self._verdicts
+        if rule is None:
+            return np.ones(len(rows), np.bool_)
+        asked = [row for row in dict.fromkeys(rows.tolist()) if row not in verdicts]
+        fresh = np.array(asked[: _MOST_JUDGED - len(verdicts)], np.int64)
+        told = masks.judged(rule, self.view, self.visit.request(), fresh)
+        verdicts.update(zip(fresh.tolist(), told.tolist(), strict=True))
+        return np.array([verdicts.get(row, False) for row in rows.tolist()], np.bool_)
+
+    def newest(self, among: Mask, most: int) -> Rows:
+        """Return up to `most` rows that may be shown, the newest first."""
+        rows = np.flatnonzero(self.allowed & among)[::-1]
+        if self.visit.rule is not None:
+            rows = rows[: max(most, _RULED_DEPTH)]
+            rows = rows[self.holds(rows)]
+        return rows[:most]
+
+    def _allowed(self, model: Live, among: ProductRule | None) -> Mask:
         allowed = self._masks.get(model.name)
         if allowed is None:
-            allowed = masks.model_mask(model, self.view, self.mask).copy()
+            own = self.spec.rules.filter
+            name = f"{self.visit.country}:{own.name if own else ''}"
+            allowed = masks.model_mask(model, self.view, self.mask, name).copy()
+            if self._possible is not None:
+                allowed &= masks.taken(self._possible, masks.rows_of(model, self.view))
             allowed[[row for key in self.dropped if (row := model.index.get(key)) is not None]] = (
                 False
             )
             self._masks[model.name] = allowed
-        return allowed if among is None else allowed & masks.model_mask(model, self.view, among)
+        if among is None:
+            return allowed
+        mask = masks.rule_mask(among, self.view, self.visit.request())
+        return allowed & masks.model_mask(model, self.view, mask, among.name)
 
     def _put_in_order(self, given: Sequence[str]) -> None:
         """Score the items of the request; what no source knows keeps the order it came in."""
-        found = [self.view.index.get(key, -1) for key in dict.fromkeys(given)]
-        rows = np.array([row for row in found if row >= 0 and self.allowed[row]], np.int32)
+        rows = np.array(self.may(list(dict.fromkeys(given))), np.int32)
         keys = [self.view.keys[row] for row in rows.tolist()]
         prior = (1 / np.log2(np.arange(len(rows)) + 2.0)).astype(np.float32)
         parts, weights = [Ranked(rows, prior)], [1.0]
@@ -234,10 +278,9 @@ class Gathering:
             wanted = masks.rule_mask(quota.rule, self.view, self.visit.request())
             if int(wanted[self.pool.rows].sum()) >= quota.least:
                 continue
-            self._climb(Rung((*self.spec.sources, POPULAR), wanted), _LEAST_DEPTH)
+            self._climb(Rung((*self.spec.sources, POPULAR), quota.rule), _LEAST_DEPTH)
             if int(wanted[self.pool.rows].sum()) < quota.least:
-                newest = np.flatnonzero(self.allowed & wanted)[::-1][:_MOST_NEWEST]
-                self.pool.add_plain("catalog", newest)
+                self.pool.add_plain("catalog", self.newest(wanted, _MOST_NEWEST))
 
     def _add_picks(self, need: int) -> None:
         """Add pins; where places are left also the editorial picks, and the newest on sale."""
@@ -249,13 +292,15 @@ class Gathering:
         self.pool.add_plain("editorial", self.may(rules.editorial))
         missing = need - len(self.pool.rows)
         if missing > 0:
-            newest = np.flatnonzero(self.allowed)[::-1][: missing + len(self.pool.rows)]
+            newest = self.newest(self.allowed, missing + len(self.pool.rows))
             self.pool.add_plain("catalog", newest)
 
     def may(self, keys: Sequence[str]) -> list[int]:
         """Return the rows of those that may be shown."""
         found = (self.view.index.get(key) for key in keys)
-        return [row for row in found if row is not None and self.allowed[row]]
+        rows = np.array([row for row in found if row is not None and self.allowed[row]], np.int64)
+        held: list[int] = rows[self.holds(rows)].tolist()
+        return held
 
     def rungs(self, chain: Sequence[StrategySpec]) -> Iterator[Rung]:
         """Yield the strategy's own sources, its fallbacks, and what is left by itself.
@@ -293,8 +338,8 @@ class Gathering:
         if grouped is not None and self._group(grouped) >= 0:
             yield Rung((Source(IN_GROUP, 1.0, ()),))
         if POPULAR.algorithm in self._models and (category := self._category()):
-            among = masks.rule_mask(_in_category(category), self.view, self.visit.request())
-            yield Rung((POPULAR,), among, "category", category_title(category, self.view))
+            title = category_title(category, self.view)
+            yield Rung((POPULAR,), _in_category(category), "category", title)
 
     def _group(self, model: Live) -> int:
         """Return the model's row of the first of the visitor's segments that it knows.

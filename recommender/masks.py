@@ -1,15 +1,16 @@
 """Which products may be shown, as one mask of the catalogue, kept until something changes.
 
 The hot path copies a mask and strikes out a few rows. Where products changed, only they are judged
-again; rules by the clock are judged anew each minute.
+again; rules by the clock are judged anew each minute. A rule that a request brings costs what its
+candidates cost: anybody may send one, so the catalogue is not judged by it, and nothing is kept.
 """
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import is_
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,7 +34,7 @@ Places = NDArray[np.int32]
 # Judges the given rows of the catalogue, all of them for None.
 Build = Callable[[Rows | None], Mask]
 
-# Masks of one process together; 640 of 100,000 products, 64 of a million.
+# Masks of one process together, of all kinds; 640 of 100,000 products, 64 of a million.
 _MOST_BYTES = 64 * 2**20
 _MINUTE_US = 60_000_000
 # A product's own word on where it is sold: a list of countries, and prices by country.
@@ -63,6 +64,18 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class _Made:
+    """A mask made of other arrays, which it does not keep alive."""
+
+    of: tuple["weakref.ref[NDArray[Any]]", ...]
+    mask: Mask
+
+    def is_of(self, parts: Sequence[NDArray[Any]]) -> bool:
+        same = (held() is part for held, part in zip(self.of, parts, strict=False))
+        return len(self.of) == len(parts) and all(same)
+
+
+@dataclass(frozen=True, slots=True)
 class _Codes:
     """Numbers of a group's names, and the number of each product (n,), -1 for none."""
 
@@ -77,11 +90,26 @@ class _Held:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.masks: OrderedDict[tuple[Any, ...], _Entry] = OrderedDict()
-        self.shelves: OrderedDict[tuple[Any, ...], tuple[tuple[Mask, ...], Mask]] = OrderedDict()
+        self.masks: OrderedDict[tuple[Any, ...], _Entry | _Made] = OrderedDict()
         self.codes: dict[str, _Codes] = {}
         self.rows: dict[str, tuple[Live, dict[str, int], Places]] = {}
-        self.models: OrderedDict[tuple[str, int], tuple[Mask, Places, Mask]] = OrderedDict()
+
+    def get(self, key: tuple[Any, ...]) -> _Entry | _Made | None:
+        """Return an entry, which is now the latest used."""
+        with self.lock:
+            found = self.masks.get(key)
+            if found is not None:
+                self.masks.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[Any, ...], entry: _Entry | _Made) -> None:
+        """Keep an entry; drop what was not used for longest until the rest fits."""
+        with self.lock:
+            self.masks[key] = entry
+            self.masks.move_to_end(key)
+            total = sum(one.mask.nbytes for one in self.masks.values())
+            while total > _MOST_BYTES and len(self.masks) > 1:
+                total -= self.masks.popitem(last=False)[1].mask.nbytes
 
 
 _held = _Held()
@@ -101,22 +129,58 @@ def watch() -> None:
 
 def rule_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mask:
     """Return for which products a rule holds, (n,) by row of the view; not to be written."""
+    truths, build = _judge(rule, view, request)
+    minute = request.now_us // _MINUTE_US if rule.timed else 0
+    return _kept(("rule", rule.name, truths), view, minute, build)
+
+
+def judged(rule: ProductRule, view: CatalogView, request: Request, rows: Rows) -> Mask:
+    """Return whether a rule holds for each of these rows, (len(rows),); nothing is kept."""
+    return _judge(rule, view, request)[1](rows)
+
+
+def possible_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mask:
+    """Return for which products a rule may hold, (n,): by brand and categories alone.
+
+    One test a name, not a product: cheap enough for any rule that a request brings.
+    """
+    zone = _zone(settings.SHOP_TIME_ZONE)
+    truths = rule.truths(request.fields, request.now_us, zone)
+
+    def verdicts(key: str, test: Callable[[Any], bool]) -> Mask | None:
+        if key not in _CODED:
+            return None
+        places, numbers = _coded(key, view)
+        meaning = _COLUMNS[key](view)[1]
+        table = np.zeros(len(numbers) + 1, np.bool_)
+        for value, number in numbers.items():
+            table[number] = test(meaning(value))
+        table[-1] = test(meaning(_CODED[key]))
+        return table[places]
+
+    return rulemasks.possible_mask(
+        rule, len(view.keys), verdicts, truths=truths, now_us=request.now_us, zone=zone
+    )
+
+
+def _judge(
+    rule: ProductRule, view: CatalogView, request: Request
+) -> tuple[tuple[bool, ...], Build]:
+    """Return what the request says to the rule, and what judges rows by it."""
     zone = _zone(settings.SHOP_TIME_ZONE)
     truths = rule.truths(request.fields, request.now_us, zone)
 
     def build(rows: Rows | None) -> Mask:
-        size = len(view.keys) if rows is None else len(rows)
         return rulemasks.rule_mask(
             rule,
-            size,
+            _size(view, rows),
             lambda key: _column(view, key, rows),
             truths=truths,
             now_us=request.now_us,
             zone=zone,
         )
 
-    minute = request.now_us // _MINUTE_US if rule.timed else 0
-    return _kept(("rule", rule.name, truths), view, minute, build)
+    return truths, build
 
 
 def region_mask(view: CatalogView, region: str) -> Mask:
@@ -132,7 +196,10 @@ def region_mask(view: CatalogView, region: str) -> Mask:
 
 
 def shelf_mask(rules: Sequence[ProductRule], view: CatalogView, request: Request) -> Mask:
-    """Return which products can be bought in the region and pass every rule; not to be written."""
+    """Return which products can be bought in the region and pass every rule; not to be written.
+
+    `rules` of strategies, whose number is bounded: their masks are kept.
+    """
     parts = (
         view.available,
         *([region_mask(view, request.region)] if request.region else []),
@@ -140,33 +207,46 @@ def shelf_mask(rules: Sequence[ProductRule], view: CatalogView, request: Request
     )
     if len(parts) == 1:
         return parts[0]
-    key = (request.region, *(rule.name for rule in rules))
-    known = _held.shelves.get(key)
-    # compared as objects: what a mask was made of lives as long as it does
-    if known is not None and all(map(is_, known[0], parts)) and len(known[0]) == len(parts):
-        return known[1]
-    mask: Mask = np.logical_and.reduce(parts)
-    _put(_held.shelves, key, (parts, mask))
-    return mask
+    key = ("shelf", request.region, *(rule.name for rule in rules))
+    return _made(key, parts, lambda: np.logical_and.reduce(parts))
 
 
 def codes(name: str, view: CatalogView) -> Places:
     """Return the "brand" or "category" of each product as a number, (n,), -1 for none."""
+    return _coded(name, view)[0]
+
+
+def _coded(name: str, view: CatalogView) -> tuple[Places, Mapping[Any, int]]:
+    """Return the number of each product's value, and the numbers of all values."""
     known = _held.codes.get(name)
-    if known is not None and known.change == view.change and known.lineage is view.lineage:
-        return known.codes
-    values = view.brands if name == "brand" else view.categories
-    numbers, found, changed = dict[str, int](), np.zeros(len(values), np.int32), None
-    if known is not None and known.lineage is view.lineage:
-        numbers = known.numbers
+    if known is None or known.change != view.change or known.lineage is not view.lineage:
+        # numbers are shared with the view before: two threads must not give one number twice
+        with _held.lock:
+            known = _numbered(name, view)
+    return known.codes, known.numbers
+
+
+def _numbered(name: str, view: CatalogView) -> _Codes:
+    known = _held.codes.get(name)
+    same = known is not None and known.lineage is view.lineage
+    if known is not None and same and known.change == view.change:
+        return known
+    newer = known is not None and same and known.change > view.change
+    values, none = _COLUMNS[name](view)[0], _CODED[name]
+    numbers, found, changed = dict[Any, int](), np.zeros(len(values), np.int32), None
+    if known is not None and same and not newer:
+        # a copy: who holds the older numbers may be walking through them
+        numbers = dict(known.numbers)
         found[: len(known.codes)] = known.codes
         changed = np.flatnonzero(view.changes > known.change)
     told = _taken(values, changed)
     found[slice(None) if changed is None else changed] = [
-        numbers.setdefault(value, len(numbers)) if value else -1 for value in told
+        -1 if value == none else numbers.setdefault(value, len(numbers)) for value in told
     ]
-    _held.codes[name] = _Codes(view.lineage, view.change, numbers, found)
-    return found
+    entry = _Codes(view.lineage, view.change, numbers, found)
+    if not newer:
+        _held.codes[name] = entry
+    return entry
 
 
 def rows_of(live: Live, view: CatalogView) -> Places:
@@ -180,30 +260,46 @@ def rows_of(live: Live, view: CatalogView) -> Places:
     return rows
 
 
-def model_mask(live: Live, view: CatalogView, mask: Mask) -> Mask:
-    """Return a mask of the catalogue as one of the model's items, (n_items,); not to be written."""
+def model_mask(live: Live, view: CatalogView, mask: Mask, name: str) -> Mask:
+    """Return a mask of the catalogue as one of the model's items, (n_items,); not to be written.
+
+    `name` says which mask it is: of one name only the newest is kept.
+    """
     rows = rows_of(live, view)
-    key = (live.name, id(mask))
-    known = _held.models.get(key)
-    if known is not None and known[0] is mask and known[1] is rows:
-        return known[2]
+    return _made(("model", live.name, name), (mask, rows), lambda: taken(mask, rows))
+
+
+def taken(mask: Mask, rows: Places) -> Mask:
+    """Return a mask of the catalogue at some rows of it, False for the row -1."""
     # one False beyond the catalogue, which is where -1 points
-    gathered: Mask = np.append(mask, np.False_)[rows]
-    _put(_held.models, key, (mask, rows, gathered))
-    return gathered
+    found: Mask = np.append(mask, np.False_)[rows]
+    return found
+
+
+def _made(key: tuple[Any, ...], parts: Sequence[NDArray[Any]], build: Callable[[], Mask]) -> Mask:
+    """Return the mask of a key that was made of these very arrays, or make it."""
+    known = _held.get(key)
+    if isinstance(known, _Made) and known.is_of(parts):
+        return known.mask
+    mask = build()
+    _held.put(key, _Made(tuple(map(weakref.ref, parts)), mask))
+    return mask
 
 
 def _kept(key: tuple[Any, ...], view: CatalogView, minute: int, build: Build) -> Mask:
     """Return the mask of a key for a view: as it was, with changed rows judged again, or new."""
-    known = _held.masks.get(key)
+    known = _held.get(key)
+    if not isinstance(known, _Entry) or known.lineage is not view.lineage:
+        known = None
     if known is not None and known.is_of(view, minute):
         return known.mask
-    mask = None
-    if known is not None and known.minute == minute and known.lineage is view.lineage:
-        mask = _renewed(known, view, build)
+    if known is not None and known.change > view.change:
+        # a request that began before the catalogue changed: what is kept is right for the others
+        return build(None)
+    mask = _renewed(known, view, build) if known is not None and known.minute == minute else None
     if mask is None:
         mask = build(None)
-    _put(_held.masks, key, _Entry(view.lineage, view.change, minute, mask))
+    _held.put(key, _Entry(view.lineage, view.change, minute, mask))
     return mask
 
 
@@ -216,21 +312,6 @@ def _renewed(known: _Entry, view: CatalogView, build: Build) -> Mask | None:
     mask[: len(known.mask)] = known.mask
     mask[changed] = build(changed)
     return mask
-
-
-def _put(held: OrderedDict[Any, Any], key: Any, entry: Any) -> None:
-    """Keep an entry as the newest; drop the oldest until the rest fits."""
-    with _held.lock:
-        held[key] = entry
-        held.move_to_end(key)
-        total = sum(map(_bytes, held.values()))
-        while total > _MOST_BYTES and len(held) > 1:
-            total -= _bytes(held.popitem(last=False)[1])
-
-
-def _bytes(entry: Any) -> int:
-    mask: Mask = entry.mask if isinstance(entry, _Entry) else entry[-1]
-    return mask.nbytes
 
 
 @lru_cache(maxsize=4)
@@ -280,6 +361,10 @@ _COLUMNS: Mapping[str, Callable[[CatalogView], tuple[Any, Callable[[Any], Any]]]
     "available": lambda view: (view.available, _same),
     "created_at": lambda view: (view.created_s, _same),
 }
+
+
+# Columns with few values, which are numbered, and the value that means none.
+_CODED: Mapping[str, Any] = {"brand": "", "category": "", "categories": ()}
 
 
 def _walked(text: str, steps: Sequence[str]) -> Any:

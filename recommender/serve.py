@@ -111,7 +111,7 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
     visit = visit if visit.personal else visit.impersonal()
     if visit.count <= 0:
         return Answer(_key(strategy), (), {}, tuple(degraded))
-    mask = masks.shelf_mask(_rules(spec, visit), view, visit.request())
+    mask = masks.shelf_mask(_rules(spec), view, visit.request())
     found = Gathering(visit, spec, view, mask, excluded(visit, spec, view))
     choosy = spec.rules.caps or spec.rules.diversity or spec.rules.quotas or spec.rules.bury
     # without a choice among more the order is that of the tiers: more candidates change no place
@@ -139,15 +139,14 @@ def permitted(strategy: str, visit: Visit, keys: Sequence[str]) -> set[str]:
     view = catalogue.view()
     spec = strategies().get(strategy, _LAST)
     visit = visit if visit.personal else visit.impersonal()
-    mask = masks.shelf_mask(_rules(spec, visit), view, visit.request())
-    dropped = excluded(visit, spec, view)
+    mask = masks.shelf_mask(_rules(spec), view, visit.request())
+    found = Gathering(visit, spec, view, mask, excluded(visit, spec, view))
     given = keys if visit.given is None else set(visit.given) & set(keys)
-    rows = ((key, view.index.get(key)) for key in given if key not in dropped)
-    return {key for key, row in rows if row is not None and mask[row]}
+    return {view.keys[row] for row in found.may(sorted(given))}
 
 
-def _rules(spec: StrategySpec, visit: Visit) -> list[ProductRule]:
-    return [rule for rule in (spec.rules.filter, visit.rule) if rule is not None]
+def _rules(spec: StrategySpec) -> list[ProductRule]:
+    return [] if spec.rules.filter is None else [spec.rules.filter]
 
 
 def _key(strategy: str | StrategySpec) -> str:
@@ -257,7 +256,7 @@ def _taken_away(found: Gathering) -> list[tuple[str, Asked, float]]:
         away += [
             (found.view.keys[row], asked, round(float(score), 6))
             for row, score in zip(ranked.rows.tolist(), ranked.scores.tolist(), strict=True)
-            if row >= 0 and not found.allowed[row]
+            if row >= 0 and not (found.allowed[row] and found.holds(np.array([row]))[0])
         ]
     return away[:_FILTERED]
 
@@ -273,14 +272,8 @@ def _why_not(found: Gathering, key: str) -> str:
     checks: Sequence[tuple[str, Mask | None]] = (
         ("out_of_stock", view.available),
         ("not_in_region", masks.region_mask(view, request.region)),
-        *(
-            (why, masks.rule_mask(rule, view, request))
-            for why, rule in (
-                ("filtered", found.spec.rules.filter),
-                ("not_asked", found.visit.rule),
-            )
-            if rule is not None
-        ),
+        *(("filtered", masks.rule_mask(rule, view, request)) for rule in _rules(found.spec)),
     )
     held = (why for why, mask in checks if mask is not None and not mask[row])
-    return next(held, "no_room")
+    asked = bool(found.holds(np.array([row]))[0])
+    return next(held, "no_room" if asked else "not_asked")

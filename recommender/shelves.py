@@ -144,7 +144,7 @@ def _fresh(found: Gathering) -> Rows:
     if explore_by is None or not explore_by.share or found.visit.given is not None:
         return np.zeros(0, np.int64)
     new = masks.rule_mask(_newer(explore_by.days), found.view, found.visit.request())
-    rows = np.flatnonzero(new & found.allowed)[-_MOST_FRESH:]
+    rows = found.newest(new, _MOST_FRESH)[::-1]
     return rows[~np.isin(rows, found.pool.rows)]
 
 

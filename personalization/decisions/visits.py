@@ -1,5 +1,6 @@
 """What one decision tells the recommender of the visitor and the page."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,6 +13,9 @@ from personalization.events.engine.taxonomy import CLICKED, EXPOSED
 from personalization.lib import clock
 from recommender.serve import Visit, known_fields
 from segments import serve as segments
+
+# ISO 3166; what is none, such as a country's name in an event, must not hide every product.
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
 
 
 def visit(
@@ -77,8 +81,7 @@ def fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]
 
 def _country(ask: Ask, profile: Mapping[str, Any]) -> str:
     """Return the visitor's country: as the page says, as events told, else the locale's."""
-    told = ask.context.get("country") or profile.get("country")
-    if told:
-        return str(told).upper()
-    language, _, territory = ask.context.get("locale", "").replace("_", "-").rpartition("-")
-    return territory.upper() if language and len(territory) == 2 else ""  # noqa: PLR2004 -- ISO 3166
+    locale = ask.context.get("locale", "").replace("_", "-")
+    language, _, territory = locale.rpartition("-")
+    told = (ask.context.get("country"), profile.get("country"), language and territory)
+    return next((one.upper() for one in told if one and _COUNTRY.fullmatch(one)), "")

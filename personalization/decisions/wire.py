@@ -22,6 +22,9 @@ _KEY_LENGTH = 100
 _PAGE_LENGTH = 4096
 _EVENT_LENGTH = 200
 _NOTHING: Mapping[str, Any] = {}
+# Conditions of the `filter` of one placement: its work is theirs, and anybody may send one.
+_MOST_CONDITIONS = 10
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
 # More digits are no count of anything, and slow to convert.
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
@@ -89,6 +92,14 @@ class _Reader:
             self.fault(path, f"is a text of at most {length} characters without NUL")
             return ""
         return value
+
+    def country(self, value: Any, path: str) -> str:
+        """Return a country as two letters; nothing is ""."""
+        text = self.text(value, path)
+        if text and not _COUNTRY.fullmatch(text):
+            self.fault(path, "is a country's code of two letters such as DE (ISO 3166)")
+            return ""
+        return text
 
     def texts(self, value: Any, path: str, most: int = _MAX_LIST) -> tuple[str, ...]:
         """Return a list of texts that are not empty."""
@@ -253,8 +264,9 @@ def _words(read: _Reader, context: Mapping[str, Any]) -> dict[str, str]:
         "device.type": read.text(device.get("type"), "context.device.type", _KEY_LENGTH),
         **{
             name: read.text(context.get(name), f"context.{name}", _KEY_LENGTH)
-            for name in ("locale", "timezone", "country")
+            for name in ("locale", "timezone")
         },
+        "country": read.country(context.get("country"), "context.country"),
     }
     return {key: text for key, text in found.items() if text}
 
@@ -326,4 +338,11 @@ def _filter(read: _Reader, rule: Any, path: str) -> ProductRule | None:
     read.unsupported += [
         Problem(f"{path}.{one.path}" if one.path else path, one.problem) for one in found
     ]
-    return None if found else ProductRule.of(rule)
+    if found:
+        return None
+    asked = ProductRule.of(rule)
+    if asked.size() > _MOST_CONDITIONS:
+        problem = f"has more than {_MOST_CONDITIONS} conditions; a strategy may filter by more"
+        read.unsupported.append(Problem(path, problem))
+        return None
+    return asked

@@ -43,6 +43,10 @@ class ProductRule:
             any(leaf.op == "within_last" for leaf in held if leaf.kind == "product"),
         )
 
+    def size(self) -> int:
+        """Return how many conditions it has."""
+        return sum(1 for _ in leaves(self.node))
+
     def truths(self, request: Mapping[str, Any], now_us: int, zone: ZoneInfo) -> tuple[bool, ...]:
         """Return what the request says to each leaf of `context`."""
         return tuple(
@@ -66,6 +70,40 @@ def rule_mask(
         return np.fromiter(map(known.__getitem__, values), np.bool_, size)
 
     return _mask(rule.node, leaf_mask)
+
+
+def possible_mask(
+    rule: ProductRule,
+    size: int,
+    verdicts: Callable[[str, Callable[[Any], bool]], Mask | None],
+    *,
+    truths: Iterable[bool],
+    now_us: int,
+    zone: ZoneInfo,
+) -> Mask:
+    """Return for which products a rule may hold, (size,), where some fields are not looked at.
+
+    `verdicts` returns what a test says of each product's field, None for a field not looked at.
+    """
+    given = iter(truths)
+    unknown = np.zeros(size, np.bool_), np.ones(size, np.bool_)
+
+    def bounds(node: Node) -> tuple[Mask, Mask]:
+        """Return where the node surely holds, and where it may."""
+        if isinstance(node, Not):
+            surely, possibly = bounds(node.child)
+            return ~possibly, ~surely
+        if isinstance(node, Group):
+            low, high = zip(*map(bounds, node.children), strict=True)
+            return _joined(node, list(low)), _joined(node, list(high))
+        if node.kind == "context":
+            told = np.full(size, next(given))
+            return told, told
+        test = condition(node.op, node.value, zone)
+        found = verdicts(node.key, lambda value: test(value, now_us))
+        return unknown if found is None else (found, found)
+
+    return bounds(rule.node)[1]
 
 
 def _mask(node: Node, leaf_mask: Callable[[Leaf], Mask]) -> Mask:

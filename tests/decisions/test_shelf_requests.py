@@ -12,7 +12,7 @@ from personalization.catalog.services import upsert_products
 from personalization.decisions import record
 from personalization.decisions.models import Decision
 from personalization.ops import serve as config
-from recommender import live
+from recommender import live, masks
 from recommender.strategies import save_strategy
 from tests.decisions.conftest import NOW, Decide
 from tests.recommender.stocked import install, product
@@ -67,6 +67,33 @@ def test_filter__that_is_no_rule__refused_with_its_path(decide: Decide) -> None:
 
     assert error["code"] == "filter_unsupported"
     assert error["details"][0]["path"] == "placements[0].filter.and[0].value"
+
+
+def test_filter__of_the_request__nothing_is_kept_of_it(decide: Decide) -> None:
+    """Anybody may send filters: each would push the shop's own out of memory."""
+    rules()
+    before = set(masks._held.masks)
+
+    found = shelf(decide, {"filter": product("key", "in", ["sku7", "sku8"]), "count": 9})
+
+    assert sorted(ids(found)) == ["sku7", "sku8"]
+    assert not {key for key in set(masks._held.masks) - before if key[0] == "rule"}
+
+
+def test_filter__of_many_conditions__refused(decide: Decide) -> None:
+    many = {"or": [product("key", "eq", f"sku{n}") for n in range(11)]}
+    error = decide({"placements": [{"key": HOME, "filter": many}]}, status=422)["error"]
+
+    assert error["code"] == "filter_unsupported"
+    assert error["details"][0]["path"] == "placements[0].filter"
+
+
+def test_country__that_is_no_code__refused(decide: Decide) -> None:
+    asked = {"placements": [HOME], "context": {"country": "Germany"}}
+
+    error = decide(asked, status=400)["error"]
+
+    assert [one["path"] for one in error["details"]] == ["context.country"]
 
 
 def test_items__given__put_in_order_and_nothing_else(decide: Decide) -> None:

@@ -1,6 +1,7 @@
 """Rules over a whole catalogue say of each product what the rule language says of it alone."""
 
-from types import MappingProxyType
+from dataclasses import replace
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +22,15 @@ from tests.recommender.stocked import product
 NOW_US = 1_772_000_000_000_000
 ZONE = ZoneInfo("Europe/Berlin")
 OWN: dict[str, Any] = {"color": "red", "tags": ["a", "b"], "size": {"eu": 40}, "margin": 0.3}
+PLAIN: dict[str, Any] = {
+    "title": "",
+    "brand": "acme",
+    "categories": (),
+    "price_minor": 1,
+    "available": True,
+    "created_s": 1e9,
+    "attributes": set(),
+}
 
 
 @st.composite
@@ -147,9 +157,81 @@ def test_mask__after_changes__as_if_new(
     assert kept.tolist() == masks.rule_mask(asked, grown, request).tolist()
 
 
+@given(RULES, PRODUCTS)
+def test_possible__any_rule__holds_wherever_the_rule_does(
+    rule: dict[str, Any], products: list[dict[str, Any]]
+) -> None:
+    held, asked, request = view(products), ProductRule.of(rule), Request({}, "", NOW_US)
+
+    mask = masks.rule_mask(asked, held, request)
+
+    assert not np.any(mask & ~masks.possible_mask(asked, held, request))
+
+
+@given(RULES, PRODUCTS)
+def test_judged__some_rows__as_in_the_mask_of_all(
+    rule: dict[str, Any], products: list[dict[str, Any]]
+) -> None:
+    held, asked, request = view(products), ProductRule.of(rule), Request({}, "", NOW_US)
+    rows = np.arange(len(products))[::-2]
+
+    told = masks.judged(asked, held, request, rows)
+
+    assert told.tolist() == masks.rule_mask(asked, held, request)[rows].tolist()
+
+
+def test_possible__brand_and_categories__exact() -> None:
+    held = view([PLAIN | {"brand": brand} for brand in ("acme", "bolt", "")])
+    rule = {"and": [product("brand", "neq", "acme"), {"not": product("title", "eq", "x")}]}
+
+    mask = masks.possible_mask(ProductRule.of(rule), held, Request({}, "", NOW_US))
+
+    assert mask.tolist() == [False, True, False]
+
+
+def test_older_view__after_a_longer_one__is_answered_and_replaces_nothing() -> None:
+    """A request that began before products were added is judged by what it saw."""
+    older = view([PLAIN])
+    newer = replace(view([PLAIN, PLAIN | {"brand": "bolt"}], change=2), lineage=older.lineage)
+    rule, request = ProductRule.of(product("brand", "exists")), Request({}, "", NOW_US)
+    masks.rule_mask(rule, newer, request)
+    masks.codes("brand", newer)
+
+    assert masks.rule_mask(rule, older, request).tolist() == [True]
+    assert masks.codes("brand", older).tolist() == [0]
+    assert masks.codes("brand", newer).tolist() == [0, 1]
+
+
+def test_model_mask__of_a_new_mask__replaces_that_of_its_name() -> None:
+    held, shown = view([PLAIN, PLAIN]), np.array([True, False])
+    model: Any = SimpleNamespace(name="m", keys=["p1", "p0"])
+    masks.model_mask(model, held, np.array([True, True]), "shelf")
+
+    told = masks.model_mask(model, held, shown, "shelf")
+
+    assert told.tolist() == [False, True]
+    assert masks.model_mask(model, held, shown, "shelf") is told
+    assert [key for key in masks._held.masks if key[:2] == ("model", "m")] == [
+        ("model", "m", "shelf")
+    ]
+
+
+def test_held__full__what_was_used_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(masks, "_MOST_BYTES", 2)
+    held, request = view([PLAIN]), Request({}, "", NOW_US)
+    first, second, third = (ProductRule.of(product("brand", "eq", name)) for name in "abc")
+    mask = masks.rule_mask(first, held, request)
+    gone = masks.rule_mask(second, held, request)
+
+    assert masks.rule_mask(first, held, request) is mask
+    masks.rule_mask(third, held, request)
+
+    assert masks.rule_mask(first, held, request) is mask
+    assert masks.rule_mask(second, held, request) is not gone
+
+
 def test_within_last__a_minute_later__judged_anew() -> None:
-    (one,) = [{"title": "", "brand": "", "categories": (), "price_minor": 1, "available": True}]
-    held = view([one | {"created_s": NOW_US / 1e6 - 50, "attributes": set()}])
+    held = view([PLAIN | {"created_s": NOW_US / 1e6 - 50}])
     rule = ProductRule.of(product("created_at", "within_last", 60))
 
     first = masks.rule_mask(rule, held, Request({}, "", NOW_US))
