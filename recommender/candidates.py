@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from personalization.catalog.serve import CatalogView
 from recommender import live, masks
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Query, Ranked, Scores
 from recommender.engine.blend import combine
 from recommender.engine.groups import GroupPopularity
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import (
+    AGAIN,
     BLEND_OF,
     IN_GROUP,
     Source,
@@ -37,7 +39,7 @@ POPULAR = Source("popularity", 1.0, ())
 # Models that answer for the clicks of one visit, the best first.
 _SESSION = ("session_knn", "item_knn", "transitions")
 # Models whose very answer is what the visitor has met.
-_OWN = frozenset({"buy_again", "recently_viewed"})
+_OWN = frozenset({AGAIN, "recently_viewed"})
 # Candidates of a source: enough that caps and filters of a page leave a full shelf.
 _LEAST_DEPTH, _MOST_DEPTH = 60, 1000
 # Of these latest actions the most frequent category is the visitor's.
@@ -126,6 +128,7 @@ class Gathering:
         self.degraded: list[str] = []
         self._models = live.models()
         self._seeds = visit.seeds()
+        self._seeds_of: dict[tuple[str, ...], dict[str, list[Seed]]] = {}
         self._masks: dict[str, Mask] = {}
 
     def gather(self, rungs: Iterator[Rung], *, need: int) -> Pool:
@@ -199,7 +202,13 @@ class Gathering:
             self.degraded.append(told)
 
     def _query(self, source: Source, model: Live) -> Query:
-        pairs: list[Seed] = [pair for seed in source.seeds for pair in self._seeds.get(seed, ())]
+        recipe = RECIPES[source.algorithm]
+        names = ("bought",) if source.algorithm == AGAIN else source.seeds
+        # a model is asked about actions of the kinds that it learned from
+        known = self._seeds_of.get(recipe.kinds)
+        if known is None:
+            known = self._seeds_of[recipe.kinds] = self.visit.seeds(recipe.kinds)
+        pairs: list[Seed] = [pair for seed in names for pair in known.get(seed, ())]
         rows = np.array([model.index.get(key, -1) for key, _, _ in pairs], np.int64)
         weights = np.array([weight for _, weight, _ in pairs], np.float32)
         if source.algorithm == IN_GROUP:

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from personalization.catalog.serve import CatalogView
-from recommender.engine.queries import MAX_RECENT
+from recommender.engine.queries import KIND_WEIGHTS, MAX_RECENT
 from recommender.engine.rulemasks import ProductRule
-from recommender.engine.strategies import StrategySpec
+from recommender.engine.strategies import AGAIN, StrategySpec
 from recommender.masks import Request
 from recommender.weighing import kind_weights, recent_decay
 
@@ -88,8 +88,11 @@ class Visit:
         """Return what rules read of it."""
         return Request(self.context, self.country, round(self.now_s * 1e6))
 
-    def seeds(self) -> dict[str, list[Seed]]:
-        """Return seed name -> what it names; recent actions decay by their place in the list."""
+    def seeds(self, kinds: Collection[str] = KIND_WEIGHTS) -> dict[str, list[Seed]]:
+        """Return seed name -> what it names; recent actions decay by their place in the list.
+
+        `kinds`: the fact kinds of recent actions that count, such as those a model learned from.
+        """
         weights, decay = kind_weights(), recent_decay()
         named = weights[_AS_NAMED]
         found: dict[str, list[Seed]] = {"item": [(self.item, named, 0.0)] if self.item else []}
@@ -98,9 +101,20 @@ class Visit:
             found["recent"] = [
                 (key, weights[kind] * decay**place, max(0.0, self.now_s - at_s) / _DAY_S)
                 for place, (kind, key, at_s) in enumerate(self.recent[:MAX_RECENT])
-                if kind in weights
+                if kind in weights and kind in kinds
+            ]
+            found["bought"] = [
+                (key, weights["order"], max(0.0, self.now_s - at_s) / _DAY_S)
+                for key, at_s in self._purchases()
             ]
         return found
+
+    def _purchases(self) -> list[tuple[str, float]]:
+        """Return each purchase that is known, newest first: of the latest actions, and before."""
+        latest = [(key, at_s) for kind, key, at_s in self.recent if kind == "order"]
+        told = {key for key, _ in latest}
+        latest += [(key, at_s) for key, at_s in self.bought.items() if key not in told]
+        return sorted(latest, key=lambda one: -one[1])
 
 
 def known_fields(
@@ -138,9 +152,12 @@ def excluded(visit: Visit, spec: StrategySpec, view: CatalogView) -> dict[str, s
     if visit.item:
         found.setdefault(visit.item, "page_item")
     own = dict(spec.rules.readmission_days)
+    # a shelf of what is due again waits as long as each item's own interval, not for all alike
+    again = {source.algorithm for source in spec.sources} == {AGAIN}
+    usual = 0 if again else spec.exclude_bought_days
     for key, at_s in visit.bought.items():
         days = _days(key, own, view) if own else None
-        if at_s > visit.now_s - _DAY_S * (spec.exclude_bought_days if days is None else days):
+        if at_s > visit.now_s - _DAY_S * (usual if days is None else days):
             found.setdefault(key, "bought")
     if spec.rules.exclude_seen:
         _tell(found, [key for kind, key, _ in visit.recent if kind in _SEEN], "seen")

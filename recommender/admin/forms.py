@@ -188,7 +188,8 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
             "key": "What placements call it. It cannot be changed later.",
             "fallback": "The strategy that fills places which this one leaves empty.",
             "weights": "Learned: as training found them best, where it found any.",
-            "exclude_bought_days": "Days for which something just bought is not shown; 0 shows it.",
+            "exclude_bought_days": "Days for which something just bought is not shown; 0 shows it. "
+            "With buy again alone, each product's own interval counts instead.",
         }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

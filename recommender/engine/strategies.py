@@ -24,6 +24,8 @@ _DEFAULT_SEEDS: Mapping[str, tuple[str, ...]] = {
 }
 # Popularity with the visitor's segment or country.
 IN_GROUP = "popular_in_group"
+# What is due to be bought again: asked about purchases alone, whatever a strategy says.
+AGAIN = "buy_again"
 MOST_SOURCES = 8
 LEARNED = "learned"
 # Use -> the blend that training learns on such questions (engine.training.BLENDS).

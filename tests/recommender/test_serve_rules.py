@@ -313,3 +313,27 @@ def test_one_product__it_is_shown() -> None:
     install("popularity", keys=["p0"])
 
     assert ids(ask(key, given=["p0"])) == ["p0"]
+
+
+def test_buy_again__purchases_alone__remembered_ones_too() -> None:
+    install("popularity", "buy_again")
+    sources = [{"algorithm": "buy_again", "weight": 1, "seeds": ["recent", "cart"]}]
+    key = strategy(sources=sources, exclude_bought_days=30)
+    recent = [("view", "p7", NOW_S - 60), ("order", "p3", NOW_S - 20 * DAY)]
+
+    answer = ask(
+        key, recent=recent, cart=("p8",), bought={"p3": NOW_S - 20 * DAY, "p5": NOW_S - 60 * DAY}
+    )
+
+    assert {one.id for one in answer.items if one.source == "buy_again"} == {"p3", "p5"}
+
+
+def test_recent__kinds_that_a_model_never_learned_from__are_no_question_to_it() -> None:
+    install("popularity", "bought_together")
+    key = strategy(sources=[{"algorithm": "bought_together", "weight": 1, "seeds": ["recent"]}])
+
+    looked = ask(key, recent=[("view", "p0", NOW_S - 60)])
+    bought = ask(key, recent=[("order", "p0", NOW_S - 60)])
+
+    assert "bought_together" not in {one.source for one in looked.items}
+    assert "bought_together" in {one.source for one in bought.items}
