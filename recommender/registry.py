@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from personalization.access.audit import audit
 from personalization.lib import artifacts
@@ -28,6 +28,8 @@ Status = ModelVersion.Status
 FULL, GROWN = "full", "grown"
 # An arbitrary constant that no other advisory lock of the project uses ("model" in ASCII).
 _LOCK = 0x6D6F64656C
+# `reason` of versions that somebody had go: neither a later roll-back nor an hour brings them back.
+ROLLED_BACK = "rolled back"
 
 
 def register(
@@ -114,7 +116,12 @@ def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
     else:
         reason = objection(candidate, before, is_popularity=is_popular(version.algorithm))
     if not reason:
-        return promote(version.pk, actor=actor, now=now)
+        _verify(version)
+        with transaction.atomic():
+            _lock()
+            reason = _overtaken(version)
+            if not reason:
+                return _point(version.pk, actor=actor, now=now)
     with transaction.atomic():
         ModelVersion.objects.filter(pk=version.pk, status=Status.CANDIDATE).update(
             status=Status.REJECTED, reason=reason[:300]
@@ -122,6 +129,26 @@ def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
         version.refresh_from_db()
         audit(actor=actor, action="reject", obj=version, after={"reason": reason})
     return version
+
+
+def _overtaken(version: ModelVersion) -> str:
+    """Return why a grown version is too late, "" where it is not: of another base than what serves.
+
+    Under the lock: a night, or somebody, may have moved the pointer while it was grown.
+    """
+    if version.manifest["facts"].get("mode") != GROWN:
+        return ""
+    serving = ModelVersion.objects.filter(algorithm=version.algorithm, status=Status.LIVE).first()
+    base = _base(version)
+    if serving is not None and _base(serving)[0] == base[0]:
+        return ""
+    return f"it was grown from version {base[1]}, and what serves now was not"
+
+
+def _base(version: ModelVersion) -> tuple[int, int]:
+    """Return (id, number) of the full version that a version is or was grown from."""
+    base = version.manifest["facts"].get("base")
+    return (base["id"], base["number"]) if base else (version.pk, version.number)
 
 
 def promote(version_id: int, *, actor: str, now: datetime) -> ModelVersion:
@@ -138,36 +165,79 @@ def promote(version_id: int, *, actor: str, now: datetime) -> ModelVersion:
     _verify(version)
     with transaction.atomic():
         _lock()
-        version = ModelVersion.objects.select_for_update().get(pk=version_id)
-        if version.status == Status.LIVE:
-            return version
-        before = version.status
-        ModelVersion.objects.filter(algorithm=version.algorithm, status=Status.LIVE).update(
-            status=Status.RETIRED
-        )
-        ModelVersion.objects.filter(pk=version.pk).update(status=Status.LIVE, promoted_at=now)
-        version.refresh_from_db()
-        audit(actor=actor, action="promote", obj=version, before={"status": before})
+        return _point(version_id, actor=actor, now=now)
+
+
+def _point(version_id: int, *, actor: str, now: datetime) -> ModelVersion:
+    """Move the pointer, under the lock."""
+    version = ModelVersion.objects.select_for_update().get(pk=version_id)
+    if version.status == Status.LIVE:
+        return version
+    before = version.status
+    ModelVersion.objects.filter(algorithm=version.algorithm, status=Status.LIVE).update(
+        status=Status.RETIRED
+    )
+    ModelVersion.objects.filter(pk=version.pk).update(
+        status=Status.LIVE,
+        promoted_at=now,
+        reason="" if version.reason == ROLLED_BACK else version.reason,
+    )
+    version.refresh_from_db()
+    audit(actor=actor, action="promote", obj=version, before={"status": before})
     return version
 
 
-def rollback(name: str, *, actor: str, now: datetime) -> ModelVersion:
-    """Promote the version that served before the live one; return it.
+def rollback(name: str, *, actor: str, now: datetime, leaving: int | None = None) -> ModelVersion:
+    """Have the version serve that was trained before the live one and has served; return it.
+
+    Of a grown one that is a version of an earlier full training. What goes, with all that grew from
+    the same training, is marked, so that no later roll-back brings it back.
+
+    Parameters
+    ----------
+    leaving
+        Id of the version that is to go; None for the live one, whichever it is.
 
     Raises
     ------
     Conflict
-        None served before.
+        None served before, or `leaving` does not serve (any more).
     """
-    serving = ModelVersion.objects.filter(algorithm=name, status=Status.LIVE).first()
-    before = ModelVersion.objects.filter(algorithm=name, status=Status.RETIRED)
-    if serving is not None and serving.promoted_at is not None:
-        before = before.filter(promoted_at__lt=serving.promoted_at)
-    previous = before.order_by("-promoted_at").first()
+    serving = _serving(name, leaving)
+    previous = _before(name, serving)
     if previous is None:
         msg = f"no earlier version of {name} has served"
         raise Conflict(msg)
-    return promote(previous.pk, actor=actor, now=now)
+    _verify(previous)
+    with transaction.atomic():
+        _lock()
+        if serving is not None:
+            _serving(name, serving.pk)
+            base = _base(serving)[0]
+            ModelVersion.objects.filter(
+                Q(pk=base) | Q(manifest__facts__base__id=base), promoted_at__isnull=False
+            ).update(reason=ROLLED_BACK)
+        return _point(previous.pk, actor=actor, now=now)
+
+
+def _serving(name: str, expected: int | None) -> ModelVersion | None:
+    serving = ModelVersion.objects.filter(algorithm=name, status=Status.LIVE).first()
+    if expected is not None and (serving is None or serving.pk != expected):
+        now_it_is = f"version {serving.number} does" if serving else "none does"
+        msg = f"this version of {name} does not serve; {now_it_is}"
+        raise Conflict(msg)
+    return serving
+
+
+def _before(name: str, serving: ModelVersion | None) -> ModelVersion | None:
+    """Return the newest version that served, of an earlier full training than `serving`."""
+    served = (
+        ModelVersion.objects.filter(algorithm=name, status=Status.RETIRED)
+        .exclude(reason=ROLLED_BACK)
+        .order_by("-number")
+    )
+    first = _base(serving)[1] if serving else None
+    return next((row for row in served if first is None or _base(row)[1] < first), None)
 
 
 def _verify(version: ModelVersion) -> None:
@@ -190,11 +260,17 @@ def _evidence(version: ModelVersion) -> Evidence:
         # a grown model counts what it was grown from
         facts["interactions"] + (facts["base"]["interactions"] if grown else 0),
         max(facts["items"], facts["base"]["items"]) if grown else facts["items"],
-        version.metrics,
+        _measured(version),
         facts.get("newest_s"),
         facts.get("top_share"),
         {name: facts.get(name) for name in ("config", "kinds", "weights", "unit")},
     )
+
+
+def _measured(version: ModelVersion) -> Mapping[str, Any]:
+    """Return the metrics of a version; a grown one has those of the version it was grown from."""
+    base = ModelVersion.objects.filter(pk=_base(version)[0]).first() or version
+    return dict(base.metrics)
 
 
 def _lock() -> None:

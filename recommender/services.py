@@ -194,6 +194,9 @@ def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
         as_of = _as_of(run, now)
         trained: list[Trained] = []
         for name, base in bases.items():
+            # a night or a roll-back may have come since the run began
+            if _bases().get(name) != base:
+                continue
             trained += _grow(run, name, base, actor=actor, as_of=as_of, now=now)
         return trained
 
@@ -329,7 +332,8 @@ def _judged(step: _Step, name: str) -> Trained:
 def _bases() -> dict[str, ModelVersion]:
     """Return, of each live model that grows, the full version that it is or grew from.
 
-    None for one of other settings: old and new evidence would not weigh alike.
+    None for one of other settings: old and new evidence would not weigh alike. None for one that
+    was rolled back.
     """
     found = {}
     rows = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).order_by("algorithm")
@@ -338,7 +342,9 @@ def _bases() -> dict[str, ModelVersion]:
             continue
         base = row.manifest["facts"].get("base")
         full = ModelVersion.objects.filter(pk=base["id"]).first() if base else row
-        if full is None or not registry.is_as_trained_now(full):
+        if full is None or full.reason == registry.ROLLED_BACK:
+            continue
+        if not registry.is_as_trained_now(full):
             continue
         if "evidence" in full.manifest["arrays"]:
             found[row.algorithm] = full

@@ -55,7 +55,9 @@ class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet)
 
     @action(detail=True, methods=["post"])
     def rollback(self, request: Request, pk: str) -> Response:
-        """Have the version that served before the live one of this algorithm serve again."""
-        name = self.get_object().algorithm
-        row = registry.rollback(name, actor=actor_of(request), now=clock.now())
+        """Have the version before this one, which serves, serve again."""
+        row = self.get_object()
+        row = registry.rollback(
+            row.algorithm, actor=actor_of(request), now=clock.now(), leaving=row.pk
+        )
         return Response(self.get_serializer(row).data)

@@ -169,7 +169,7 @@ class ModelVersionAdmin(ReadOnlyModelAdmin):
 def _decide(what: str, version: ModelVersion, actor: str) -> ModelVersion:
     if what == "promote":
         return registry.promote(version.pk, actor=actor, now=clock.now())
-    return registry.rollback(version.algorithm, actor=actor, now=clock.now())
+    return registry.rollback(version.algorithm, actor=actor, now=clock.now(), leaving=version.pk)
 
 
 def _figure(value: float | None) -> str:

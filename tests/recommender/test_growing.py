@@ -6,20 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personalization.lib import clock
+from personalization.lib import artifacts, clock
+from personalization.lib.errors import Conflict
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
-from recommender import live, services
+from recommender import live, registry, services
 from recommender.engine import growing, training
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions
 from recommender.engine.cases import FoldIn
 from recommender.engine.holdout import customers, cut_s
 from recommender.engine.lists import rank
-from recommender.engine.training import KINDS, Log
+from recommender.engine.training import KINDS, Fitted, Log
 from recommender.models import ModelVersion
 from recommender.tasks import refresh
 from tests.recommender.shop import NOW, customer, events, products, two_tastes, viewed
+from tests.recommender.test_result_pages import version
 
 LATER = NOW + timedelta(hours=2)
 DAY_S = 86_400.0
@@ -119,6 +121,60 @@ def test_refresh__new_product_since_the_night__recommended_and_once_an_hour(shop
     version = ModelVersion.objects.get(algorithm="item_knn", status="live")
     assert version.manifest["facts"]["base"]["number"] == 1
     assert JobRun.objects.filter(kind=services.GROW_KIND).count() == 1
+
+
+def _grown(base: ModelVersion, hours: float) -> ModelVersion:
+    """Register what an hour makes of a version, as far as the gate looks at it."""
+    made = registry.register(
+        name=base.algorithm,
+        fitted=Fitted(
+            dict(artifacts.load(base.manifest_sha256).arrays), {"interactions": 1, "items": 3}, {}
+        ),
+        item_keys=["a", "b", "c"],
+        about={
+            "mode": registry.GROWN,
+            "until_s": NOW.timestamp() + hours * 3600,
+            "base": {"id": base.pk, "number": base.number, "interactions": 10, "items": 3},
+        },
+        run_id=None,
+        now=NOW,
+    )
+    return registry.gate(made, actor="hour", now=NOW + timedelta(hours=hours))
+
+
+def test_gate__a_night_came_while_it_grew__the_night_s_model_stays(shop: Path) -> None:
+    old = version(0.2, newest_s=1)
+    night = version(0.21, newest_s=2)
+
+    late, timely = _grown(old, 1), _grown(night, 2)
+
+    assert (late.status, timely.status) == ("rejected", "live")
+    assert "grown from version 1" in late.reason
+
+
+def test_gate__live_model_has_grown__its_base_s_quality_is_the_measure(shop: Path) -> None:
+    _grown(version(0.2, newest_s=1), 1)
+
+    worse = version(0.1, newest_s=2)
+
+    assert worse.status == "rejected"
+    assert "fell from the live model's" in worse.reason
+
+
+def test_rollback__the_live_one_has_grown__an_earlier_training_and_never_the_bad_one(
+    shop: Path,
+) -> None:
+    good, bad = version(0.2, newest_s=1), version(0.21, newest_s=2)
+    live_one = _grown(bad, 1)
+
+    with pytest.raises(Conflict, match="version 3 does"):
+        registry.rollback("popularity", actor="ann", now=LATER, leaving=bad.pk)
+    back = registry.rollback("popularity", actor="ann", now=LATER, leaving=live_one.pk)
+    version(0.22, newest_s=30_000)
+    again = registry.rollback("popularity", actor="ann", now=LATER)
+
+    assert (back, again) == (good, good)
+    assert _grown(bad, 3).status == "rejected"
 
 
 @pytest.mark.parametrize("what", ["nothing live", "nothing new", "training"])
