@@ -1,8 +1,10 @@
 """What recommendations led to: exposures, clicks and purchases from verified tokens, by the day.
 
-A projection of the group `insight`. Its tables are a function of the set of events: a list counts
-once a (decision, placement), a click once an item of it, an order line once, for the last click on
-its item before it. Whichever arrives first, the sums end alike. Knows nothing of scores or models.
+A projection of the group `insight`. A list counts once a (decision, placement), a click once an
+item of it, an order line once a customer, for the last click on its item before it. Whichever
+arrives first, the sums end alike, as long as nobody's identities are merged or parted in between:
+that alone settles nothing anew, the customer's next click or order on the item does. A replay
+counts all by the owners of today. Knows nothing of scores or models.
 """
 
 from collections import defaultdict
@@ -84,7 +86,8 @@ JOIN recommender_shownclick c ON c.identity_id = i.id AND c.item = t.item
 WHERE c.generation = %(generation)s AND c.strategy <> ''
 """
 _LINES_OF = """
-SELECT DISTINCT i.customer_id, l.item, l.id, l.at_us, l.value_minor, l.click_id, l.counted_minor
+SELECT DISTINCT i.customer_id, l.item, l.id, l.order_key, l.at_us, l.value_minor, l.click_id,
+    l.counted_minor
 FROM unnest(%(identities)s::bigint[], %(items)s::text[]) AS t (identity_id, item)
 JOIN customers_identity o ON o.id = t.identity_id
 JOIN customers_identity i ON i.customer_id = o.customer_id
@@ -380,12 +383,18 @@ _Change = tuple[int, int | None, int, int | None, int]
 def _changes(
     lines: Collection[Any], clicks: Collection[Moment], window_us: int
 ) -> Iterable[_Change]:
-    """Yield (line, click before, counted before, click now, counts now) of what is to change."""
-    found = attributed(
-        clicks, [Moment(row, "", at_us) for row, at_us, *_ in lines], window_us=window_us
-    )
-    for row, _, value, before, counted in lines:
-        now = found[row]
+    """Yield (line, click before, counted before, click now, counts now) of what is to change.
+
+    An order that browser and server told under two identities is one: its first telling counts.
+    """
+    first: dict[str, tuple[int, int, int]] = {}
+    for row, order, at_us, value, *_ in lines:
+        mine = (*_first_telling((at_us, value)), row)
+        first[order] = min(first.get(order, mine), mine)
+    bought = [Moment(row, "", at_us) for at_us, _, row in first.values()]
+    found = attributed(clicks, bought, window_us=window_us)
+    for row, _, _, value, before, counted in lines:
+        now = found.get(row)
         worth = (value or 0) if now is not None else 0
         if (now, worth) != (before, counted):
             yield row, before, counted, now, worth

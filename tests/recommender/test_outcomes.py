@@ -161,6 +161,25 @@ def test_fold__order_told_twice__the_earlier_one_counts(settings: Any) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize("browser_first", [True, False])
+def test_fold__order_told_by_browser_and_server__counts_once(
+    settings: Any, browser_first: bool
+) -> None:
+    settings.SHOP_CURRENCY = "EUR"
+    browser = customer("ann")
+    server = Identity.objects.create(
+        kind=1, value="server", customer=browser.customer, origin=browser.customer, created_at=NOW
+    )
+    told = [bought(browser, 10), bought(server, 9.9)]
+    fold(shown(browser, 30), clicked(browser, 30))
+
+    for one in told if browser_first else told[::-1]:
+        fold(one)
+
+    assert held()[0] == MUG
+
+
+@pytest.mark.django_db
 def test_fold__lines_worth_more_than_a_column_holds__bought_without_a_worth(settings: Any) -> None:
     settings.SHOP_CURRENCY = "EUR"
     who = customer("ann")
