@@ -194,6 +194,9 @@ def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
         as_of = _as_of(run, now)
         trained: list[Trained] = []
         for name, base in bases.items():
+            if name in (done := run.checkpoint.get("models", {})):
+                trained.append(Trained(**done[name]))
+                continue
             # a night or a roll-back may have come since the run began
             if _bases().get(name) != base:
                 continue
@@ -266,15 +269,22 @@ def _sources(models: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in models if name in RECIPES and name in wanted)
 
 
-def _write(folder: Path, data: Dataset, as_of: datetime, *, sources: tuple[str, ...]) -> None:
+def _write(
+    folder: Path,
+    data: Dataset,
+    as_of: datetime,
+    *,
+    sources: tuple[str, ...],
+    beside: bool = True,
+) -> None:
     limits = Limits(settings.TRAIN_MODEL_SECONDS, settings.TRAIN_MODEL_GB * 1e9)
-    groups = dataset.groups_of(data)
-    side: SideInfo = dataset.side_of(data.keys)
+    groups = dataset.groups_of(data) if beside else None
+    side = dataset.side_of(data.keys) if beside else SideInfo()
     fitting.write_log(
         folder,
         Log(data.data, data.kinds, side, FoldIn(weighing.recent_decay())),
         task=fitting.Task(as_of.timestamp(), limits, sources, weighing.half_lives()),
-        labels=(groups.labels, groups.combos, groups.places),
+        labels=(groups.labels, groups.combos, groups.places) if groups else None,
     )
 
 
@@ -292,6 +302,7 @@ def _work(step: _Step, models: Sequence[str], report: Report) -> list[Trained]:
                 wait(name, lambda: jobs.advance(step.run.pk))
                 trained = _judged(step, name)
             done[name] = asdict(trained)
+            step.run.checkpoint = {"models": done}  # an hour's next model adds to it
             jobs.advance(step.run.pk, done=len(done) + 1, checkpoint={"models": done})
             log.info("model.trained", model=name, number=trained.number, status=trained.status)
     report("done", len(models) + 1, len(models) + 1)
@@ -368,7 +379,8 @@ def _grow(
                 first_keys=packed.unpack(arrays),
                 progress=lambda _rows: check(),
             )
-        _write(folder, data, as_of, sources=())
+        # what grows looks at nothing but the log
+        _write(folder, data, as_of, sources=(), beside=False)
         fitting.write_base(folder / name, arrays, _until(base).timestamp())
         facts = base.manifest["facts"]
         about = {

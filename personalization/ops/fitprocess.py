@@ -2,10 +2,11 @@
 
 Threads of OpenMP hang in a forked child once they have run in the parent, and a Celery worker
 forks; in `python -m MODULE FOLDER TASK...` nothing was forked, no table is loaded, memory is given
-back at the end, and a run is cancelled by ending the process. The folder holds one folder a task,
-whose `result.json` is written last, and all at once.
+back at the end, and a run is cancelled by ending the process. Linux ends it, too, when the worker
+is killed. The folder holds one folder a task, whose `result.json` is written last, all at once.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 
 from personalization.lib.errors import AppError
+from personalization.lib.supervisor import child
 
 # How often the process is asked after: heartbeat, and the longest that a cancel waits.
 _POLL_S = 0.5
@@ -43,7 +45,11 @@ def started(module: str, folder: Path, names: Sequence[str]) -> Iterator[Wait]:
     command = [sys.executable, "-m", module, str(folder), *names]
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL, stderr=stderr
+            command,
+            cwd=settings.BASE_DIR,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            preexec_fn=child.end_with(os.getpid()),  # noqa: PLW1509 -- two calls of the C library
         )
 
         def wait(name: str, beat: Callable[[], None]) -> None:

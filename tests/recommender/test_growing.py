@@ -10,7 +10,7 @@ from personalization.lib import artifacts, clock
 from personalization.lib.errors import Conflict
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
-from recommender import live, registry, services
+from recommender import dataset, live, registry, services
 from recommender.engine import growing, training
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions
@@ -121,6 +121,22 @@ def test_refresh__new_product_since_the_night__recommended_and_once_an_hour(shop
     version = ModelVersion.objects.get(algorithm="item_knn", status="live")
     assert version.manifest["facts"]["base"]["number"] == 1
     assert JobRun.objects.filter(kind=services.GROW_KIND).count() == 1
+
+
+def test_refresh__two_models__checkpoint_and_result_name_both_and_no_catalogue_is_read(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_tastes(8)
+    services.train(slot="s1", actor="test", now=NOW, models=["popularity", "item_knn"])
+    events([viewed(customer("late"), "a0", -1)])
+    monkeypatch.delattr(dataset, "side_of")
+    monkeypatch.delattr(dataset, "groups_of")
+
+    services.refresh(slot="h1", actor="test", now=LATER)
+
+    run = JobRun.objects.get(kind=services.GROW_KIND)
+    assert set(run.checkpoint["models"]) == {"popularity", "item_knn"}
+    assert {one["model"] for one in run.result["models"]} == {"popularity", "item_knn"}
 
 
 def _grown(base: ModelVersion, hours: float) -> ModelVersion:

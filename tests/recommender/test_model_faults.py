@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -168,6 +169,44 @@ def test_train__fitting_process_killed__run_fails_and_the_next_beat_goes_on(
     assert (failed, ModelVersion.objects.count()) == ("failed", 1)
     assert trained is not None
     assert trained[0].status == "live"
+
+
+_WORKER = """
+import os, signal, sys
+from pathlib import Path
+from django.conf import settings
+settings.configure(BASE_DIR=sys.argv[1])
+from personalization.ops import fitprocess
+with fitprocess.started("asleep", Path(sys.argv[1]), []):
+    while not (Path(sys.argv[1]) / "pid").exists():
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+_ASLEEP = """
+import os, pathlib, sys, time
+made = pathlib.Path(sys.argv[1]) / "pid.new"
+made.write_text(str(os.getpid()))
+made.rename(made.with_suffix(""))
+time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel of Linux")
+def test_started__worker_killed__its_fitting_process_ends(tmp_path: Path) -> None:
+    (tmp_path / "asleep.py").write_text(_ASLEEP)
+
+    killed = subprocess.run(
+        [sys.executable, "-c", _WORKER, str(tmp_path)], check=False, timeout=30
+    ).returncode
+
+    about = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
+    assert killed == -signal.SIGKILL
+    for _ in range(500):
+        # nobody may have fetched its status yet
+        if not about.exists() or about.read_text().rsplit(")", 1)[1].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    pytest.fail("the fitting process outlived its worker")
 
 
 @pytest.mark.django_db
