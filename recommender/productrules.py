@@ -1,9 +1,12 @@
 """Rules on products: how they are judged when they are saved, and when they are published."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
+from personalization.catalog.selectors import types_of
 from personalization.lib.errors import Problem
+from recommender.engine.merchandising import Judge
 from segments import selectors
 from segments.engine.catalogue import OWN, PRODUCT, Attribute, Catalogue
 from segments.engine.validation import FILTER_KINDS, faults
@@ -22,7 +25,25 @@ def rule_faults(rule: Mapping[str, Any]) -> list[Problem]:
 
 def new_rule_faults(rule: Mapping[str, Any]) -> list[Problem]:
     """Return every fault of a rule that is about to be saved: it must name what products have."""
-    return faults(rule, selectors.catalogue(), kinds=FILTER_KINDS)
+    known = selectors.catalogue()
+    named = _own(rule).keys() - {one.key for one in known.products}
+    # the catalogue of words knows what the latest products have; an older one may have it too
+    rarer = selectors.own_attributes(types_of({key.removeprefix(OWN) for key in named}))
+    return faults(rule, replace(known, products=(*known.products, *rarer)), kinds=FILTER_KINDS)
+
+
+def edited_faults(held: Iterable[Mapping[str, Any]]) -> Judge:
+    """Return the judge of rules that stand beside those in `held`, the `rules` of strategies.
+
+    One that is stored already and was not changed is judged as one that is served.
+    """
+    stored = [rule for rules in held for rule in _rules_in(rules)]
+    return lambda rule: rule_faults(rule) if rule in stored else new_rule_faults(rule)
+
+
+def _rules_in(rules: Mapping[str, Any]) -> list[Any]:
+    rows = [*(rules.get("boosts") or ()), *(rules.get("quotas") or ())]
+    return [rules.get("filter"), rules.get("bury"), *(row.get("rule") for row in rows)]
 
 
 def _own(rule: Any) -> dict[str, str]:

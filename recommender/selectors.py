@@ -1,8 +1,15 @@
 """Reads of strategies as the tables have them, for those who are about to write."""
 
+from personalization.access.audit import state
 from recommender.models import Strategy
+from segments.engine.language import digest
 
 
 def strategy_keys() -> frozenset[str]:
     """Return the keys of all strategies, inactive ones included."""
     return frozenset(Strategy.objects.values_list("key", flat=True))
+
+
+def mark_of(row: Strategy | None) -> str:
+    """Return what tells one state of a strategy from another; `none` where there is none."""
+    return "none" if row is None or row.pk is None else digest(state(row), 16)

@@ -3,37 +3,55 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from personalization.access.audit import audit, state
-from personalization.lib.errors import Problem, Unprocessable
+from personalization.lib.errors import Conflict, Problem, Unprocessable
 from personalization.ops.services import publish
 from recommender.engine import merchandising
 from recommender.models import Strategy
-from recommender.productrules import new_rule_faults
+from recommender.productrules import edited_faults
+from recommender.selectors import mark_of
 
 
 @transaction.atomic
-def save_strategy(*, key: str, values: Mapping[str, Any], actor: str) -> Strategy:
+def save_strategy(
+    *, key: str, values: Mapping[str, Any], actor: str, expected: str | None = None
+) -> Strategy:
     """Create or change one strategy and publish; return its row. Equal values publish nothing.
+
+    `expected` is the `selectors.mark_of` the strategy that the writer has seen; None overwrites
+    whatever is there.
 
     Raises
     ------
+    Conflict
+        A colleague has changed the strategy meanwhile, or made it.
     Unprocessable
         A rule names what no product has, or is none.
     ConfigInvalid
         The strategies together could not serve; nothing is written.
     """
-    found = merchandising.faults(values.get("rules", {}), new_rule_faults)
+    row = Strategy.objects.select_for_update().filter(key=key).first()
+    if expected is not None and expected != mark_of(row):
+        msg = (
+            f"a colleague has saved strategy {key!r} meanwhile; keep a copy of yours, open it anew"
+        )
+        raise Conflict(msg)
+    found = merchandising.faults(values.get("rules", {}), edited_faults([row.rules] if row else []))
     if found:
         msg = "these rules cannot be saved"
         raise Unprocessable(msg, details=[Problem(f"rules.{p.path}", p.problem) for p in found])
-    row = Strategy.objects.select_for_update().filter(key=key).first()
     before = state(row) if row else None
     row = row or Strategy(key=key)
     for name, value in values.items():
         setattr(row, name, value)
-    row.save()
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError as error:
+        msg = f"a colleague has just made a strategy {key!r}; open it, or choose another key"
+        raise Conflict(msg) from error
     if state(row) != before:
         action = "update" if before else "create"
         audit(actor=actor, action=action, obj=row, before=before, after=state(row))

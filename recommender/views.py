@@ -36,7 +36,9 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
         serializer.is_valid(raise_exception=True)
         values = dict(serializer.validated_data)
         key = values.pop("key")
-        row = strategies.save_strategy(key=key, values=values, actor=actor_of(request))
+        row = strategies.save_strategy(
+            key=key, values=values, actor=actor_of(request), expected="none"
+        )
         return Response(self.get_serializer(row).data, status=201)
 
 

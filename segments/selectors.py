@@ -80,17 +80,20 @@ def catalogue() -> Catalogue:
         ),
         scores=_scores(),
         references=named_by(),
-        products=(*words.PRODUCT, *_own_attributes()),
+        products=(*words.PRODUCT, *own_attributes(attribute_types())),
         currency=settings.SHOP_CURRENCY,
         time_zone=settings.SHOP_TIME_ZONE,
     )
 
 
-def _own_attributes() -> tuple[Attribute, ...]:
-    """Return what the shop says of its products beside the usual, as far as rules can read it."""
+def own_attributes(types: Mapping[str, type]) -> tuple[Attribute, ...]:
+    """Return what the shop says of its products beside the usual, as far as rules can read it.
+
+    `types`: attribute -> the type of a value.
+    """
     return words.attributes(
         (f"{words.OWN}{name}", name, _OWN_TYPES[kind])
-        for name, kind in sorted(attribute_types().items())
+        for name, kind in sorted(types.items())
         if kind in _OWN_TYPES and "." not in name
     )
 

@@ -72,6 +72,17 @@ def attribute_types(limit: int = 500) -> dict[str, type]:
     return found
 
 
+def types_of(names: Collection[str]) -> dict[str, type]:
+    """Return those of the free attributes that any product has, each with the type of a value."""
+    found: dict[str, type] = {}
+    for name in names:
+        rows = products().filter(attributes__has_key=name)
+        row = rows.exclude(attributes__contains={name: None}).order_by("-change").first()
+        if row is not None:
+            found[name] = type(row.attributes[name])
+    return found
+
+
 def products() -> QuerySet[Product]:
     """Products that were not deleted."""
     return Product.objects.filter(deleted_at=None)

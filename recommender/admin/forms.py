@@ -13,7 +13,8 @@ from recommender.engine.algorithms import RECIPES
 from recommender.engine.merchandising import CAPS, MAX_DAYS, MOST_PLACES
 from recommender.engine.strategies import SEEDS, default_seeds, problems
 from recommender.models import Strategy
-from recommender.productrules import new_rule_faults
+from recommender.productrules import edited_faults, rule_faults
+from recommender.selectors import mark_of
 from segments.engine.validation import FILTER_KINDS
 from segments.forms import RuleField
 
@@ -42,7 +43,8 @@ class OptionalRule(RuleField):
             required=False,
             catalogue_url=format_lazy("{}?for=filter", reverse_lazy("segment-catalogue")),
             kinds=FILTER_KINDS,
-            faults=new_rule_faults,
+            # whether products have what it names is for the form, which knows what is stored
+            faults=rule_faults,
             **options,
         )
         self.widget.attrs["rows"] = 3
@@ -156,8 +158,12 @@ _SETS: Mapping[str, type[forms.Form]] = {
 
 
 class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """All of a strategy, judged together with all others."""
+    """All of a strategy, judged together with all others.
 
+    `seen` marks the strategy that the page was opened with; the service overwrites no newer one.
+    """
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     filter = OptionalRule(label="Show only", help_text="Products that may be shown at all.")
     bury = OptionalRule(label="Bury", help_text="Shown only to fill places, after everything else.")
     diversity = slider("Variety", "0: the best match first. 1: as mixed as can be.")
@@ -197,12 +203,16 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         row = self.instance
         held: Mapping[str, Any] = row.rules or {}
         self._presets(held)
+        self.initial["seen"] = mark_of(row)
         # a caller that names single fields alone leaves the others as they are
         self.whole = self.data is None or not self.is_bound or "sources-TOTAL_FORMS" in self.data
-        self.fields["use"].required = False
+        # who may only look gets a form without the fields that would be saved
+        if "use" in self.fields:
+            self.fields["use"].required = False
         others = Strategy.objects.exclude(pk=row.pk).order_by("key").values_list("key", "title")
         choices = [("", "(popular products)"), *((key, title) for key, title in others)]
-        self.fields["fallback"].widget = forms.Select(choices=choices)
+        if "fallback" in self.fields:
+            self.fields["fallback"].widget = forms.Select(choices=choices)
         sources = row.sources or ([{"algorithm": row.algorithm, **row.params}] if row.pk else [])
         filled = {"sources": sources, "boosts": held.get("boosts"), "quotas": held.get("quotas")}
         sent = self.data if self.is_bound and self.whole else None
@@ -288,8 +298,9 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         if self.errors or (self.whole and not all(one.is_valid() for one in self.sets.values())):
             return given
         mine = {"key": given.get("key", self.instance.key), **self.values()}
-        others = list(Strategy.objects.exclude(key=mine["key"]).values(*EXPORTED))
-        for fault in problems([*others, mine], new_rule_faults):
+        rows = list(Strategy.objects.values(*EXPORTED))
+        others = [row for row in rows if row["key"] != mine["key"]]
+        for fault in problems([*others, mine], edited_faults(row["rules"] for row in rows)):
             self._blame(fault, str(mine["key"]))
         return given
 

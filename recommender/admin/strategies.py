@@ -86,7 +86,14 @@ class StrategyAdmin(AuditedModelAdmin):
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save through the service, as the API does."""
         actor = request.user.get_username()
-        obj.pk = save_strategy(key=form.instance.key, values=form.values(), actor=actor).pk
+        row = save_strategy(
+            key=form.instance.key,
+            values=form.values(),
+            actor=actor,
+            # a caller that sends single fields alone has seen none
+            expected=form.cleaned_data["seen"] or None,
+        )
+        obj.pk = row.pk
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Show what the strategy of the form, saved or not, would show; nothing is written."""

@@ -11,10 +11,13 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from personalization.catalog import serve as catalogue
+from personalization.catalog.models import Product
 from personalization.customers.services import create_identities
+from personalization.lib.errors import Conflict
 from recommender import live
 from recommender.config import StrategiesPart
 from recommender.models import Strategy
+from recommender.strategies import save_strategy
 from tests.recommender.shop import NOW
 from tests.recommender.stocked import install, product, stock
 
@@ -131,6 +134,58 @@ def test_editor__opened_and_saved__nothing_changes(staff: Client) -> None:
 
     again = Strategy.objects.get(key="mine")
     assert (again.sources, again.rules) == (row.sources, row.rules)
+
+
+def test_editor__a_colleague_saved_meanwhile__refused_with_what_was_typed(staff: Client) -> None:
+    staff.post("/admin/recommender/strategy/add/", FULL)
+    path = f"/admin/recommender/strategy/{Strategy.objects.get(key='mine').pk}/change/"
+    seen = staff.get(path).context["adminform"].form["seen"]
+
+    first = staff.post(path, form(title="Theirs", seen=seen.value()))
+    second = staff.post(path, form(title="Ours", seen=seen.value()))
+
+    assert first.status_code == 302
+    assert "a colleague has saved strategy" in second.content.decode()
+    assert "Ours" in second.content.decode()
+    assert Strategy.objects.get(key="mine").title == "Theirs"
+
+
+def test_save__a_key_that_was_just_taken__conflict(staff: Client) -> None:
+    save_strategy(key="mine", values={"algorithm": "popularity"}, actor="ann", expected="none")
+
+    with pytest.raises(Conflict, match="a colleague"):
+        save_strategy(key="mine", values={"algorithm": "als"}, actor="bob", expected="none")
+
+
+def test_editor__attributes_of_old_products_and_of_none_any_more__block_nothing(
+    staff: Client,
+) -> None:
+    """The catalogue of words reads the products changed last; one rule may name rarer ones."""
+    gone = {"filter": product("attributes.gone", "eq", "x")}
+    Strategy.objects.create(key="other", algorithm="popularity", rules=gone)
+    rare = Product.objects.order_by("change").first()
+    assert rare is not None
+    Product.objects.filter(pk=rare.pk).update(attributes={"rare": "yes"})
+    fillers = [
+        Product(key=f"f{n}", change=10_000 + n, created_at=NOW, updated_at=NOW, attributes={"u": n})
+        for n in range(500)
+    ]
+    Product.objects.bulk_create(fillers)
+
+    saved = staff.post(
+        "/admin/recommender/strategy/add/",
+        form(key="mine", filter=rule("attributes.rare", "eq", "yes")),
+    )
+    refused = staff.post(
+        "/admin/recommender/strategy/add/",
+        form(key="yours", filter=rule("attributes.unheard", "eq", "yes")),
+    )
+    kept = staff.post(
+        f"/admin/recommender/strategy/{Strategy.objects.get(key='other').pk}/change/",
+        form(title="Renamed", filter=rule("attributes.gone", "eq", "x")),
+    )
+
+    assert (saved.status_code, refused.status_code, kept.status_code) == (302, 200, 302)
 
 
 @pytest.mark.parametrize(
