@@ -41,13 +41,24 @@ def objection(candidate: Evidence, live: Evidence | None, *, is_popularity: bool
     strange = _strange(candidate) or (_shrunk_or_stale(candidate, live) if live else "")
     if strange:
         return strange
-    quality, users = candidate.metrics.get(_QUALITY), candidate.metrics.get("users", 0)
+    found = _as_served(candidate.metrics)
+    quality, users = found.get(_QUALITY), found.get("users", 0)
     if quality is None or users < LEAST_USERS:
         return ""
-    floor = candidate.metrics.get("popularity", {}).get(_QUALITY)
+    floor = found.get("popularity", {}).get(_QUALITY)
     if not is_popularity and floor is not None and quality <= floor:
         return f"{_QUALITY} {quality:.4f} does not beat popularity's {floor:.4f}"
-    return _against_live(quality, live)
+    return _against_live(candidate.metrics, live.metrics) if live else ""
+
+
+def _as_served(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the metrics of what pages show: new items alone, where enough customers met any.
+
+    A model whose very answer is what the visitor has met has none of those.
+    """
+    new: Mapping[str, Any] = metrics.get("discovery") or {}
+    served = "popularity" in new and new.get("users", 0) >= LEAST_USERS
+    return new if served else metrics
 
 
 def grown_objection(candidate: Evidence, live: Evidence | None) -> str:
@@ -81,10 +92,13 @@ def _stale(candidate: Evidence, live: Evidence) -> str:
     return ""
 
 
-def _against_live(quality: float, live: Evidence | None) -> str:
-    if live is None or live.metrics.get("users", 0) < LEAST_USERS:
+def _against_live(candidate: Mapping[str, Any], live: Mapping[str, Any]) -> str:
+    now, before = _as_served(candidate), _as_served(live)
+    if (now is candidate) != (before is live):  # one of them has no such figures
+        now, before = candidate, live
+    if before.get("users", 0) < LEAST_USERS:
         return ""
-    before = live.metrics.get(_QUALITY)
-    if before is not None and quality < LEAST_QUALITY_OF_LIVE * before:
-        return f"{_QUALITY} {quality:.4f} fell from the live model's {before:.4f}"
+    quality, was = now.get(_QUALITY), before.get(_QUALITY)
+    if quality is not None and was is not None and quality < LEAST_QUALITY_OF_LIVE * was:
+        return f"{_QUALITY} {quality:.4f} fell from the live model's {was:.4f}"
     return ""

@@ -29,13 +29,24 @@ FEW = 50
 
 @dataclass(frozen=True, slots=True)
 class Holdout:
-    """What to fit on and what to ask. `own`: items of the history may come again."""
+    """What to fit on and what to ask. `own`: items of the history may come again.
+
+    `users`: of each case the user row of what was split, (n,).
+    """
 
     known: Interactions
     cases: Cases
     own: bool
     cut_s: float
     words: str
+    users: NDArray[np.int64]
+
+
+def halves(users: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which cases (n,) are of the first half: whole users, in twenty blocks by turns."""
+    _, first, whose = np.unique(users, return_index=True, return_inverse=True)
+    halved: NDArray[np.bool_] = first[whose] // max(1, len(users) // 20) % 2 == 0
+    return halved
 
 
 Span = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -141,9 +152,12 @@ def _holdout(
         ordered=True,
         timed=bool(np.isfinite(cut)),
     )
+    users = np.array([data.users[after[0]] for _, after in spans], np.int64)
     if not own:
-        cases = cases.with_truth(~cases.is_repeat())
-    return Holdout(data.where(data.at_s <= cut), cases, own, cut, words)
+        fresh = ~cases.is_repeat()
+        users = users[np.unique(cases.truth_owners()[fresh])]
+        cases = cases.with_truth(fresh)
+    return Holdout(data.where(data.at_s <= cut), cases, own, cut, words, users)
 
 
 def _rows(data: Interactions, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

@@ -12,7 +12,7 @@ from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
 from recommender.engine.cases import FoldIn
-from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
+from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s, halves
 from recommender.engine.lists import Lists, blend, rank
 from recommender.engine.matrix import aged
 from recommender.engine.popularity import Popularity, PopularityConfig
@@ -138,6 +138,9 @@ def measure(
         found["discovery"] = measures.means(
             measures.each(rank(model, new, fold, count=COUNT, own=False)[0], new)
         )
+        if not model.own_only:  # as pages show it, so the gate asks for it
+            common, _ = rank(floor, new, fold, count=COUNT, own=False)
+            found["discovery"]["popularity"] = measures.means(measures.each(common, new))
     return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model
 
 
@@ -165,12 +168,15 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
         raise NothingToLearnError(msg)
     usable = {key: one for key, one in models.items() if held.own or not one.own_only}
     lists = {
-        key: rank(one, held.cases, log.fold, count=DEPTH, own=held.own or one.own_only)[0]
+        # as pages ask it: what was met already comes from the models that are about it
+        key: rank(one, held.cases, log.fold, count=DEPTH, own=one.own_only)[0]
         for key, one in usable.items()
     }
     names = list(lists)
     whole = board([lists[key] for key in names], held.cases, DEPTH)
-    learned = np.arange(len(held.cases)) % 2 == 0
+    customer_of = np.zeros(shaped.n_users, np.int64)
+    customer_of[shaped.users] = part.users
+    learned = halves(customer_of[held.users])
     trial = learn(whole.take(learned))
     weights = learn(whole)
     sources = sorted(
@@ -196,7 +202,7 @@ def _blend_metrics(
     parts = {key: Lists(one.rows[places], one.scores[places]) for key, one in lists.items()}
     blended = blend([parts[key] for key in names], weights, held.cases.n_items, count=COUNT)
     values = measures.each(blended, cases)
-    rest = Holdout(held.known, cases, held.own, held.cut_s, held.words)
+    rest = Holdout(held.known, cases, held.own, held.cut_s, held.words, held.users[places])
     found = _summary(values, blended, rest)
     alone = {key: measures.each(part.head(COUNT), cases) for key, part in parts.items()}
     found["sources"] = {key: measures.means(one) for key, one in alone.items()}

@@ -103,3 +103,23 @@ def test_holdout__no_span_of_time__nobody_asked_everything_known() -> None:
     found = customers(data, cut_s(data.at_s))
 
     assert (len(found.cases), len(found.known)) == (0, 2)
+
+
+def test_halves__a_customer_s_visits_side_by_side__all_in_one_half() -> None:
+    users = np.repeat(np.arange(40), 3)
+
+    first = holdout.halves(users)
+
+    assert first.sum() == 60
+    assert all(len(set(first[users == user].tolist())) == 1 for user in range(40))
+
+
+def test_pages__visits_that_ask_nothing_new__users_stay_beside_their_cases() -> None:
+    day = 86_400.0
+    at_s = np.array([0, 9 * day, 9 * day + 1, 9.5 * day, 9.5 * day + 1])
+    who, what = np.array([0, 1, 1, 2, 2], np.int32), np.array([0, 1, 1, 0, 1], np.int32)
+    data = Interactions(who, what, np.ones(5, np.float32), at_s, 3, 2)
+
+    held = holdout.pages(data, 8 * day)
+
+    assert (len(held.cases), held.users.tolist()) == (1, [2])

@@ -273,6 +273,9 @@ def test_rollback__nothing_before__conflict(shop: Path) -> None:
 
 
 GOOD = {"NDCG@20": 0.3, "users": 100, "popularity": {"NDCG@20": 0.2}}
+# of what is new to somebody, as pages show it
+BAD = GOOD | {"NDCG@20": 0.1}
+NEW = GOOD | {"NDCG@20": 0.21}
 
 
 @pytest.mark.parametrize(
@@ -286,6 +289,14 @@ GOOD = {"NDCG@20": 0.3, "users": 100, "popularity": {"NDCG@20": 0.2}}
         (Evidence(100, 10, GOOD), Evidence(100, 10, GOOD | {"NDCG@20": 0.5}), "fell from"),
         (Evidence(100, 10, GOOD), Evidence(100, 10, GOOD | {"NDCG@20": 0.4}), ""),
         (Evidence(100, 10, GOOD | {"NDCG@20": 0.1, "users": 29}), None, ""),
+        (Evidence(100, 10, GOOD | {"discovery": BAD}), None, "0.1000 does not beat"),
+        (Evidence(100, 10, GOOD | {"discovery": BAD | {"users": 29}}), None, ""),
+        (Evidence(100, 10, GOOD | {"discovery": NEW}), Evidence(100, 10, GOOD), ""),
+        (
+            Evidence(100, 10, GOOD | {"discovery": NEW}),
+            Evidence(100, 10, GOOD | {"discovery": NEW | {"NDCG@20": 0.6}}),
+            "fell from the live model's 0.6000",
+        ),
         (Evidence(100, 20, GOOD, top_share=0.51), None, "does a tag send it on every page"),
         (Evidence(100, 19, GOOD, top_share=0.51), None, ""),
         (Evidence(100, 20, GOOD, 5.0), Evidence(100, 20, GOOD, 5.0), "nothing new happened"),
