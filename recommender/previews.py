@@ -170,13 +170,15 @@ def _price(row: Product | None) -> str:
 
 def wish_of(form: Mapping[str, object]) -> Wish:
     """Return the wish of a form's fields; what is no number is the default."""
-    given = {name: str(form.get(name, "")) for name in _ASKED}
+    # the database refuses NUL: nobody and nothing is called so
+    given = {name: str(form.get(name, "")).replace("\0", "") for name in _ASKED}
     count = given["preview_count"]
+    places = int(count) if count.isdecimal() and len(count) < 10 else 0  # noqa: PLR2004 -- digits
     ids: Sequence[str] = given["preview_given"].replace(",", " ").split()
     return Wish(
         customer=given["preview_customer"].strip()[:255],
         item=given["preview_item"].strip()[:255],
-        count=min(int(count), 50) if count.isdigit() and int(count) else 12,
+        count=min(places, 50) or 12,
         device=given["preview_device"][:20],
         country=given["preview_country"].strip()[:2],
         given=tuple(ids[:500]),

@@ -1,5 +1,6 @@
 """The form of a strategy: sources, rules and sliders as fields; out comes what is saved."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -52,6 +53,10 @@ class OptionalRule(RuleField):
     def to_python(self, value: Any) -> Any:
         """Return the rule, None for none."""
         rule = super().to_python(value)
+        if "\\u0000" in json.dumps(rule):
+            # the database refuses it, in jsonb as in text
+            msg = "A text holds the character NUL; take it out."
+            raise ValidationError(msg)
         return None if rule in ({}, {"and": []}) else rule
 
 
@@ -266,7 +271,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         found = []
         for line in _filled(self.cleaned_data["pins"]):
             place, _, item = line.partition(" ")
-            if not place.isdigit() or not item.strip():
+            if not _is_number(place) or not item.strip():
                 msg = f"“{line}”: write a place and a product, such as “1 sku-42”."
                 raise ValidationError(msg)
             found.append({"place": int(place), "item": item.strip()})
@@ -281,7 +286,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         found = {}
         for line in _filled(self.cleaned_data["readmission"]):
             category, _, days = line.rpartition(" ")
-            if not category.strip() or not days.isdigit():
+            if not category.strip() or not _is_number(days):
                 msg = f"“{line}”: write a category and days, such as “coffee 14”."
                 raise ValidationError(msg)
             found[category.strip()] = int(days)
@@ -352,6 +357,11 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         )
         field = name if fault.path.startswith(f"[{key}]") and name in self.fields else None
         self.add_error(field, fault.problem if field else f"{fault.path}: {fault.problem}")
+
+
+def _is_number(text: str) -> bool:
+    """Whether a text is a whole number that fits an integer."""
+    return text.isdecimal() and len(text) < 10  # noqa: PLR2004 -- digits of an integer
 
 
 def _script(path: str) -> Any:

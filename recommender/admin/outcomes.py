@@ -38,7 +38,7 @@ class ShelfDayAdmin(_PageAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the results of a window, of one strategy or all."""
-        strategy = request.GET.get("strategy", "")
+        strategy = _text(request, "strategy")
         found = performance.performance(_days(request), now=clock.now(), strategy=strategy)
         context = {
             **(extra_context or {}),
@@ -72,10 +72,15 @@ class ItemDayAdmin(_PageAdmin):
 
     def item(self, request: HttpRequest) -> HttpResponse:
         """Show what is near one product and why, and where it is shown."""
-        key = request.GET.get("key", "")[:100].strip()
+        key = _text(request, "key")
         page = pages.item_page(key, days=_days(request), now=clock.now()) if key else None
         context = {"title": page["product"] if page else "A product", "page": page, "key": key}
         return self._answer(request, "studio/models/item.html", context)
+
+
+def _text(request: HttpRequest, name: str) -> str:
+    # the database refuses NUL
+    return request.GET.get(name, "").replace("\0", "").strip()[:255]
 
 
 def _days(request: HttpRequest) -> int:

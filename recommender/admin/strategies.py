@@ -100,7 +100,8 @@ class StrategyAdmin(AuditedModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         pk = request.POST.get("preview_strategy", "")
-        row = Strategy.objects.filter(pk=int(pk)).first() if pk.isdigit() else None
+        known = pk.isdecimal() and len(pk) < 19  # noqa: PLR2004 -- digits of a bigint
+        row = Strategy.objects.filter(pk=int(pk)).first() if known else None
         data = request.POST.copy()
         if row is not None:
             data["key"] = row.key

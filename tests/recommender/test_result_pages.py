@@ -202,3 +202,10 @@ def test_wilson__known_value() -> None:
 
     assert (round(low, 4), round(high, 4)) == (0.0552, 0.1744)
     assert performance.wilson(0, 0) is None
+
+
+def test_window__of_a_key_with_signs_or_nul__links_to_the_same(staff: Client) -> None:
+    page = text(staff, "itemday/item/", key="a&b=c d\0")
+
+    assert "&amp;key=a%26b%3Dc%20d" in page
+    assert text(staff, "shelfday/", strategy="x\0&days=1").count("&amp;strategy=x%26days%3D1")

@@ -195,6 +195,10 @@ def test_editor__attributes_of_old_products_and_of_none_any_more__block_nothing(
         ({"pins": "first p4"}, "write a place and a product"),
         ({"pins": "1 p4\n1 p5"}, "the same place is pinned twice"),
         ({"readmission": "coffee"}, "write a category and days"),
+        ({"pins": "² p4"}, "write a place and a product"),
+        ({"pins": f"{'1' * 5000} p4"}, "write a place and a product"),
+        ({"readmission": "coffee ²"}, "write a category and days"),
+        ({"filter": rule("brand", "eq", "a\0b")}, "the character NUL"),
         ({"diversity": "2"}, "less than or equal to 1"),
     ],
 )
@@ -236,6 +240,24 @@ def test_preview__nothing_left__says_so(staff: Client) -> None:
     page = staff.post(PREVIEW, form(filter=rule("brand", "eq", "nobody"))).content.decode()
 
     assert "Nothing can be shown" in page
+
+
+def test_preview__what_is_no_number_or_holds_nul__is_answered(staff: Client) -> None:
+    wish = {
+        "preview_strategy": "²",
+        "preview_count": "²",
+        "preview_customer": "a\0b",
+        "preview_item": "p\0",
+        "preview_given": "p1 p\x002",
+    }
+
+    answers = [
+        staff.post(PREVIEW, form() | wish).status_code,
+        staff.post(PREVIEW, form() | {"preview_strategy": "9" * 30}).status_code,
+        staff.post(PREVIEW, form() | {"preview_count": "9" * 5000}).status_code,
+    ]
+
+    assert answers == [200, 200, 200]
 
 
 def test_preview__without_permission_or_by_get__refused(staff: Client) -> None:
