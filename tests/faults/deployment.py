@@ -105,7 +105,9 @@ class Deployment:
         self, method: str, path: str, body: Any = None, *, key: str = ""
     ) -> tuple[int, dict[str, Any]]:
         """Send one request on a fresh connection."""
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=10)) as web:
             web.request(method, path, orjson.dumps(body) if body is not None else None, headers)
             answer = web.getresponse()

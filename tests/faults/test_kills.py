@@ -1,16 +1,19 @@
 """Events are sent while processes are killed: no acknowledged one is lost or counted twice.
 
-Meanwhile a shopper asks for decisions: none fails, and none is slow.
+Meanwhile a shopper asks for decisions: none fails, and none is slow. Before it, on the same
+deployment: how soon a change is seen.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.faults.accounting import assert_all_once
 from tests.faults.deciding import Decider
 from tests.faults.deployment import Deployment, deployed, wait_for
+from tests.faults.freshness import FLIPS, Poller, distribution
 from tests.faults.killing import VICTIMS, Service, kill
 from tests.faults.traffic import Told, Traffic
 
@@ -32,6 +35,28 @@ def _deployment() -> Iterator[Deployment]:
 def _key(deployment: Deployment) -> str:
     made = deployment.manage("create_key", "--kind", "secret", "--name", "faults")
     return made.strip().splitlines()[-1]
+
+
+# Here because the deployment runs already: to start one takes longer than to ask it.
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.deep)])
+def test_change__of_event_stock_or_price__seen_through_http_by_the_deadline(
+    deployment: Deployment, key: str, count: int, record_property: Callable[[str, object], None]
+) -> None:
+    """Three pollers at once, before anything is killed; each change has its own deadline."""
+    poller = Poller(deployment, key)
+    poller.prepare()
+
+    with ThreadPoolExecutor() as pool:
+        events = pool.submit(poller.events, count)
+        flips = {field: pool.submit(poller.flips, field, count) for field in FLIPS}
+        took_s = {"event": events.result()} | {
+            field: flip.result() for field, flip in flips.items()
+        }
+
+    assert {name: len(seen) for name, seen in took_s.items()} == dict.fromkeys(took_s, count)
+    for name, seen in took_s.items():
+        record_property(f"{name}_seen_after_s", told := distribution(seen))
+        print(f"{name} seen after (s), {count} times: {told}")  # noqa: T201 -- shown by -rP
 
 
 def test_kill__every_process_once_while_events_are_sent__all_once(
