@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from types import MappingProxyType
 
-import numpy as np
 import orjson
 import structlog
 from django.db import Error
-from numpy.typing import NDArray
 
-from personalization.catalog.serve import CatalogView
 from personalization.lib import artifacts, lastgood
 from personalization.lib.artifacts import ArtifactError
 from recommender.engine import keys
@@ -72,9 +69,6 @@ class _Held:
         """Start anew; one object for good, so that no reader keeps an old one."""
         self.models: Mapping[str, Live] = MappingProxyType({})
         self.blends: Mapping[str, LiveBlend] = MappingProxyType({})
-        self.sellable: dict[
-            str, tuple[Live, CatalogView, NDArray[np.int64], NDArray[np.bool_]]
-        ] = {}
         self.refused: dict[str, float] = {}
         self.checked_at = -_UNWATCHED_S
         self.watched = False
@@ -176,25 +170,6 @@ def forget() -> None:
     """Drop what this process holds. For tests, whose tables change under it."""
     with _held.lock:
         _held.forget()
-
-
-def sellable(live: Live, catalogue: CatalogView) -> NDArray[np.bool_]:
-    """Return which of the model's items can be bought now, (n_items,) bool; not to be written.
-
-    Kept until the catalogue or the model changes; a change of stock costs one gather.
-    """
-    known = _held.sellable.get(live.name)
-    if known is not None and known[0] is live and known[1] is catalogue:
-        return known[3]
-    if known is not None and known[0] is live and known[1].index is catalogue.index:
-        rows = known[2]
-    else:
-        found = map(catalogue.index.get, live.keys, [-1] * len(live.keys))
-        rows = np.fromiter(found, np.int64, len(live.keys))
-    # one False beyond the catalogue, which is where -1 points
-    mask = np.append(catalogue.available, np.False_)[rows]
-    _held.sellable[live.name] = (live, catalogue, rows, mask)
-    return mask
 
 
 def _swap(wanted: Mapping[str, tuple[int, str]]) -> None:

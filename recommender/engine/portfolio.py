@@ -16,8 +16,8 @@ from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm, Config, Cost, Interactions, SideInfo
 from recommender.engine.blend import FLOOR, Blend, board, learn
 from recommender.engine.budget import OutOfTimeError, Session
-from recommender.engine.candidates import ENTRIES, Entry
 from recommender.engine.cases import Cases, FoldIn
+from recommender.engine.entries import ENTRIES, Entry
 from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.measures import each
 from recommender.engine.protocols import Split

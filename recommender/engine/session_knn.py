@@ -87,7 +87,6 @@ class SessionKnn(Algorithm):
         self._starts, self._visits = arrays["starts"], arrays["visits"]
         self._shares, self._places = arrays["shares"], arrays["places"]
         self.n_items = len(self._starts) - 1
-        self._n_visits = len(self._indptr) - 1
 
     @classmethod
     def fit(
@@ -196,7 +195,10 @@ class SessionKnn(Algorithm):
         rows, weights = self._asked(query)
         at, lengths = spans(self._starts, rows)
         visits = self._visits[at]
-        found, near = summed(visits, self._shares[at] * np.repeat(weights, lengths), self._n_visits)
+        # sorted, not summed in a vector: that would be as long as all visits, in each thread
+        found, whose = np.unique(visits, return_inverse=True)
+        shares = self._shares[at] * np.repeat(weights, lengths)
+        near: Scores = np.bincount(whose, shares, len(found)).astype(np.float32)
         count = self.config.neighbours
         if len(found) > count:
             # by nearness, then the newer: whatever the order in which they were found

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from recommender.engine import budget
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.candidates import ENTRIES
+from recommender.engine.entries import ENTRIES
 from recommender.engine.measures import NAMES
 
 DAY_S = 86_400

@@ -9,7 +9,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random
 
-from recommender.engine import products
+from recommender.engine import gather, products
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Interactions, SideInfo, TooDearError
@@ -201,6 +201,19 @@ def test_session_knn__brute_force__equals_vstan() -> None:
         query = model.fold_in(np.array(newest), np.ones(len(newest)))
         expected = _vstan(visits, newest, config, 15)
         np.testing.assert_allclose(model.score(query), expected, rtol=1e-5)
+
+
+def test_session_knn__many_visits__no_vector_of_them_all_is_kept() -> None:
+    before = len(gather._scratch.sums)
+    n = before + 1000
+    who = np.repeat(np.arange(n), 2).astype(np.int32)
+    what = np.tile(np.array([0, 1], np.int32), n)
+    data = Interactions(who, what, np.ones(2 * n, np.float32), who + np.tile([0.0, 0.5], n), n, 2)
+    model = SessionKnn.fit(data, SessionKnnConfig(sample=10), as_of_s=0.0)
+
+    found = model.recommend(model.fold_in(np.array([0]), np.ones(1, np.float32)), 1)
+
+    assert (found.rows.tolist(), len(gather._scratch.sums) < n) == ([1], True)
 
 
 def test_session_knn__sample__only_the_newest_visits_of_an_item() -> None:

@@ -26,8 +26,8 @@ from recommender import alarm
 from recommender.engine.assessment import assess
 from recommender.engine.base import SideInfo
 from recommender.engine.budget import Limits, OutOfTimeError, Session
-from recommender.engine.candidates import ENTRIES
 from recommender.engine.described import attributes, beside
+from recommender.engine.entries import ENTRIES
 from recommender.engine.formats import READERS
 from recommender.engine.logs import Given
 
