@@ -50,7 +50,8 @@ class Visit:
     rule
         A further rule on products, of this request alone.
     seed
-        What chance is drawn by: equal seeds on one day give equal answers.
+        What chance is drawn by: equal seeds on one day give equal answers. Where the visit is not
+        personal it says nothing of the visitor.
     """
 
     recent: Sequence[Action] = ()
@@ -81,6 +82,7 @@ class Visit:
             rule=self.rule,
             count=self.count,
             personal=False,
+            seed=self.seed,
             now_s=self.now_s,
         )
 

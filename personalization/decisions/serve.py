@@ -209,7 +209,15 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
     since_s = time.perf_counter()
     who = decision.visitor
     count = wanted.count or placement.count
-    visit = visits.visit(decision.ask, who, decision.actions, wanted, count=count, now=decision.at)
+    visit = visits.visit(
+        decision.ask,
+        who,
+        decision.actions,
+        wanted,
+        count=count,
+        now=decision.at,
+        draw=decision.id.hex,
+    )
     if decision.late:
         shelf = shelves.fallback(placement.strategy, visit, why="recommend:budget")
     else:

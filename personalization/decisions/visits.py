@@ -26,8 +26,13 @@ def visit(
     *,
     count: int,
     now: datetime,
+    draw: str,
 ) -> Visit:
-    """Return the visit that a shelf is filled for; the page's own word beats the profile's."""
+    """Return the visit that a shelf is filled for; the page's own word beats the profile's.
+
+    `draw` is what chance is drawn by where there is no unit: of one name for all strangers, all
+    would be shown the same new products the whole day.
+    """
     profile = who.profile
     return Visit(
         recent=actions,
@@ -43,7 +48,7 @@ def visit(
         rule=wanted.filter,
         count=count,
         personal=who.personal,
-        seed=who.unit if who.personal else "",
+        seed=(who.unit if who.personal else "") or draw,
         now_s=now.timestamp(),
     )
 

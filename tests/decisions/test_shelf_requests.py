@@ -80,6 +80,16 @@ def test_filter__of_the_request__nothing_is_kept_of_it(decide: Decide) -> None:
     assert not {key for key in set(masks._held.masks) - before if key[0] == "rule"}
 
 
+def test_exploration__strangers__each_decision_draws_anew(decide: Decide) -> None:
+    """One draw for all who have no unit would show the same new product to everybody all day."""
+    rules(exploration={"share": 1.0, "days": 3650})
+
+    shown = {tuple(ids(shelf(decide, anonymousId=""))) for _ in range(5)}
+    known = {tuple(ids(shelf(decide))) for _ in range(3)}
+
+    assert (len(shown) > 1, len(known)) == (True, 1)
+
+
 def test_filter__of_many_conditions__refused(decide: Decide) -> None:
     many = {"or": [product("key", "eq", f"sku{n}") for n in range(11)]}
     error = decide({"placements": [{"key": HOME, "filter": many}]}, status=422)["error"]
