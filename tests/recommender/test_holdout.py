@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
-from recommender.engine import holdout
+from recommender.engine import holdout, training
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions
 from recommender.engine.cases import FoldIn
 from recommender.engine.holdout import Holdout, baskets, customers, cut_s, pages, visits
+from recommender.engine.personal import RecentlyViewed
+from recommender.engine.popularity import Popularity
 
 DAY_S = 86_400.0
 MINUTE = 1 / 1440
@@ -123,3 +126,29 @@ def test_pages__visits_that_ask_nothing_new__users_stay_beside_their_cases() -> 
     held = holdout.pages(data, 8 * day)
 
     assert (len(held.cases), held.users.tolist()) == (1, [2])
+
+
+class _Echo(RecentlyViewed):
+    """Says what was met, as any model of neighbours may; pages show none of it."""
+
+    own_only = False
+
+
+def test_train_blend__a_model_strong_in_what_was_met_alone__has_no_weight() -> None:
+    rows = [(user, 0, 1.0 + user / 100) for user in range(60, 80)]
+    for user in range(60):
+        rows += [(user, 1 + user, 0.5), (user, 1 + user, 9.5), (user, 0, 9.9)]
+    data = log(*rows)
+    known = data.where(data.at_s <= cut_s(data.at_s))
+    views = np.full(len(data), training.KINDS.index("view"), np.int8)
+    models = {
+        name: kind.fit(known, RECIPES[recipe].config, as_of_s=9 * DAY_S)
+        for name, kind, recipe in (
+            ("echo", _Echo, "recently_viewed"),
+            ("popularity", Popularity, "popularity"),
+        )
+    }
+
+    made = training.train_blend("blend_home", training.Log(data, views), models)
+
+    assert made.facts["blend"]["sources"] == [["popularity", 1.0]]
