@@ -17,9 +17,11 @@ from django.db import connection
 from personalization.access.audit import audit
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import documents
+from personalization.lib import clock
 from personalization.lib.errors import NotFound, Problem, Unprocessable
 from recommender.models import Strategy
-from recommender.serve import Item, Visit, recommend, strategies
+from recommender.serve import Item, Visit, country_of, known_fields, recommend, strategies
+from segments import serve as segments
 from segments.models import Segment
 
 MARKETING = "marketing"
@@ -66,12 +68,13 @@ def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line]:
     wanted = PERSONALIZATION | purposes().bit(mailing.purpose)
     while ids := _ids(version, after):
         for customer, (_version, aliases, body) in sorted(documents.build(ids).items()):
-            parts: Mapping[str, Any] = orjson.loads(body)["p"]
+            document = orjson.loads(body)
+            parts: Mapping[str, Any] = document["p"]
             granted, denied = parts.get("consent", (0, 0))
             in_force = purposes().in_force(granted, denied, gpc=False, restrict={})
             if in_force & wanted == wanted:
                 users = tuple(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
-                visit = _visit(parts.get("profile", {}), mailing, str(customer), now)
+                visit = visit_of(document, count=mailing.count, now=now)
                 yield Line(customer, users, recommend(mailing.strategy, visit).items)
         after = ids[-1]
 
@@ -103,14 +106,23 @@ def _ids(version: int | None, after: int) -> list[int]:
         return [customer for (customer,) in cursor.fetchall()]
 
 
-def _visit(profile: Mapping[str, Any], mailing: Mailing, seed: str, now: datetime) -> Visit:
+def visit_of(document: Mapping[str, Any], *, count: int, now: datetime) -> Visit:
+    """Return the visit that a decision would make of a customer of whom no page tells anything.
+
+    `document`: what serving reads of the customer (`customers.documents`).
+    """
+    parts: Mapping[str, Any] = document["p"]
+    profile: Mapping[str, Any] = parts.get("profile", {})
+    members = segments.members(parts, now_us=clock.to_us(now))
     return Visit(
         recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
         cart=tuple(profile.get("cart", ())),
         bought=profile.get("bought", {}),
-        country=str(profile.get("country") or "").upper(),
-        count=mailing.count,
-        seed=seed,
+        segments=tuple(one.key for one in members),
+        context=known_fields({}, profile, now),
+        country=country_of((profile.get("country"),), profile.get("locale") or ""),
+        count=count,
+        seed=document["a"],
         now_s=now.timestamp(),
     )
 
@@ -159,11 +171,11 @@ def _ndjson(line: Line) -> bytes:
 
 
 def _csv(line: Line) -> bytes:
-    """Return customer, user ids by spaces, item ids by spaces."""
+    """Return customer, user ids and item ids; a list is JSON, as ids may hold any sign."""
     cells: Iterable[object] = (
         line.customer,
-        " ".join(line.user_ids),
-        " ".join(item.id for item in line.items),
+        orjson.dumps(line.user_ids).decode(),
+        orjson.dumps([item.id for item in line.items]).decode(),
     )
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(cells)

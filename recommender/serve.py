@@ -20,7 +20,7 @@ from recommender.engine.strategies import StrategySpec
 from recommender.productrules import rule_faults
 from recommender.reasons import reason, title_of
 from recommender.shelves import Filled, fill, losers
-from recommender.visits import Visit, excluded, known_fields
+from recommender.visits import Visit, country_of, excluded, known_fields
 
 __all__ = [
     "Answer",
@@ -29,6 +29,7 @@ __all__ = [
     "Lost",
     "ProductRule",
     "Visit",
+    "country_of",
     "filters",
     "known_fields",
     "permitted",

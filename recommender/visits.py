@@ -1,6 +1,7 @@
 """One request for recommendations: who asks, about what, and what must not be shown, with why."""
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -20,6 +21,8 @@ from recommender.weighing import kind_weights, recent_decay
 _AS_NAMED = "add"
 _DAY_S = 86_400.0
 _SEEN = frozenset({"view", "dwell"})
+# ISO 3166
+_COUNTRY = re.compile(r"[A-Za-z]{2}")
 
 # A visitor's action: fact kind, item, seconds since the epoch.
 Action = tuple[str, str, float]
@@ -117,6 +120,16 @@ class Visit:
         told = {key for key, _ in latest}
         latest += [(key, at_s) for key, at_s in self.bought.items() if key not in told]
         return sorted(latest, key=lambda one: -one[1])
+
+
+def country_of(told: Iterable[str | None], locale: str) -> str:
+    """Return the first country told, in capitals, else that of a locale; "" for none.
+
+    What is no code of two letters, such as a country's name, must not hide every product.
+    """
+    language, _, territory = locale.replace("_", "-").rpartition("-")
+    named = (*told, language and territory)
+    return next((one.upper() for one in named if one and _COUNTRY.fullmatch(one)), "")
 
 
 def known_fields(

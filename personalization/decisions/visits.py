@@ -1,6 +1,5 @@
 """What one decision tells the recommender of the visitor and the page."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,11 +10,8 @@ from personalization.decisions.visitors import Visitor
 from personalization.decisions.wire import Ask, Wanted
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
 from personalization.lib import clock
-from recommender.serve import Visit, known_fields
+from recommender.serve import Visit, country_of, known_fields
 from segments import serve as segments
-
-# ISO 3166; what is none, such as a country's name in an event, must not hide every product.
-_COUNTRY = re.compile(r"[A-Za-z]{2}")
 
 
 def visit(
@@ -86,7 +82,5 @@ def fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]
 
 def _country(ask: Ask, profile: Mapping[str, Any]) -> str:
     """Return the visitor's country: as the page says, as events told, else the locale's."""
-    locale = ask.context.get("locale", "").replace("_", "-")
-    language, _, territory = locale.rpartition("-")
-    told = (ask.context.get("country"), profile.get("country"), language and territory)
-    return next((one.upper() for one in told if one and _COUNTRY.fullmatch(one)), "")
+    locale = ask.context.get("locale") or profile.get("locale") or ""
+    return country_of((ask.context.get("country"), profile.get("country")), locale)

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from personalization.customers import documents
@@ -10,7 +11,7 @@ from personalization.decisions.record import body_of
 from personalization.decisions.serve import answer, decide, direct_answer, recommend
 from personalization.decisions.wire import Ask, Wanted
 from personalization.lib import clock
-from recommender import live
+from recommender import live, mailings
 from recommender.previews import Wish, preview
 from recommender.serve import strategies
 from tests.events.processor.log import NOW, put
@@ -49,6 +50,18 @@ def test_explain__time_has_turned_it__no_member_though_no_worker_ran() -> None:
     decision = asked(1441)
 
     assert answer(decision)["explain"]["segments"] == []  # type: ignore[arg-type]
+
+
+def test_mailing__member__segments_and_unit_are_those_of_the_decision() -> None:
+    go_live("fresh", count(days=1))
+    put("m1", product_id="sku1")
+    process(1)
+    decision: Any = asked(2)
+    _, _, body = documents.build([decision.visitor.customer_id])[decision.visitor.customer_id]
+
+    visit = mailings.visit_of(orjson.loads(body), count=3, now=NOW + timedelta(minutes=2))
+
+    assert (visit.segments, visit.seed) == (("fresh",), decision.visitor.unit)
 
 
 def test_log__member__keys_are_logged() -> None:

@@ -1,5 +1,6 @@
 """Lists made ahead: for whom, in which order, and gone on with after a break."""
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,12 +9,14 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from personalization.catalog import serve as catalogue
+from personalization.catalog.services import upsert_products
 from personalization.consent.models import ConsentState
 from personalization.consent.serve import PERSONALIZATION, purposes
+from personalization.customers.models import Identity, Profile
 from personalization.ops import serve as config
 from recommender import live
 from tests.recommender.shop import NOW, customer
-from tests.recommender.stocked import install, stock
+from tests.recommender.stocked import install, stock, strategy
 
 
 @pytest.fixture
@@ -43,6 +46,27 @@ def test_write_lists__who_allows_it__in_order(people: list[int], tmp_path: Path)
     assert [row["customer"] for row in rows] == [people[0], people[1], people[4]]
     assert rows[0]["user_ids"] == ["u0"]
     assert [item["id"] for item in rows[0]["items"]] == ["p0", "p1", "p2"]
+
+
+def test_write_lists__country_and_ids__as_a_decision_has_them(
+    people: list[int], tmp_path: Path
+) -> None:
+    """The country of the locale counts: p9 is popular there, and p0 is not sold there."""
+    install("popularity", "popular_in_group")
+    upsert_products([{"key": "p0", "attributes": {"regions": ["FR"]}}], actor="t", now=NOW)
+    catalogue.refresh()
+    key = strategy(algorithm="popular_in_group", params={})
+    told = {"n": 1, "r": {}, "f": 0, "l": 0, "k": {}, "x": {"locale": [1, "de_DE"]}}
+    Profile.objects.create(customer_id=people[0], state=json.dumps(told), updated_at=NOW)
+    Identity.objects.create(
+        kind=1, value="a b", customer_id=people[0], origin_id=people[0], created_at=NOW
+    )
+    out = tmp_path / "lists.csv"
+
+    call_command("write_lists", str(out), strategy=key, format="csv", count=2, verbosity=0)
+
+    first = next(csv.reader(out.read_text().splitlines()))
+    assert [json.loads(cell) for cell in first] == [people[0], ["a b", "u0"], ["p9", "p1"]]
 
 
 @pytest.mark.parametrize("kind", ["ndjson", "csv"])
