@@ -15,7 +15,7 @@ DAY_S = 86_400.0
 MINUTE = 1 / 1440
 
 
-def log(*rows: tuple[int, int, float]) -> Interactions:
+def log(*rows: tuple[int, int, float], n_items: int = 9) -> Interactions:
     """(user, item, day) rows."""
     users, items, days = (np.array(column) for column in zip(*rows, strict=True))
     return Interactions(
@@ -24,7 +24,7 @@ def log(*rows: tuple[int, int, float]) -> Interactions:
         np.ones(len(rows), np.float32),
         days * DAY_S,
         int(users.max()) + 1,
-        9,
+        n_items,
     )
 
 
@@ -138,7 +138,7 @@ def test_train_blend__a_model_strong_in_what_was_met_alone__has_no_weight() -> N
     rows = [(user, 0, 1.0 + user / 100) for user in range(60, 80)]
     for user in range(60):
         rows += [(user, 1 + user, 0.5), (user, 1 + user, 9.5), (user, 0, 9.9)]
-    data = log(*rows)
+    data = log(*rows, n_items=61)
     known = data.where(data.at_s <= cut_s(data.at_s))
     views = np.full(len(data), training.KINDS.index("view"), np.int8)
     models = {
@@ -152,3 +152,4 @@ def test_train_blend__a_model_strong_in_what_was_met_alone__has_no_weight() -> N
     made = training.train_blend("blend_home", training.Log(data, views), models)
 
     assert made.facts["blend"]["sources"] == [["popularity", 1.0]]
+    assert made.metrics["sources"]["echo"]["NDCG@20"] == 0
