@@ -118,7 +118,9 @@ def _visit(wish: Wish, now: datetime) -> tuple[Visit, str]:
         context=serve.known_fields(
             {"device.type": wish.device} if wish.device else {}, profile, now
         ),
-        country=(wish.country or str(profile.get("country") or "")).upper(),
+        country=serve.country_of(
+            (wish.country, profile.get("country")), profile.get("locale") or ""
+        ),
         given=wish.given or None,
         count=wish.count,
         personal=personal,

@@ -179,9 +179,12 @@ def _drawn(
 
 
 def _seed(found: Gathering) -> int:
-    """Return what chance is drawn by: one draw a strategy, visitor and day."""
+    """Return what chance is drawn by: one draw a strategy, visitor and day.
+
+    Without a visitor's name one a decision: all strangers would share theirs.
+    """
     visit = found.visit
-    text = f"{found.spec.key}:{visit.seed}:{int(visit.now_s // _DAY_S)}"
+    text = f"{found.spec.key}:{visit.seed or visit.draw}:{int(visit.now_s // _DAY_S)}"
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
 
 

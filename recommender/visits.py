@@ -53,8 +53,10 @@ class Visit:
     rule
         A further rule on products, of this request alone.
     seed
-        What chance is drawn by: equal seeds on one day give equal answers. Where the visit is not
-        personal it says nothing of the visitor.
+        What chance is drawn by: equal seeds on one day give equal answers.
+    draw
+        What chance is drawn by where there is no seed or nothing personal may count; it says
+        nothing of the visitor.
     """
 
     recent: Sequence[Action] = ()
@@ -71,6 +73,7 @@ class Visit:
     count: int = 12
     personal: bool = True
     seed: str = ""
+    draw: str = ""
     now_s: float = 0.0
 
     def impersonal(self) -> "Visit":
@@ -85,7 +88,7 @@ class Visit:
             rule=self.rule,
             count=self.count,
             personal=False,
-            seed=self.seed,
+            draw=self.draw,
             now_s=self.now_s,
         )
 

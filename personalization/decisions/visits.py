@@ -44,7 +44,8 @@ def visit(
         rule=wanted.filter,
         count=count,
         personal=who.personal,
-        seed=(who.unit if who.personal else "") or draw,
+        seed=who.unit if who.personal else "",
+        draw=draw,
         now_s=now.timestamp(),
     )
 
