@@ -9,6 +9,7 @@ from datetime import datetime
 from importlib import metadata
 from typing import Any
 
+import structlog
 from django.db import connection, transaction
 from django.db.models import Max, Q
 
@@ -22,6 +23,8 @@ from recommender.engine.gate import Evidence, grown_objection, objection
 from recommender.engine.strategies import is_popular
 from recommender.engine.training import BLENDS, Fitted
 from recommender.models import ModelVersion
+
+log = structlog.get_logger("recommender")
 
 Status = ModelVersion.Status
 # How a version came about (`facts["mode"]`): from the whole log, or from an earlier one.
@@ -107,6 +110,16 @@ def is_as_trained_now(version: ModelVersion) -> bool:
     return all(facts.get(name) == value for name, value in _settings_of(version.algorithm).items())
 
 
+def _unfit(version: ModelVersion) -> str:
+    """Return why the stored files of a version cannot serve, "" where they can."""
+    try:
+        _verify(version)
+    except Unprocessable as error:
+        log.exception("model.unfit", model=version.algorithm, number=version.number)
+        return str(error)
+    return ""
+
+
 def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
     """Promote the candidate, or reject it with the reason; return its row as it is then."""
     serving = ModelVersion.objects.filter(algorithm=version.algorithm, status=Status.LIVE).first()
@@ -115,8 +128,8 @@ def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
         reason = grown_objection(candidate, before)
     else:
         reason = objection(candidate, before, is_popularity=is_popular(version.algorithm))
+    reason = reason or _unfit(version)
     if not reason:
-        _verify(version)
         with transaction.atomic():
             _lock()
             reason = _overtaken(version)

@@ -113,7 +113,7 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
         **kwargs: Any,
     ) -> type[Any]:
         """Return the form; one that a service has refused carries the reason as its error."""
-        form: type[Any] = super().get_form(request, obj, change, **kwargs)
+        form: type[Any] = super().get_form(request, obj, change=change, **kwargs)
         error = getattr(request, "_refused", None)
         return form if error is None else _refusing(form, _words(error))
 

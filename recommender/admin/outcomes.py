@@ -9,7 +9,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from personalization.lib import clock
-from personalization.lib.admin import ReadOnlyModelAdmin
+from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
 from recommender import pages, performance
 from recommender.models import ItemDay, ShelfDay, Strategy
 
@@ -34,6 +34,12 @@ class _PageAdmin(ReadOnlyModelAdmin):
 class ShelfDayAdmin(_PageAdmin):
     """Clicks, purchases and revenue of recommendations by strategy, source and position."""
 
+    empty_state = EmptyState(
+        what="What lists of recommendations led to: clicks, purchases and revenue by strategy.",
+        why="No list of these days came back: pages tell what they showed with each answer's token.",
+        docs="guides/models#results",
+    )
+
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
@@ -53,6 +59,14 @@ class ShelfDayAdmin(_PageAdmin):
 @admin.register(ItemDay)
 class ItemDayAdmin(_PageAdmin):
     """What of the catalogue is shown, and the page of one product."""
+
+    empty_state = EmptyState(
+        what="Which products visitors are shown, by brand, category and price.",
+        why="The catalogue is empty.",
+        action="Add a product",
+        action_url="admin:catalog_product_add",
+        docs="guides/models#results",
+    )
 
     def get_urls(self) -> list[URLPattern]:
         """Return Django's pages, and the page of one product."""

@@ -65,7 +65,7 @@ class GroupPopularity(Algorithm):
     def __init__(self, arrays: Mapping[str, NDArray[Any]], config: GroupPopularityConfig) -> None:
         self._arrays = dict(arrays)
         self._config = config
-        self._names = {name: row for row, name in enumerate(keys.unpack(arrays))}
+        self._names = {name: row for row, name in enumerate(keys.unpack(arrays, "group"))}
         self.n_items = len(arrays["starts"]) - 1
 
     @classmethod
@@ -97,7 +97,7 @@ class GroupPopularity(Algorithm):
             "indices": kept.indices.astype(np.int32),
             "data": kept.data.astype(np.float32),
         }
-        return cls(arrays | keys.pack(["", *table.names]), config)
+        return cls(arrays | keys.pack(["", *table.names], "group"), config)
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
@@ -130,7 +130,7 @@ class GroupPopularity(Algorithm):
         groups = arrays["groups"]
         check_csr(cls.key, arrays["starts"], groups, groups, n_columns=n_groups)
         check_csr(cls.key, arrays["indptr"], arrays["indices"], arrays["data"], n_columns=n_items)
-        if len(keys.unpack(arrays)) != n_groups:
+        if len(keys.unpack(arrays, "group")) != n_groups:
             msg = "group_popularity arrays do not fit together"
             raise ValueError(msg)
         return cls(arrays, config)
