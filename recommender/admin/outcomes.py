@@ -36,7 +36,7 @@ class ShelfDayAdmin(_PageAdmin):
 
     empty_state = EmptyState(
         what="What lists of recommendations led to: clicks, purchases and revenue by strategy.",
-        why="No list of these days came back: pages tell what they showed with each answer's token.",
+        why="No list of these days came back: a page returns the token of each answer it showed.",
         docs="guides/models#results",
     )
 
