@@ -111,8 +111,19 @@ class _Held:
             while total > _MOST_BYTES and len(self.masks) > 1:
                 total -= self.masks.popitem(last=False)[1].mask.nbytes
 
+    def forget(self) -> None:
+        """Drop everything."""
+        with self.lock:
+            for kept in (self.masks, self.codes, self.rows):
+                kept.clear()
+
 
 _held = _Held()
+
+
+def forget() -> None:
+    """Drop what this process holds. For tests, whose tables change under it."""
+    _held.forget()
 
 
 def watch() -> None:
