@@ -8,19 +8,8 @@ from personalization.lib.errors import Unprocessable
 from recommender.engine.strategies import StrategySpec, problems, spec_of
 from recommender.models import Strategy
 from recommender.productrules import rule_faults
+from recommender.selectors import SETTINGS, strategy_rows
 
-_FIELDS = (
-    "key",
-    "use",
-    "sources",
-    "weights",
-    "algorithm",
-    "params",
-    "rules",
-    "fallback",
-    "exclude_bought_days",
-    "active",
-)
 _ABSENT: Mapping[str, Any] = {"use": "home", "sources": [], "weights": "", "rules": {}}
 
 
@@ -29,7 +18,7 @@ class StrategiesPart:
 
     def export(self) -> list[dict[str, Any]]:
         """Return the table as plain data."""
-        return list(Strategy.objects.order_by("key").values(*_FIELDS))
+        return strategy_rows()
 
     def validate(self, data: Sequence[Mapping[str, Any]]) -> None:
         """Raise naming every strategy that could not serve."""
@@ -43,7 +32,7 @@ class StrategiesPart:
         for row in data:
             # a version of before strategies had rules says nothing of them
             given = {**_ABSENT, **row}
-            values = {name: given[name] for name in _FIELDS if name != "key"}
+            values = {name: given[name] for name in SETTINGS}
             made = {**values, "title": row["key"]}
             Strategy.objects.update_or_create(key=row["key"], defaults=values, create_defaults=made)
         Strategy.objects.exclude(key__in=[row["key"] for row in data]).delete()

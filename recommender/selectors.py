@@ -1,8 +1,28 @@
-"""Reads of strategies as the tables have them, for those who are about to write."""
+"""Reads of strategies as the tables have them, for those who are about to write or to publish."""
+
+from typing import Any
 
 from personalization.access.audit import state
 from recommender.models import Strategy
 from segments.engine.language import digest
+
+# What a strategy says, beside its key and title: all of it is published.
+SETTINGS = (
+    "use",
+    "sources",
+    "weights",
+    "algorithm",
+    "params",
+    "rules",
+    "fallback",
+    "exclude_bought_days",
+    "active",
+)
+
+
+def strategy_rows() -> list[dict[str, Any]]:
+    """Return key and settings of all strategies, by key."""
+    return list(Strategy.objects.order_by("key").values("key", *SETTINGS))
 
 
 def strategy_keys() -> frozenset[str]:

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from recommender.models import ModelVersion, Strategy
+from recommender.selectors import SETTINGS
 
 
 class StrategySerializer(serializers.ModelSerializer[Strategy]):
@@ -10,19 +11,7 @@ class StrategySerializer(serializers.ModelSerializer[Strategy]):
 
     class Meta:
         model = Strategy
-        fields = (
-            "key",
-            "title",
-            "use",
-            "sources",
-            "weights",
-            "algorithm",
-            "params",
-            "rules",
-            "fallback",
-            "exclude_bought_days",
-            "active",
-        )
+        fields = ("key", "title", *SETTINGS)
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):

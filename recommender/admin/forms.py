@@ -15,22 +15,10 @@ from recommender.engine.merchandising import CAPS, MAX_DAYS, MOST_PLACES
 from recommender.engine.strategies import SEEDS, default_seeds, problems
 from recommender.models import Strategy
 from recommender.productrules import edited_faults, rule_faults
-from recommender.selectors import mark_of
+from recommender.selectors import mark_of, strategy_rows
 from segments.engine.validation import FILTER_KINDS
 from segments.forms import RuleField
 
-EXPORTED = (
-    "key",
-    "use",
-    "sources",
-    "weights",
-    "algorithm",
-    "params",
-    "rules",
-    "fallback",
-    "exclude_bought_days",
-    "active",
-)
 _SEED_TITLES = {"item": "the product of the page", "recent": "latest clicks", "cart": "the cart"}
 # Empty rows for more sources, boosts and quotas; saving gives new ones.
 _SPARE = 2
@@ -303,7 +291,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         if self.errors or (self.whole and not all(one.is_valid() for one in self.sets.values())):
             return given
         mine = {"key": given.get("key", self.instance.key), **self.values()}
-        rows = list(Strategy.objects.values(*EXPORTED))
+        rows = strategy_rows()
         others = [row for row in rows if row["key"] != mine["key"]]
         for fault in problems([*others, mine], edited_faults(row["rules"] for row in rows)):
             self._blame(fault, str(mine["key"]))
