@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from tests.segments import (
+    corpus_consent,
     corpus_grid,
     corpus_hand,
     corpus_many,
@@ -15,7 +16,7 @@ from tests.segments.casefiles import Case, write
 FAMILIES: Mapping[str, Sequence[Callable[[], Iterable[Case]]]] = {
     "aggregate": [corpus_grid.aggregate],
     "composition": [corpus_hand.composition, corpus_grid.shared],
-    "consent": [corpus_worlds.consent],
+    "consent": [corpus_consent.consent],
     "count": [corpus_grid.count],
     "figures": [corpus_hand.figures],
     "identity": [corpus_worlds.identity],
