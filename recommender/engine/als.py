@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
 from recommender.engine.factors import Factors, FactorsConfig, Folding, sized
+from recommender.engine.lazy import als
 from recommender.engine.matrix import user_items
 
 
@@ -76,7 +76,7 @@ def solved(
     # it warns where BLAS has threads of its own, and each row's tiny product would start them
     with threadpool_limits(1, "blas"):
         # a new object each time: implicit reads out of range when one is fitted twice
-        model = AlternatingLeastSquares(
+        model = als.AlternatingLeastSquares(
             factors=k,
             alpha=alpha,
             regularization=ridge,

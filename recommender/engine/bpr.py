@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from implicit.cpu.bpr import BayesianPersonalizedRanking
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 from scipy.special import expit
@@ -21,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import Config, Cost, Interactions, Query, Scores, SideInfo
 from recommender.engine.factors import Factors, FactorsConfig, Folding, plain, sized
+from recommender.engine.lazy import bpr
 from recommender.engine.matrix import user_items
 
 
@@ -56,7 +56,7 @@ class Bpr(Factors):
             nothing = np.full(data.n_items, -np.inf, np.float32)
             return cls(*plain(np.zeros((data.n_items, 1), np.float32), nothing))
         with threadpool_limits(1, "blas"):
-            model = BayesianPersonalizedRanking(
+            model = bpr.BayesianPersonalizedRanking(
                 factors=sized(config.factors, data.n_users, data.n_items, matrix.nnz),
                 learning_rate=config.rate,
                 regularization=config.ridge,

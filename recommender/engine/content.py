@@ -12,11 +12,10 @@ from typing import Self
 
 import numpy as np
 from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
-from sklearn.preprocessing import normalize
 
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
 from recommender.engine.itemitem import ItemItem
+from recommender.engine.lazy import preprocessing, text
 from recommender.engine.products import largest
 
 # What so few items share is never too common to be multiplied out.
@@ -81,16 +80,17 @@ def features(side: SideInfo, n_items: int, config: FeaturesConfig) -> csr_matrix
         (named, 1.0, {"analyzer": _as_is}),
         (texts, config.text_weight, {"max_features": config.words}),
     ):
-        vectors = CountVectorizer(max_df=most, dtype=np.float32, **options)
+        vectors = text.CountVectorizer(max_df=most, dtype=np.float32, **options)
         try:
             counts = vectors.fit_transform(documents)
         except ValueError:
             # scikit-learn raises where no document holds a term
             continue
-        parts.append(weight * TfidfTransformer(sublinear_tf=True).fit_transform(counts))
+        parts.append(weight * text.TfidfTransformer(sublinear_tf=True).fit_transform(counts))
     if not parts:
         return csr_matrix((n_items, 0), dtype=np.float32)
-    return normalize(hstack(parts).tocsr().astype(np.float32), copy=False)
+    described = hstack(parts).tocsr().astype(np.float32)
+    return preprocessing.normalize(described, copy=False)
 
 
 def _named(side: SideInfo, n_items: int, config: FeaturesConfig) -> Iterator[list[str]]:

@@ -16,11 +16,11 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
 from recommender.engine.itemitem import ItemItem
+from recommender.engine.lazy import extmath
 from recommender.engine.matrix import (
     MatrixConfig,
     column_sums,
@@ -99,7 +99,9 @@ def _filter(graph: csr_matrix, degree: NDArray[np.float64], config: GfcfConfig) 
     n_users, n_items = graph.shape
     k = _factors(n_items, n_users, config)
     if k:
-        _, _, low = randomized_svd(graph, k, n_iter=4, random_state=config.seed, flip_sign=False)
+        _, _, low = extmath.randomized_svd(
+            graph, k, n_iter=4, random_state=config.seed, flip_sign=False
+        )
         low = low.astype(np.float32)
     else:
         low = np.zeros((0, n_items), np.float32)

@@ -17,12 +17,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import Ridge
 
 from recommender.engine.als import Als, AlsConfig, solved
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
 from recommender.engine.content import FeaturesConfig, features
 from recommender.engine.factors import Factors, Folding
+from recommender.engine.lazy import linear_model
 from recommender.engine.matrix import user_items
 
 
@@ -79,7 +79,7 @@ def _predicted(
     warm = np.flatnonzero((met > 0) & (np.diff(described.indptr) > 0))
     if not len(warm):
         return np.zeros_like(items)
-    model = Ridge(alpha=config.feature_ridge, solver="sparse_cg", fit_intercept=True)
+    model = linear_model.Ridge(alpha=config.feature_ridge, solver="sparse_cg", fit_intercept=True)
     model.fit(described[warm], items[warm], sample_weight=np.sqrt(met[warm]))
     predicted: NDArray[np.float32] = model.predict(described)
     return predicted.reshape(items.shape)

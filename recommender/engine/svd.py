@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
 from recommender.engine.factors import Factors, FactorsConfig, plain, sized
+from recommender.engine.lazy import extmath
 from recommender.engine.matrix import column_sums, inverse, scale_columns, user_items
 
 
@@ -44,7 +44,7 @@ class Svd(Factors):
         scale_columns(matrix, inverse(np.sqrt(column_sums(matrix, 2.0)), config.popularity_power))
         k = sized(config.factors, data.n_users, data.n_items, matrix.nnz)
         with threadpool_limits(config.num_threads, "blas"):
-            _, _, right = randomized_svd(matrix, k, n_iter=4, random_state=config.seed)
+            _, _, right = extmath.randomized_svd(matrix, k, n_iter=4, random_state=config.seed)
         return cls(*plain(np.ascontiguousarray(right.T, np.float32)))
 
     @classmethod

@@ -1,6 +1,8 @@
 """Every algorithm against the contract, and what is particular to each."""
 
 import dataclasses
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +23,17 @@ DAY_S = 86_400.0
 @pytest.mark.parametrize("name", RECIPES)
 def test_contract(name: str, rule: Callable[[type[Algorithm], Config], None]) -> None:
     rule(RECIPES[name].algorithm, RECIPES[name].config)
+
+
+def test_recipes__without_a_fit__load_neither_scikit_learn_nor_implicit() -> None:
+    """Web workers know all recipes and fit none; the packages would weigh on each of them."""
+    code = (
+        "import recommender.engine.strategies, sys;"
+        " print({'sklearn', 'implicit'} & sys.modules.keys())"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert found.stdout.strip() == "set()"
 
 
 def _of(*rows: tuple[int, int, float], n_items: int) -> Interactions:
