@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from recommender.engine.algorithms import Recipe
-from recommender.engine.base import Arrays
 from recommender.engine.item_knn import ItemKnn
+from recommender.engine.itemitem import ItemItem
 from recommender.engine.popularity import Popularity
+from recommender.engine.products import largest_of_rows
 from recommender.engine.rp3beta import Rp3beta
 from recommender.engine.training import Fitted, Log, NothingToLearnError, evidence, facts_of
 
@@ -59,15 +60,16 @@ def grow(
     old[: len(base["evidence"])] = base["evidence"] * faded
     new = evidence(recipe, part, as_of_s)
     if recipe.algorithm is Popularity:
-        arrays = _ranked(old + new)
+        arrays = Popularity.of(old + new).to_arrays()
     else:
         fresh = recipe.algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s)
         neighbours = int(getattr(recipe.config, "neighbours", part.n_items))
+        assert isinstance(fresh, ItemItem)  # noqa: S101 -- as all of _NEIGHBOURS
         given = fresh.to_arrays()
         both = merged(
             _matrix(base, part.n_items), _matrix(given, part.n_items), old, new, neighbours
         )
-        arrays = given | _csr(both)
+        arrays = fresh.of(both, fresh.config).to_arrays()
     arrays["evidence"] = (old + new).astype(np.float32)
     return Fitted(arrays, facts_of(part) | {_GROWN: from_s}, {})
 
@@ -90,7 +92,7 @@ def merged(
     # each pair's share, laid over the pairs of either
     taken = _weighted(scaled, share)
     left = _weighted(old, share, rest=True)
-    return _largest((taken + left).tocsr(), keep)
+    return largest_of_rows((taken + left).tocsr(), keep)
 
 
 def _weighted(matrix: csr_matrix, share: NDArray[np.float64], *, rest: bool = False) -> csr_matrix:
@@ -116,38 +118,8 @@ def _loudest(matrix: csr_matrix) -> NDArray[np.float64]:
     return np.asarray(matrix.max(axis=1).todense(), np.float64).ravel()
 
 
-def _largest(matrix: csr_matrix, keep: int) -> csr_matrix:
-    """Return the `keep` largest entries of each row; ties by column."""
-    matrix.sort_indices()
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    rank = np.arange(len(order)) - matrix.indptr[rows[order]]
-    kept = np.sort(order[(rank < keep) & (matrix.data[order] > 0)])
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=matrix.shape[0]))])
-    return csr_matrix((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
-
-
 def _matrix(arrays: Mapping[str, NDArray[Any]], n_items: int) -> csr_matrix:
     """Return the base's matrix with empty rows for new items."""
     indptr = np.full(n_items + 1, arrays["indptr"][-1], arrays["indptr"].dtype)
     indptr[: len(arrays["indptr"])] = arrays["indptr"]
     return csr_matrix((arrays["data"], arrays["indices"], indptr), (n_items, n_items))
-
-
-def _csr(matrix: csr_matrix) -> Arrays:
-    return {
-        "indptr": matrix.indptr.astype(np.int32),
-        "indices": matrix.indices.astype(np.int32),
-        "data": matrix.data.astype(np.float32),
-    }
-
-
-def _ranked(total: NDArray[np.float64]) -> Arrays:
-    """Return the arrays of `Popularity` for the sums of items."""
-    order = np.argsort(-total, kind="stable")[: int(np.count_nonzero(total))].astype(np.int32)
-    top = float(total.max(initial=0.0)) or 1.0
-    return {
-        "order": order,
-        "ranked": (total[order] / top).astype(np.float32),
-        "n_items": np.array([len(total)], np.int64),
-    }

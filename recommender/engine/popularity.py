@@ -63,10 +63,15 @@ class Popularity(Algorithm):
         if config.against_days > 0 and total.any():
             usual = _totals(data, config.against_days, config.pair_cap, as_of_s)
             total /= usual + config.against_least * usual[usual > 0].mean()
+        return cls.of(total)
+
+    @classmethod
+    def of(cls, total: NDArray[np.float64]) -> Self:
+        """Return the model of the sum of each item's weights, (n_items,)."""
         top = float(total.max(initial=0.0))
         # 2^-1000 half-lives is 0 in float: items last met in another age have no score
         order = np.argsort(-total, kind="stable")[: int(np.count_nonzero(total))].astype(np.int32)
-        return cls(order, (total[order] / (top or 1.0)).astype(np.float32), data.n_items)
+        return cls(order, (total[order] / (top or 1.0)).astype(np.float32), len(total))
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
