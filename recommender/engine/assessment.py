@@ -178,8 +178,7 @@ def _apart(every: Lists, fresh: Lists, cases: Cases) -> dict[str, Any]:
     again = cases.is_repeat()
     found: dict[str, Any] = {"repeat_share": round(float(again.mean()), 4)}
     for name, lists, mask in (("repeat", every, again), ("discovery", fresh, ~again)):
-        asked = np.flatnonzero(np.bincount(cases.truth_owners()[mask], minlength=len(cases)))
-        part = Lists(lists.rows[asked], lists.scores[asked])
+        part = lists.take(cases.asked(mask))
         found[name] = means(each(part, cases.with_truth(mask)))
     return found
 

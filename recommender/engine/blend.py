@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.engine.base import EMPTY, Ranked, Rows, Scores
-from recommender.engine.cases import Cases, FoldIn
+from recommender.engine.cases import Cases, FoldIn, halves
 from recommender.engine.lists import Lists
 
 # Weights that a further source may come with, against 1 of the first.
@@ -178,8 +178,7 @@ def board(parts: Sequence[Lists], cases: Cases, depth: int = 100) -> Board:
     for source, (head, key) in enumerate(zip(heads, keys, strict=True)):
         case, place = np.nonzero(head.rows >= 0)
         column = np.searchsorted(unique, key[case, place]) - bounds[case]
-        top = np.maximum(head.scores[:, :1], np.finfo(np.float32).tiny)
-        scores[source, case, column] = (head.scores / top)[case, place]
+        scores[source, case, column] = head.shares()[case, place]
     owners = cases.truth_owners()
     wanted = owners * cases.n_items + cases.truth
     at = np.minimum(np.searchsorted(unique, wanted), max(len(unique) - 1, 0))
@@ -205,7 +204,7 @@ def learn(given: Board, *, single: int | None = None) -> tuple[float, ...]:
     if m < 2 or n < 2:  # noqa: PLR2004 -- nothing to blend, nothing to verify on
         return alone
     # in blocks, since neighbours in a file may be steps of one visit
-    half = np.arange(n) // max(1, n // 20) % 2 == 0
+    half = halves(np.arange(n))
     gains = []
     for learned, asked in ((half, ~half), (~half, half)):
         weights, held = _greedy(given.take(learned), best), given.take(asked)

@@ -83,6 +83,10 @@ class Cases:
         """Return for each entry of `truth` whether the history holds it."""
         return np.isin(self.truth_owners() * self.n_items + self.truth, self.known())
 
+    def asked(self, mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Return the places of the cases that have a truth in `mask` (t,)."""
+        return np.unique(self.truth_owners()[mask])
+
     def with_truth(self, mask: NDArray[np.bool_]) -> "Cases":
         """Return the cases asked for the truths of `mask` (t,) alone; those left empty drop out."""
         counts = np.bincount(self.truth_owners()[mask], minlength=len(self))
@@ -195,6 +199,13 @@ def _gather(
     fresh = _starts(lengths)
     offsets = np.repeat(starts[:-1][places] - fresh[:-1], lengths)
     return np.arange(fresh[-1]) + offsets, fresh
+
+
+def halves(users: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which cases (n,) are of the first half: whole users, in twenty blocks by turns."""
+    _, first, whose = np.unique(users, return_index=True, return_inverse=True)
+    halved: NDArray[np.bool_] = first[whose] // max(1, len(users) // 20) % 2 == 0
+    return halved
 
 
 def chunks(count: int, size: int) -> Iterator[slice]:

@@ -42,13 +42,6 @@ class Holdout:
     users: NDArray[np.int64]
 
 
-def halves(users: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Return which cases (n,) are of the first half: whole users, in twenty blocks by turns."""
-    _, first, whose = np.unique(users, return_index=True, return_inverse=True)
-    halved: NDArray[np.bool_] = first[whose] // max(1, len(users) // 20) % 2 == 0
-    return halved
-
-
 Span = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 
@@ -155,7 +148,7 @@ def _holdout(
     users = np.array([data.users[after[0]] for _, after in spans], np.int64)
     if not own:
         fresh = ~cases.is_repeat()
-        users = users[np.unique(cases.truth_owners()[fresh])]
+        users = users[cases.asked(fresh)]
         cases = cases.with_truth(fresh)
     return Holdout(data.where(data.at_s <= cut), cases, own, cut, words, users)
 

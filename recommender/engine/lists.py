@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recommender.engine import base
 from recommender.engine.base import Algorithm, Rows, Scores
@@ -26,6 +28,16 @@ class Lists:
     def head(self, count: int) -> "Lists":
         """Return the first `count` of each list."""
         return Lists(self.rows[:, :count], self.scores[:, :count])
+
+    def take(self, places: NDArray[np.integer[Any]] | NDArray[np.bool_] | slice) -> "Lists":
+        """Return the lists at `places`."""
+        return Lists(self.rows[places], self.scores[places])
+
+    def shares(self) -> Scores:
+        """Return scores as shares of each list's highest, (n, count)."""
+        top = np.maximum(self.scores[:, :1], np.finfo(np.float32).tiny)
+        shares: Scores = (self.scores / top).astype(np.float32, copy=False)
+        return shares
 
 
 def rank(
@@ -94,14 +106,13 @@ def blend(parts: Sequence[Lists], weights: Sequence[float], n_items: int, *, cou
         total = np.zeros((span.stop - span.start, n_items), np.float32)
         for part, weight in zip(parts, weights, strict=True):
             if weight > 0:
-                _add(total, part.rows[span], part.scores[span], weight)
+                _add(total, part.take(span), weight)
         _put(found, span, best(total, count))
     return found
 
 
-def _add(total: Scores, rows: Rows, scores: Scores, weight: float) -> None:
+def _add(total: Scores, part: Lists, weight: float) -> None:
     """Add a source's lists to the totals, each case's scores divided by its highest."""
-    case, place = np.nonzero(rows >= 0)
-    top = np.maximum(scores[:, :1], np.finfo(np.float32).tiny)
+    case, place = np.nonzero(part.rows >= 0)
     # an item occurs once in a list, so that plain indexing adds it once
-    total[case, rows[case, place]] += np.float32(weight) * (scores / top)[case, place]
+    total[case, part.rows[case, place]] += np.float32(weight) * part.shares()[case, place]

@@ -259,12 +259,12 @@ def by_default(split: Split, names: Sequence[str] | None) -> Choice:
 def _discovery(tuned: Sequence[Tuned], cases: Cases) -> Blend | None:
     """Return the blend for what is new to people; None where no case has any."""
     new = ~cases.is_repeat()
-    asked = np.bincount(cases.truth_owners()[new], minlength=len(cases)) > 0
-    if not asked.any():
+    asked = cases.asked(new)
+    if not len(asked):
         return None
     # a model of one's own items has nothing to say here
     able = [one for one in tuned if not RECIPES[one.entry.recipe].algorithm.own_only]
-    lists = [Lists(one.fresh.rows[asked], one.fresh.scores[asked]) for one in able]
+    lists = [one.fresh.take(asked) for one in able]
     return _blend_of(able, lists, cases.with_truth(new)) if able else None
 
 

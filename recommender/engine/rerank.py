@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import SideInfo
 from recommender.engine.blend import is_gain
-from recommender.engine.cases import Cases, chunks
+from recommender.engine.cases import Cases, chunks, halves
 from recommender.engine.lists import Lists
 from recommender.engine.logs import Log
 from recommender.engine.measures import each
@@ -150,7 +150,7 @@ def _told(part: Lists, key: NDArray[np.int64], n_items: int) -> NDArray[np.float
         return np.zeros(len(key))
     own = case * n_items + part.rows[case, place].astype(np.int64)
     order = np.argsort(own)
-    share = (part.scores / np.maximum(part.scores[:, :1], np.finfo(np.float32).tiny))[case, place]
+    share = part.shares()[case, place]
     at = np.minimum(np.searchsorted(own[order], key), len(own) - 1)
     return np.where(own[order][at] == key, share[order][at], 0.0)
 
@@ -301,17 +301,15 @@ def learned(first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts) ->
     """
     case, _, rows = features(first, parts, cases, about)
     right = labels(first, cases)
-    n = len(cases)
-    half = np.arange(n) // max(1, n // 20) % 2 == 0
+    half = halves(np.arange(len(cases)))
     if min(right[half[case]].sum(), right[~half[case]].sum()) < LEAST / 2:
         return None
     gains, before = [], each(first, cases)[_AIM]
     for taught in (half, ~half):
         model = Reranker.fit(rows[taught[case]], right[taught[case]])
         asked = np.flatnonzero(~taught)
-        some = Lists(first.rows[asked], first.scores[asked])
-        told = [Lists(part.rows[asked], part.scores[asked]) for part in parts]
-        ranked = reordered(model, some, told, cases.take(asked), about)
+        told = [part.take(asked) for part in parts]
+        ranked = reordered(model, first.take(asked), told, cases.take(asked), about)
         gains.append(each(ranked, cases.take(asked))[_AIM] - before[asked])
     gain = np.concatenate(gains)
     if not is_gain(gain) or gain.mean() < _WORTH * before.mean():
@@ -333,8 +331,7 @@ def reordered(
     found = Lists(np.full_like(first.rows, -1), np.zeros_like(first.scores))
     for span in chunks(len(cases), 2_000):
         some = cases.take(np.arange(span.start, span.stop))
-        head = Lists(first.rows[span], first.scores[span])
-        told = [Lists(part.rows[span], part.scores[span]) for part in parts]
+        head, told = first.take(span), [part.take(span) for part in parts]
         case, place, rows = features(head, told, some, about)
         chances = np.zeros(head.rows.shape)
         chances[case, place] = 1 / (1 + np.exp(-model.score(rows)))

@@ -11,8 +11,8 @@ from recommender.engine import measures
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
-from recommender.engine.cases import FoldIn
-from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s, halves
+from recommender.engine.cases import FoldIn, halves
+from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
 from recommender.engine.lists import Lists, blend, rank
 from recommender.engine.matrix import aged
 from recommender.engine.popularity import Popularity, PopularityConfig
@@ -199,7 +199,7 @@ def _blend_metrics(
     """Return how weights do on cases that they were not learned from, beside each source alone."""
     places = np.flatnonzero(asked)
     cases = held.cases.take(places)
-    parts = {key: Lists(one.rows[places], one.scores[places]) for key, one in lists.items()}
+    parts = {key: one.take(places) for key, one in lists.items()}
     blended = blend([parts[key] for key in names], weights, held.cases.n_items, count=COUNT)
     values = measures.each(blended, cases)
     rest = Holdout(held.known, cases, held.own, held.cut_s, held.words, held.users[places])

@@ -6,7 +6,7 @@ import pytest
 from recommender.engine import holdout, training
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions
-from recommender.engine.cases import FoldIn
+from recommender.engine.cases import FoldIn, halves
 from recommender.engine.holdout import Holdout, baskets, customers, cut_s, pages, visits
 from recommender.engine.personal import RecentlyViewed
 from recommender.engine.popularity import Popularity
@@ -111,7 +111,7 @@ def test_holdout__no_span_of_time__nobody_asked_everything_known() -> None:
 def test_halves__a_customer_s_visits_side_by_side__all_in_one_half() -> None:
     users = np.repeat(np.arange(40), 3)
 
-    first = holdout.halves(users)
+    first = halves(users)
 
     assert first.sum() == 60
     assert all(len(set(first[users == user].tolist())) == 1 for user in range(40))
