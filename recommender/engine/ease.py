@@ -78,9 +78,7 @@ class Ease(ItemItem):
         kept = largest_of_dense(
             lambda start, stop: weights[start:stop], weights.shape, config.neighbours, block=_BLOCK
         )
-        entries = kept.tocoo()
-        pairs = (met[entries.row], met[entries.col])
-        return cls.of(csr_matrix((entries.data, pairs), shape=(data.n_items, data.n_items)), config)
+        return cls.among(kept, met, data.n_items, config)
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:

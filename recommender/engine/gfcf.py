@@ -25,6 +25,7 @@ from recommender.engine.matrix import (
     MatrixConfig,
     column_sums,
     inverse,
+    row_sums,
     scale_columns,
     scale_rows,
     user_items,
@@ -67,17 +68,13 @@ class Gfcf(ItemItem):
             return cls.nothing(data.n_items, config)
         matrix = user_items(data, config, as_of_s)
         degree = column_sums(matrix)
-        users = np.asarray(matrix.sum(axis=1), np.float64).ravel()
-        scale_rows(matrix, inverse(users, 0.5))
+        scale_rows(matrix, inverse(row_sums(matrix), 0.5))
         scale_columns(matrix, inverse(degree, 0.5))
         met = np.flatnonzero(degree)
         graph = matrix[:, met]
         with threadpool_limits(config.num_threads, "blas"):
             kept = _filter(graph, degree[met], config)
-        entries = kept.tocoo()
-        pairs = (met[entries.row], met[entries.col])
-        shape = (data.n_items, data.n_items)
-        return cls.of(csr_matrix((entries.data, pairs), shape=shape), config)
+        return cls.among(kept, met, data.n_items, config)
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:

@@ -55,6 +55,13 @@ class ItemItem(Algorithm):
         )
 
     @classmethod
+    def among(cls, kept: csr_matrix, met: NDArray[np.intp], n_items: int, config: Config) -> Self:
+        """Return the model of a matrix (m, m) of the items `met` (m,) alone."""
+        entries = kept.tocoo()
+        pairs = (met[entries.row], met[entries.col])
+        return cls.of(csr_matrix((entries.data, pairs), shape=(n_items, n_items)), config)
+
+    @classmethod
     def nothing(cls, n_items: int, config: Config) -> Self:
         """Return the model that has nothing to say."""
         return cls.of(csr_matrix((n_items, n_items), dtype=np.float32), config)

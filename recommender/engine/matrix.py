@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from recommender.engine.base import Config, Interactions
+from recommender.engine.base import Config, Interactions, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,11 @@ def column_sums(matrix: csr_matrix, power: float = 1.0) -> NDArray[np.float64]:
     return sums.astype(np.float64, copy=False)
 
 
+def row_sums(matrix: csr_matrix) -> NDArray[np.float64]:
+    """Return the sum of each row's entries, (n_users,)."""
+    return np.asarray(matrix.sum(axis=1), np.float64).ravel()
+
+
 def inverse(values: NDArray[np.float64], power: float) -> NDArray[np.float32]:
     """Return values**-power, 0 where a value is 0."""
     safe = np.where(values > 0, values, 1.0)
@@ -87,17 +92,21 @@ def in_order(data: Interactions) -> NDArray[np.intp]:
     return np.lexsort((data.items, data.at_s, data.users))
 
 
+def last_met(data: Interactions) -> tuple[Rows, Rows, NDArray[np.float64]]:
+    """Return (user, item, when last) of each pair, in the order of a matrix: by user, then item."""
+    order = np.lexsort((data.at_s, data.items, data.users))
+    users, items, at_s = data.users[order], data.items[order], data.at_s[order]
+    last = np.ones(len(order), np.bool_)
+    last[:-1] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
+    return users[last], items[last], at_s[last]
+
+
 def _keep_newest(matrix: csr_matrix, data: Interactions, cap: int) -> None:
     """Set to 0 what users with more than `cap` items met longest ago."""
     heavy = np.diff(matrix.indptr) > cap
     if not heavy.any():
         return
-    part = data.where(heavy[data.users])
-    order = np.lexsort((part.at_s, part.items, part.users))
-    users, items, at_s = part.users[order], part.items[order], part.at_s[order]
-    last = np.append((users[1:] != users[:-1]) | (items[1:] != items[:-1]), np.True_)
-    # the last of each pair, in the matrix's own order: by user, then item
-    users, items, at_s = users[last], items[last], at_s[last]
+    users, items, at_s = last_met(data.where(heavy[data.users]))
     newest = np.lexsort((items, -at_s, users))
     rank = np.empty(len(newest), np.int64)
     starts = np.searchsorted(users, users)

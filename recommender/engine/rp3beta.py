@@ -21,6 +21,7 @@ from recommender.engine.matrix import (
     MatrixConfig,
     column_sums,
     inverse,
+    row_sums,
     scale_columns,
     scale_rows,
     user_items,
@@ -56,7 +57,7 @@ class Rp3beta(ItemItem):
         popularity = column_sums(matrix)
         to_users = matrix.T.tocsr()
         scale_rows(to_users, inverse(popularity, 1.0))
-        scale_rows(matrix, inverse(np.asarray(matrix.sum(axis=1), np.float64).ravel(), 1.0))
+        scale_rows(matrix, inverse(row_sums(matrix), 1.0))
         for steps in (to_users, matrix):
             np.power(steps.data, np.float32(config.alpha), out=steps.data)
         scale_columns(matrix, inverse(popularity, config.beta))

@@ -34,7 +34,7 @@ from recommender.engine.base import (
     newest_once,
 )
 from recommender.engine.gather import check_csr, spans, summed
-from recommender.engine.matrix import aged
+from recommender.engine.matrix import aged, last_met
 
 # More of a query's items cost time and hardly change who is near.
 _ASKED = 50
@@ -237,12 +237,8 @@ def _pairs(
     shape = (data.n_users, data.n_items)
     totals = csr_matrix((weights, (data.users, data.items)), shape=shape)
     totals.sum_duplicates()
-    order = np.lexsort((data.at_s, data.items, data.users))
-    users, items, at_s = data.users[order], data.items[order], data.at_s[order]
-    last = np.ones(len(order), np.bool_)
-    last[:-1] = (users[1:] != users[:-1]) | (items[1:] != items[:-1])
-    # by user, then item: as the entries of `totals`
-    users, items, at_s = users[last], items[last], at_s[last]
+    # as the entries of `totals`
+    users, items, at_s = last_met(data)
     ends = np.full(data.n_users, -np.inf)
     np.maximum.at(ends, users, at_s)
     rank = np.empty(data.n_users, np.int64)

@@ -32,6 +32,7 @@ from recommender.engine.matrix import (
     column_sums,
     in_order,
     inverse,
+    row_sums,
     scale_columns,
     scale_rows,
 )
@@ -81,7 +82,7 @@ class Transitions(ItemItem):
         back.data *= np.float32(config.backward)
         steps = steps + back
         del back
-        total = np.asarray(steps.sum(axis=1), np.float64).ravel()
+        total = row_sums(steps)
         scale_columns(steps, inverse(column_sums(steps), config.column_power))
         scale_rows(steps, inverse(total, config.row_power))
         return cls.of(largest_of_rows(steps, config.neighbours), config)
