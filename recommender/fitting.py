@@ -104,8 +104,7 @@ def write_log(
 def write_base(folder: Path, arrays: Mapping[str, NDArray[Any]], until_s: float) -> None:
     """Lay out the model that a task grows, in a folder that this makes; the log came since."""
     folder.mkdir()
-    for name, array in arrays.items():
-        np.save(folder / f"base_{name}.npy", array, allow_pickle=False)
+    _write(folder, "base", arrays)
     (folder / "base.json").write_bytes(orjson.dumps({"until_s": until_s}))
 
 
@@ -130,8 +129,7 @@ def run_all(folder: Path, names: list[str]) -> None:
         told: dict[str, Any]
         try:
             fitted = _run(folder, name, log, task)
-            for key, array in fitted.arrays.items():
-                np.save(home / f"model_{key}.npy", array, allow_pickle=False)
+            _write(home, "model", fitted.arrays)
             told = {"facts": fitted.facts, "metrics": fitted.metrics}
         except (TooDearError, training.NothingToLearnError) as error:
             told = {"refused": str(error)}
@@ -178,8 +176,7 @@ def _keep(folder: Path, name: str, model: Algorithm) -> None:
     home = folder / "known" / name
     made = home.with_suffix(".part")
     made.mkdir(parents=True)
-    for key, array in model.to_arrays().items():
-        np.save(made / f"model_{key}.npy", array, allow_pickle=False)
+    _write(made, "model", model.to_arrays())
     made.rename(home)
 
 
@@ -203,6 +200,12 @@ def _read_log(folder: Path) -> tuple[Log, Task]:
     limits = Limits(*told["limits"])
     task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["half_lives"])
     return Log(data, _array(folder / "log_kinds.npy"), side, FoldIn(told["decay"])), task
+
+
+def _write(folder: Path, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write what `_arrays` reads."""
+    for name, array in arrays.items():
+        np.save(folder / f"{prefix}_{name}.npy", array, allow_pickle=False)
 
 
 def _arrays(folder: Path, prefix: str) -> Arrays:
