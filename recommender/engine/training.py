@@ -13,7 +13,7 @@ from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, T
 from recommender.engine.blend import Blend, board, is_gain, learn
 from recommender.engine.cases import FoldIn, halves
 from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
-from recommender.engine.lists import Lists, blend, rank
+from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.matrix import aged
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.queries import DECAY, KIND_WEIGHTS
@@ -128,19 +128,18 @@ def measure(
     model = recipe.algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
     floor = Popularity.fit(held.known, PopularityConfig(), as_of_s=as_of_s)
     own = held.own or model.own_only
-    every, _ = rank(model, held.cases, fold, count=COUNT, own=own)
+    every, fresh = rank(model, held.cases, fold, count=COUNT, own=own)
     values = measures.each(every, held.cases)
     found: dict[str, Any] = _summary(values, every, held)
-    common, _ = rank(floor, held.cases, fold, count=COUNT, own=own)
+    common, unmet = rank(floor, held.cases, fold, count=COUNT, own=own)
     found["popularity"] = measures.means(measures.each(common, held.cases))
     if own:
-        new = held.cases.with_truth(~held.cases.is_repeat())
-        found["discovery"] = measures.means(
-            measures.each(rank(model, new, fold, count=COUNT, own=False)[0], new)
-        )
+        new = ~held.cases.is_repeat()
+        places, cases = held.cases.asked(new), held.cases.with_truth(new)
+        found["discovery"] = measures.means(measures.each(fresh.take(places), cases))
         if not model.own_only:  # as pages show it, so the gate asks for it
-            common, _ = rank(floor, new, fold, count=COUNT, own=False)
-            found["discovery"]["popularity"] = measures.means(measures.each(common, new))
+            popular = measures.means(measures.each(unmet.take(places), cases))
+            found["discovery"]["popularity"] = popular
     return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model
 
 
@@ -169,7 +168,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     usable = {key: one for key, one in models.items() if held.own or not one.own_only}
     lists = {
         # as pages ask it: what was met already comes from the models that are about it
-        key: rank(one, held.cases, log.fold, count=DEPTH, own=one.own_only)[0]
+        key: first(one, held.cases, log.fold, count=DEPTH, own=one.own_only)
         for key, one in usable.items()
     }
     names = list(lists)
