@@ -6,6 +6,7 @@ divided by degree**`user_power`.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +58,17 @@ def aged(data: Interactions, half_life_days: float, as_of_s: float) -> NDArray[n
     half_lives = np.maximum(as_of_s - data.at_s, 0.0)
     half_lives /= half_life_days * 86_400
     return (data.weights * np.exp2(-half_lives)).astype(np.float32)
+
+
+def capped_sums(
+    data: Interactions, weights: NDArray[np.floating[Any]], cap: float
+) -> NDArray[np.float64]:
+    """Return the sum of each item's weights, (n_items,); of one user at most `cap` an item."""
+    pairs = data.users.astype(np.int64) * data.n_items + data.items
+    pair, place = np.unique(pairs, return_inverse=True)
+    capped = np.minimum(np.bincount(place, weights, minlength=len(pair)), cap)
+    total = np.bincount(pair % max(data.n_items, 1), capped, minlength=data.n_items)
+    return total.astype(np.float64, copy=False)
 
 
 def scale_rows(matrix: csr_matrix, factors: NDArray[np.float32]) -> None:

@@ -24,6 +24,7 @@ from recommender.engine.base import (
     SideInfo,
     walk,
 )
+from recommender.engine.matrix import capped_sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,4 @@ def _totals(
     """Return the sum of each item's decayed weights, (n_items,), what one user adds capped."""
     age_days = np.maximum(as_of_s - data.at_s, 0.0) / 86_400
     decayed = data.weights * np.exp2(-age_days / half_life_days)
-    pair, place = np.unique(
-        data.users.astype(np.int64) * data.n_items + data.items, return_inverse=True
-    )
-    capped = np.minimum(np.bincount(place, decayed, minlength=len(pair)), pair_cap)
-    total = np.bincount(pair % max(data.n_items, 1), capped, minlength=data.n_items)
-    return total.astype(np.float64, copy=False)
+    return capped_sums(data, decayed, pair_cap)

@@ -14,7 +14,7 @@ from recommender.engine.blend import Blend, board, is_gain, learn
 from recommender.engine.cases import FoldIn, halves
 from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
 from recommender.engine.lists import Lists, blend, first, rank
-from recommender.engine.matrix import aged
+from recommender.engine.matrix import aged, capped_sums
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.queries import DECAY, KIND_WEIGHTS
 from recommender.engine.units import as_baskets
@@ -107,12 +107,7 @@ def evidence(recipe: Recipe, part: Interactions, as_of_s: float) -> NDArray[np.f
     """Return how much is known of each item (n_items,): its aged weights, capped a customer."""
     weights = aged(part, float(getattr(recipe.config, "half_life_days", 0.0)), as_of_s)
     cap = float(getattr(recipe.config, "pair_cap", 0.0)) or np.inf
-    pairs = part.users.astype(np.int64) * part.n_items + part.items
-    unique, place = np.unique(pairs, return_inverse=True)
-    capped = np.minimum(np.bincount(place, weights, minlength=len(unique)), cap)
-    found = np.zeros(part.n_items, np.float64)
-    np.add.at(found, unique % max(part.n_items, 1), capped)
-    return found
+    return capped_sums(part, weights, cap)
 
 
 def measure(
