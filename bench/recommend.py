@@ -215,14 +215,9 @@ def _timed(
 def _bare(spec: "StrategySpec", visit: "Visit", models: "dict[str, Live]") -> Callable[[], None]:
     """Return a call of the models' own `recommend`, with queries and masks made before."""
     from personalization.catalog import serve as catalogue
-    from recommender import masks
     from recommender.candidates import Gathering
-    from recommender.visits import excluded
 
-    view = catalogue.view()
-    rule = spec.rules.filter
-    mask = masks.shelf_mask([rule] if rule else [], view, visit.request())
-    found = Gathering(visit, spec, view, mask, excluded(visit, spec, view))
+    found = Gathering(visit, spec, catalogue.view())
     asked = []
     for source in spec.sources:
         model = models[source.algorithm]

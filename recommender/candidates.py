@@ -31,7 +31,7 @@ from recommender.engine.strategies import (
 from recommender.groups import country_label
 from recommender.live import Live
 from recommender.reasons import category_title
-from recommender.visits import Seed, Visit
+from recommender.visits import Seed, Visit, excluded
 
 Rows = NDArray[np.int64]
 
@@ -104,26 +104,26 @@ class Pool:
 
 
 class Gathering:
-    """One request's look for candidates; `degraded` names what should have answered."""
+    """One request's look for candidates; `degraded` names what should have answered.
 
-    def __init__(
-        self,
-        visit: Visit,
-        spec: StrategySpec,
-        view: CatalogView,
-        mask: Mask,
-        dropped: Mapping[str, str],
-    ) -> None:
+    `dropped`: item -> why it must not be shown to this visitor now.
+    """
+
+    def __init__(self, visit: Visit, spec: StrategySpec, view: CatalogView) -> None:
         self.visit, self.spec, self.view = visit, spec, view
-        self.mask = mask
-        self.dropped = dropped
+        self.request = visit.request()
+        own = spec.rules.filter
+        self._mask = masks.shelf_mask([] if own is None else [own], view, self.request)
+        self.dropped: Mapping[str, str] = excluded(visit, spec, view)
         self._possible: Mask | None = None
         self._verdicts: dict[int, bool] = {}
         if visit.rule is not None:
-            self._possible = masks.possible_mask(visit.rule, view, visit.request())
+            self._possible = masks.possible_mask(visit.rule, view, self.request)
         # what may be shown, as far as can be told without the request's rule: that judges by `may`
-        self.allowed = mask.copy() if self._possible is None else mask & self._possible
-        self.allowed[[row for key in dropped if (row := view.index.get(key)) is not None]] = False
+        self.allowed = self._mask.copy() if self._possible is None else self._mask & self._possible
+        self.allowed[[row for key in self.dropped if (row := view.index.get(key)) is not None]] = (
+            False
+        )
         self.pool = Pool()
         self.degraded: list[str] = []
         self._models = live.models()
@@ -217,6 +217,10 @@ class Gathering:
             return model.model.fold_in(rows, weights)
         return model.model.fold_in(rows, weights, np.array([age for *_, age in pairs], np.float32))
 
+    def where(self, rule: ProductRule) -> Mask:
+        """Return for which products a rule of the strategy holds, (n_items,); not to be written."""
+        return masks.rule_mask(rule, self.view, self.request)
+
     def holds(self, rows: NDArray[Any]) -> Mask:
         """Return for which rows the request's own rule holds, (len(rows),); each is judged once."""
         rule, verdicts = self.visit.rule, self._verdicts
@@ -224,7 +228,7 @@ class Gathering:
             return np.ones(len(rows), np.bool_)
         asked = [row for row in dict.fromkeys(rows.tolist()) if row not in verdicts]
         fresh = np.array(asked[: _MOST_JUDGED - len(verdicts)], np.int64)
-        told = masks.judged(rule, self.view, self.visit.request(), fresh)
+        told = masks.judged(rule, self.view, self.request, fresh)
         verdicts.update(zip(fresh.tolist(), told.tolist(), strict=True))
         return np.array([verdicts.get(row, False) for row in rows.tolist()], np.bool_)
 
@@ -241,7 +245,7 @@ class Gathering:
         if allowed is None:
             own = self.spec.rules.filter
             name = f"{self.visit.country}:{own.name if own else ''}"
-            allowed = masks.model_mask(model, self.view, self.mask, name).copy()
+            allowed = masks.model_mask(model, self.view, self._mask, name).copy()
             if self._possible is not None:
                 allowed &= masks.taken(self._possible, masks.rows_of(model, self.view))
             allowed[[row for key in self.dropped if (row := model.index.get(key)) is not None]] = (
@@ -250,8 +254,7 @@ class Gathering:
             self._masks[model.name] = allowed
         if among is None:
             return allowed
-        mask = masks.rule_mask(among, self.view, self.visit.request())
-        return allowed & masks.model_mask(model, self.view, mask, among.name)
+        return allowed & masks.model_mask(model, self.view, self.where(among), among.name)
 
     def _put_in_order(self, given: Sequence[str]) -> None:
         """Score the items of the request; what no source knows keeps the order it came in."""
@@ -284,7 +287,7 @@ class Gathering:
     def _ask_for_quotas(self) -> None:
         """Look for what quotas want where the candidates hold too little of it."""
         for quota in self.spec.rules.quotas:
-            wanted = masks.rule_mask(quota.rule, self.view, self.visit.request())
+            wanted = self.where(quota.rule)
             if int(wanted[self.pool.rows].sum()) >= quota.least:
                 continue
             self._climb(Rung((*self.spec.sources, POPULAR), quota.rule), _LEAST_DEPTH)

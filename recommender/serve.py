@@ -20,7 +20,7 @@ from recommender.engine.strategies import StrategySpec
 from recommender.productrules import rule_faults
 from recommender.reasons import reason, title_of
 from recommender.shelves import Filled, fill, losers
-from recommender.visits import Visit, country_of, excluded, known_fields
+from recommender.visits import Visit, country_of, known_fields
 
 __all__ = [
     "Answer",
@@ -112,8 +112,7 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
     visit = visit if visit.personal else visit.impersonal()
     if visit.count <= 0:
         return Answer(_key(strategy), (), {}, tuple(degraded))
-    mask = masks.shelf_mask(_rules(spec), view, visit.request())
-    found = Gathering(visit, spec, view, mask, excluded(visit, spec, view))
+    found = Gathering(visit, spec, view)
     choosy = spec.rules.caps or spec.rules.diversity or spec.rules.quotas or spec.rules.bury
     # without a choice among more the order is that of the tiers: more candidates change no place
     need = visit.count * _CHOICE if choosy else visit.count + (RUNNERS_UP if explain else 0)
@@ -140,14 +139,9 @@ def permitted(strategy: str, visit: Visit, keys: Sequence[str]) -> set[str]:
     view = catalogue.view()
     spec = strategies().get(strategy, _LAST)
     visit = visit if visit.personal else visit.impersonal()
-    mask = masks.shelf_mask(_rules(spec), view, visit.request())
-    found = Gathering(visit, spec, view, mask, excluded(visit, spec, view))
+    found = Gathering(visit, spec, view)
     given = keys if visit.given is None else set(visit.given) & set(keys)
     return {view.keys[row] for row in found.may(sorted(given))}
-
-
-def _rules(spec: StrategySpec) -> list[ProductRule]:
-    return [] if spec.rules.filter is None else [spec.rules.filter]
 
 
 def _key(strategy: str | StrategySpec) -> str:
@@ -269,11 +263,11 @@ def _why_not(found: Gathering, key: str) -> str:
         return found.dropped[key]
     if row is None:
         return "unknown"
-    request, view = found.visit.request(), found.view
+    own, view = found.spec.rules.filter, found.view
     checks: Sequence[tuple[str, Mask | None]] = (
         ("out_of_stock", view.available),
-        ("not_in_region", masks.region_mask(view, request.region)),
-        *(("filtered", masks.rule_mask(rule, view, request)) for rule in _rules(found.spec)),
+        ("not_in_region", masks.region_mask(view, found.request.region)),
+        ("filtered", None if own is None else found.where(own)),
     )
     held = (why for why, mask in checks if mask is not None and not mask[row])
     asked = bool(found.holds(np.array([row]))[0])

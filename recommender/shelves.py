@@ -45,17 +45,14 @@ class Filled:
 def fill(found: Gathering) -> Filled:
     """Return the shelf of gathered candidates."""
     pool, rules, view = found.pool, found.spec.rules, found.view
-    request = found.visit.request()
     scores = pool.scores.astype(np.float64) * _factors(found)
     buried = np.zeros(len(pool.rows), np.bool_)
     if rules.bury is not None:
-        buried = masks.rule_mask(rules.bury, view, request)[pool.rows]
+        buried = found.where(rules.bury)[pool.rows]
     late = behind(pool.tiers, buried)
     rows = np.concatenate([pool.rows, _fresh(found)])
     caps = [Cap(_dense(masks.codes(name, view)[rows]), most) for name, most in rules.caps]
-    quotas = [
-        Quota(masks.rule_mask(one.rule, view, request)[rows], one.least) for one in rules.quotas
-    ]
+    quotas = [Quota(found.where(one.rule)[rows], one.least) for one in rules.quotas]
     held = len(pool.rows)
     shelf = Shelf(
         found.visit.count,
@@ -88,8 +85,7 @@ def _factors(found: Gathering) -> NDArray[np.float64]:
     pool, rules, view = found.pool, found.spec.rules, found.view
     factors = np.ones(len(pool.rows))
     for boost in rules.boosts:
-        holds = masks.rule_mask(boost.rule, view, found.visit.request())[pool.rows]
-        factors[holds] *= boost.factor
+        factors[found.where(boost.rule)[pool.rows]] *= boost.factor
     np.minimum(factors, MOST_BOOST, out=factors)
     if rules.margin:
         factors *= 1 + rules.margin * _margins(view, pool.rows)
@@ -143,8 +139,7 @@ def _fresh(found: Gathering) -> Rows:
     explore_by = found.spec.rules.exploration
     if explore_by is None or not explore_by.share or found.visit.given is not None:
         return np.zeros(0, np.int64)
-    new = masks.rule_mask(_newer(explore_by.days), found.view, found.visit.request())
-    rows = found.newest(new, _MOST_FRESH)[::-1]
+    rows = found.newest(found.where(_newer(explore_by.days)), _MOST_FRESH)[::-1]
     return rows[~np.isin(rows, found.pool.rows)]
 
 
@@ -165,8 +160,7 @@ def _drawn(
     explore_by = found.spec.rules.exploration
     if explore_by is None or not explore_by.share or found.visit.given is not None:
         return []
-    new = masks.rule_mask(_newer(explore_by.days), found.view, found.visit.request())
-    fresh = np.flatnonzero(new[rows])
+    fresh = np.flatnonzero(found.where(_newer(explore_by.days))[rows])
     return explore(
         order,
         fresh[np.argsort(rows[fresh])],
