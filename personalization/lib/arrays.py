@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from psycopg2.extensions import ISQLQuote, QuotedString, adapters, register_adapter
+from psycopg2.extensions import AsIs, ISQLQuote, QuotedString, adapters, register_adapter
 
 _ARRAY = adapters[list, ISQLQuote]
 _ESCAPED = str.maketrans({"\\": "\\\\", '"': '\\"'})
@@ -25,7 +25,8 @@ def adapted(values: list[Any]) -> Any:
     """Return what psycopg2 is to quote; lists of other types go as it passes them itself."""
     kinds = set(map(type, values))
     if kinds <= {int}:
-        return _Literal(values)
+        # digits need no quoting
+        return AsIs(f"'{{{','.join(map(str, values))}}}'")
     if list in kinds:
         msg = "lists within a list are no array: pass JSON, or a list of texts"
         raise TypeError(msg)
@@ -34,17 +35,6 @@ def adapted(values: list[Any]) -> Any:
         return _ARRAY(values)
     text = ",".join(["NULL" if value is None else _WRITTEN[type(value)](value) for value in values])
     return QuotedString(f"{{{text}}}")
-
-
-class _Literal:
-    """Whole numbers, which need no quoting."""
-
-    def __init__(self, values: list[int]) -> None:
-        self._values = values
-
-    def getquoted(self) -> bytes:
-        """Return the literal."""
-        return f"'{{{','.join(map(str, self._values))}}}'".encode()
 
 
 @lru_cache(maxsize=4096)

@@ -64,7 +64,6 @@ class Processor:
         self._limit = 16
         self._turn = 0
         self._lease_at = 0.0
-        self._leased = False
         self._documents_at = 0.0
         # Whether more than one round's work waits. If not, a short rest lets the next batch grow:
         # its fixed cost is that of a hundred events.
@@ -127,8 +126,8 @@ class Processor:
             positions.lease(group, owner=self.name, processors=alive, now=now)
         Heartbeat.objects.filter(kind=KIND, at__lt=now - timedelta(hours=1)).delete()
         # whoever starts beside this one has a heartbeat soon
-        again = _LEASE_EVERY_S if self._leased else _LEASE_FIRST_S
-        self._lease_at, self._leased = self._monotonic() + again, True
+        again = _LEASE_EVERY_S if self._lease_at else _LEASE_FIRST_S
+        self._lease_at = self._monotonic() + again
         self._quiet_at = None
         self._measure_lag()
 
