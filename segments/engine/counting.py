@@ -2,7 +2,9 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from decimal import localcontext
+from itertools import accumulate
 from math import ceil, floor
 from operator import le
 from typing import Any
@@ -146,35 +148,12 @@ def _avg(leaf: Leaf) -> Figure:
 
 def _running(entries: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
     """Return the sums and counts of the values of the first n entries, in millionths."""
-    sums: list[Any] = [0]
-    counts = [0]
-    total: Any = 0
-    count = 0
-    for entry in entries:
-        for value in entry[2:]:
-            if type(value) is not int:
-                return _running_exactly(entries)
-            total += value
-        count += len(entry) - 2
-        sums.append(total)
-        counts.append(count)
-    return sums, counts
-
-
-def _running_exactly(entries: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
-    """Return the same where some have more places than a whole number of millionths."""
-    sums: list[Any] = [0]
-    counts = [0]
-    total: Any = 0
-    count = 0
-    with localcontext(prec=400):
-        for entry in entries:
-            for value in entry[2:]:
-                total += exact(value)
-                count += 1
-            sums.append(total)
-            counts.append(count)
-    return sums, counts
+    values = [list(map(exact, entry[2:])) for entry in entries]
+    whole = all(type(value) is int for own in values for value in own)
+    # whole numbers need no context of decimals, which costs more than adding them
+    with nullcontext() if whole else localcontext(prec=400):
+        sums = list(accumulate(map(sum, values), initial=0))
+    return sums, list(accumulate(map(len, values), initial=0))
 
 
 def _compared_millionths(leaf: Leaf) -> Callable[[int], bool]:

@@ -18,6 +18,8 @@ from segments.engine.windows import NEVER
 # What a customer's document of states may weigh; the largest streams go first.
 MOST_BYTES = 64 * 1024
 _NOTHING: Entries = []
+# What is told of a rule that is false for good; such verdicts are not kept.
+FALSE = [0]
 # (place of the stream) -> all entries, read from the facts
 Gather = Callable[[int], Entries]
 
@@ -139,7 +141,7 @@ class Held:
                 if past.count(flip) == 1:
                     turned.append((version, flip, bool(flag & 1)))
             rest = [flag, *flips[len(past) :]]
-            if rest == _FALSE:
+            if rest == FALSE:
                 del self.verdicts[version]
             else:
                 self.verdicts[version] = rest
@@ -152,9 +154,6 @@ class Held:
             for version, told in self.verdicts.items()
             if len(told) == 1 and told[0] >= INCOMPLETE
         ]
-
-
-_FALSE = [0]
 
 
 def loaded(state: str, verdicts: str, generation: int, due_at: int | None) -> Held:

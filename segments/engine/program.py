@@ -15,7 +15,7 @@ from segments.engine.language import Leaf, Node, Not, leaves, parse, references
 from segments.engine.streams import Entries, Need, Stream, needs
 from segments.engine.turning import EITHER, turns
 from segments.engine.values import SECOND_US
-from segments.engine.verdicts import Evaluate, Verdict
+from segments.engine.verdicts import Evaluate, Verdict, joined, opposite
 from segments.engine.windows import NEVER, Calendar
 
 # Changes by the clock alone that are known in advance; after the last of them a timer asks again.
@@ -133,7 +133,7 @@ class Program:
         self._by_fact = self._index(lambda rule: rule.reads)
         self._named: dict[str, tuple[int, ...]] = {}
         # what rules say of somebody who has done nothing, where that is all they ask about
-        self.blank = {place: told for place, told in self._untouched() if told is not None}
+        self.blank = dict(self._untouched())
         # which kinds of facts any rule reads: others need not be looked up
         self.kinds = frozenset(leaf.kind for rule in self.rules for leaf in leaves(rule.node))
 
@@ -201,18 +201,19 @@ class Program:
         """Return the same as plain lists (`Schedule.of`): this is what runs for each event."""
         if self._no_references:
             person.members = _NOBODY
-            return self._told_apart(person, now, places)
+            return self._told(person, now, places)
         self.members(person, now, places)
-        found = {}
+        found: dict[int, list[int]] = {}
         for place in places:
-            found[place] = self._told(place, person, now)
+            found |= self._told(person, now, (place,))
             if self.rules[place].references:
                 self.members(person, now, places)
         return found
 
-    def _told_apart(self, person: Person, now: int, places: Iterable[int]) -> dict[int, list[int]]:
-        """Return what rules say that name no other; most say it at once."""
-        rules, found, whole = self._deciding, {}, person.ahead <= now
+    def _told(self, person: Person, now: int, places: Iterable[int]) -> dict[int, list[int]]:
+        """Return what rules say, most of them at once; `person.members` holds what they name."""
+        rules, whole = self._deciding, person.ahead <= now
+        found: dict[int, list[int]] = {}
         for place in places:
             decide, once = rules[place]
             truth, until = decide(person, now)
@@ -223,15 +224,6 @@ class Program:
             else:
                 found[place] = self._asked(place, person, truth, until)
         return found
-
-    def _told(self, place: int, person: Person, now: int) -> list[int]:
-        decide, once = self._deciding[place]
-        truth, until = decide(person, now)
-        if until >= NEVER:
-            return [int(truth)]
-        if once and person.ahead <= now:
-            return [int(truth), until]
-        return self._asked(place, person, truth, until)
 
     def _asked(self, place: int, person: Person, truth: bool, until: int) -> list[int]:  # noqa: FBT001
         """Return what a rule says that may turn often: it is asked at each boundary."""
@@ -307,9 +299,9 @@ class Program:
             used.update(places)
             return meaning.compiled(node, places, self.calendar, self.setting.retention)
         if isinstance(node, Not):
-            return _opposite(self._node(node.child, used))
+            return opposite(self._node(node.child, used))
         children = [self._node(child, used) for child in node.children]
-        return children[0] if len(children) == 1 else _joined(children, all_of=node.op == "and")
+        return children[0] if len(children) == 1 else joined(children, all_of=node.op == "and")
 
     def places(self, leaf: Leaf) -> tuple[int, ...]:
         """Return the places of the streams that a leaf reads, one a matcher."""
@@ -324,13 +316,14 @@ class Program:
                 found[self.place_of[key]] |= found[place]
         return {place: frozenset(held) for place, held in found.items()}
 
-    def _untouched(self) -> Iterator[tuple[int, list[int] | None]]:
+    def _untouched(self) -> Iterator[tuple[int, list[int]]]:
         nobody = Person(entries=[[]] * len(self.streams))
         for place, rule in enumerate(self.rules):
             alone = not rule.reads and not rule.references
             if alone and all(leaf.kind != "bucket" for leaf in leaves(rule.node)):
                 truth, until = rule.decide(nobody, 0)
-                yield place, [int(truth)] if until >= NEVER else None
+                if until >= NEVER:
+                    yield place, [int(truth)]
 
     def _index(self, what: Callable[[Compiled], Iterable[Any]]) -> dict[Any, frozenset[int]]:
         found: dict[Any, frozenset[int]] = {}
@@ -382,32 +375,3 @@ def _ordered(named: Mapping[str, frozenset[str]]) -> list[str]:
     for key in sorted(named):
         visit(key, tuple(open_))
     return list(done)
-
-
-def _opposite(decide: Evaluate) -> Evaluate:
-    def evaluate(view: Any, now: int) -> Verdict:
-        truth, until = decide(view, now)
-        return not truth, until
-
-    return evaluate
-
-
-def _joined(children: Sequence[Evaluate], *, all_of: bool) -> Evaluate:
-    """Return all (or any) of the children.
-
-    What makes it false (true for any) holds it as long as the longest of them.
-    """
-
-    def evaluate(view: Any, now: int) -> Verdict:
-        until, decided = NEVER, -1
-        for child in children:
-            truth, holds = child(view, now)
-            if truth is not all_of:
-                if holds >= NEVER:
-                    return truth, NEVER
-                decided = max(decided, holds)
-            elif holds < until:
-                until = holds
-        return (all_of, until) if decided < 0 else (not all_of, decided)
-
-    return evaluate

@@ -111,3 +111,34 @@ def by_boundaries(
         if at >= NEVER or truth_at(at) != truth:
             return truth, min(at, NEVER)
     return truth, at
+
+
+def opposite(decide: Evaluate) -> Evaluate:
+    """Return what says the contrary, for as long."""
+
+    def evaluate(view: Any, now: int) -> Verdict:
+        truth, until = decide(view, now)
+        return not truth, until
+
+    return evaluate
+
+
+def joined(children: Sequence[Evaluate], *, all_of: bool) -> Evaluate:
+    """Return all (or any) of the children.
+
+    What makes it false (true for any) holds it as long as the longest of them.
+    """
+
+    def evaluate(view: Any, now: int) -> Verdict:
+        until, decided = NEVER, -1
+        for child in children:
+            truth, holds = child(view, now)
+            if truth is not all_of:
+                if holds >= NEVER:
+                    return truth, NEVER
+                decided = max(decided, holds)
+            elif holds < until:
+                until = holds
+        return (all_of, until) if decided < 0 else (not all_of, decided)
+
+    return evaluate

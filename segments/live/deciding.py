@@ -15,7 +15,7 @@ from personalization.consent.serve import purposes
 from personalization.customers.engine import profile
 from personalization.events import facttable
 from segments.engine.events import Event
-from segments.engine.held import Held
+from segments.engine.held import FALSE, Held
 from segments.engine.program import Person
 from segments.engine.streams import Entries
 from segments.live.rules import Live
@@ -30,8 +30,6 @@ WHERE m.customer_id = ANY(%s)
 _ABSORBED = "SELECT id FROM customers_customer WHERE id = ANY(%s) AND merged_into_id IS NOT NULL"
 _SCORES = "SELECT customer_id, key, value FROM segments_score WHERE customer_id = ANY(%s)"
 
-# What is told of a rule that is false for good; such verdicts are not kept.
-_FALSE = [0]
 _NOTHING: Mapping[int, list[int]] = MappingProxyType({})
 
 
@@ -143,10 +141,10 @@ class Crowd:
         verdicts, ids = held.verdicts, self._ids
         for place, told in fresh.items():
             version = ids[place]
-            before = verdicts.get(version, _FALSE)
+            before = verdicts.get(version, FALSE)
             if told == before:
                 continue
-            if told == _FALSE:
+            if told == FALSE:
                 del verdicts[version]
             else:
                 verdicts[version] = told
