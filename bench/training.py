@@ -153,16 +153,10 @@ def _peak(work: Callable[[], Any]) -> int:
 
 
 def _bare() -> int:
-    from django.db import connection, transaction
+    from personalization.events import copied, extraction
 
-    from personalization.events import extraction
-    from personalization.events.copied import Sink
-
-    sink = Sink(extraction._ROW, extraction._columns, lambda _rows: None)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.copy_expert(_BARE, sink, size=1 << 20)
-    sink.close()
-    return sum(len(block[0]) for block in sink.blocks)
+    blocks = copied.blocks(_BARE, {}, extraction._ROW, extraction._columns)
+    return sum(len(block[0]) for block in blocks)
 
 
 def _fits(data: "Interactions") -> list[tuple[str, Callable[[], Any], Callable[[], Any]]]:

@@ -15,7 +15,7 @@ from personalization.catalog import selectors as catalogue
 from personalization.events import extraction
 from recommender import groups, weighing
 from recommender.engine.base import Interactions, SideInfo
-from recommender.engine.training import KINDS, Log
+from recommender.engine.training import KINDS
 from recommender.groups import Groups
 
 # Words of a product that models read; longer texts are mostly boilerplate.
@@ -36,10 +36,6 @@ class Dataset:
     keys: list[str]
     customers: NDArray[np.int64]
     unknown: int
-
-    def log(self) -> Log:
-        """Return it as the trainer reads it, with nothing beside."""
-        return Log(self.data, self.kinds)
 
 
 def read(

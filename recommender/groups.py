@@ -10,17 +10,9 @@ import numpy as np
 from django.db import connection, transaction
 from numpy.typing import NDArray
 
-from personalization.events.copied import Sink
+from personalization.events import copied
 
-_ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("customer_length", ">i4"),
-        ("customer", ">i8"),
-        ("group_length", ">i4"),
-        ("group", ">i4"),
-    ]
-)
+_ROW = copied.row_of(customer=">i8", group=">i4")
 # Names first, so that rows can say them by number.
 _NAMES = """
 SELECT s.published_id::int8, 'segment:' || s.key FROM segments_segment s
@@ -76,10 +68,8 @@ def groups(customers: NDArray[np.int64]) -> Groups:
             "countries": countries,
             "segments": len(named),
         }
-        sink = Sink(_ROW, _columns, lambda _rows: None)
-        cursor.copy_expert(cursor.cursor.mogrify(_ROWS, params).decode(), sink, size=1 << 20)
-    sink.close()
-    who, which = (np.concatenate(parts) for parts in zip(*sink.blocks, strict=True))
+        blocks = copied.blocks(_ROWS, params, _ROW, _columns)
+    who, which = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
     labels = [label for _, label in named] + [country_label(one) for one in countries]
     combos, places = _combined(customers, who, which)
     return Groups(labels, combos, places)

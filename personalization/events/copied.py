@@ -1,9 +1,10 @@
 """What binary COPY sends, as arrays: rows of fixed width become blocks, not Python objects."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 import numpy as np
+from django.db import connection
 from numpy.typing import NDArray
 
 Block = TypeVar("Block")
@@ -12,11 +13,41 @@ _HEADER_BYTES = 19
 _BLOCK_ROWS = 50_000
 
 
-class Sink(Generic[Block]):
-    """The file that COPY writes to: turns bytes into blocks, each by `convert` from rows of `row`.
+def row_of(**kinds: str) -> np.dtype[Any]:
+    """Return the type of a row of these fields: their count, then length and value of each.
 
-    `progress` hears of the rows so far; what it raises ends the reading.
+    `kinds`: field -> NumPy's name of its type, big-endian.
     """
+    pairs = [pair for n, kind in kinds.items() for pair in ((f"{n}_length", ">i4"), (n, kind))]
+    return np.dtype([("fields", ">i2"), *pairs])
+
+
+def blocks(
+    statement: str,
+    params: Mapping[str, Any],
+    row: np.dtype[Any],
+    convert: Callable[[NDArray[np.void]], Block],
+    *,
+    progress: Callable[[int], None] = lambda _rows: None,
+) -> list[Block]:
+    """Return what a binary COPY TO STDOUT sends, in blocks, each by `convert` from rows of `row`.
+
+    Parameters
+    ----------
+    progress
+        Called with the rows read so far, while the connection is busy: it may not query. What it
+        raises ends the reading.
+    """
+    sink = _Sink(row, convert, progress)
+    with connection.cursor() as cursor:
+        filled = cursor.cursor.mogrify(statement, params).decode()
+        cursor.copy_expert(filled, sink, size=1 << 20)
+    sink.close()
+    return sink.blocks
+
+
+class _Sink(Generic[Block]):
+    """The file that COPY writes to."""
 
     def __init__(
         self,

@@ -16,24 +16,11 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from personalization.consent import serve as consent
-from personalization.events.copied import Sink
+from personalization.events import copied
 from personalization.events.engine.flags import BOT
 from personalization.lib import clock
 
-# One row of binary COPY: a field count, then length and value of each field, all big-endian.
-_ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("customer_length", ">i4"),
-        ("customer", ">i8"),
-        ("item_length", ">i4"),
-        ("item", ">i8"),
-        ("kind_length", ">i4"),
-        ("kind", ">i2"),
-        ("at_length", ">i4"),
-        ("at_us", ">i8"),
-    ]
-)
+_ROW = copied.row_of(customer=">i8", item=">i8", kind=">i2", at_us=">i8")
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
 # Ids that no product has; more distinct ones than this are a fault of the shop's tags.
 UNKNOWN_LIMIT = 10_000
@@ -122,16 +109,14 @@ def touches(
         Called with the rows read so far, while the connection is busy: it may not query. What it
         raises ends the reading.
     """
-    sink = Sink(_ROW, _columns, progress)
+    params = _params(kinds, since, until)
     with transaction.atomic(), connection.cursor() as cursor:
-        statement = cursor.cursor.mogrify(_ROWS, _params(kinds, since, until)).decode()
         if since is None:
             cursor.execute(_WHOLE)
-        cursor.copy_expert(statement, sink, size=1 << 20)
+        blocks = copied.blocks(_ROWS, params, _ROW, _columns, progress=progress)
         cursor.execute(_AGAIN)
-    sink.close()
-    columns = [list(parts) for parts in zip(*sink.blocks, strict=True)]
-    sink.blocks.clear()
+    columns = [list(parts) for parts in zip(*blocks, strict=True)]
+    blocks.clear()
     # a column at a time: the pieces of one are gone before the next is put together
     return Touches(*(np.concatenate(columns.pop(0)) for _ in range(len(columns))))
 

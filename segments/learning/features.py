@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from personalization.consent import serve as consent
-from personalization.events.copied import Sink
+from personalization.events import copied
 from personalization.events.engine.flags import BOT
 from personalization.lib import clock, money
 from segments.learning.engine.features import DEVICES, KINDS, Events
@@ -37,10 +37,7 @@ _FIELDS = (
     ("hour", "int2", ">i2"),
     ("weekday", "int2", ">i2"),
 )
-_ROW = np.dtype(
-    [("fields", ">i2")]
-    + [pair for name, _, kind in _FIELDS for pair in ((f"{name}_length", ">i4"), (name, kind))]
-)
+_ROW = copied.row_of(**{name: kind for name, _, kind in _FIELDS})
 
 _KEY = "left(coalesce(nullif({0} ->> 'product_id', ''), nullif({0} ->> 'sku', '')), 100)"
 _NUMBER = "CASE WHEN jsonb_typeof({0} -> '{1}') = 'number' THEN ({0} ->> '{1}')::float8 END"
@@ -160,13 +157,10 @@ def events(
         Called with the rows read so far, while the connection is busy: it may not query. What it
         raises ends the reading.
     """
-    sink = Sink(_ROW, _columns, progress)
     params = _params(until) | {"low": low, "high": high, "of": one_in, "also": list(also)}
-    with transaction.atomic(), connection.cursor() as cursor:
-        statement = cursor.cursor.mogrify(_ROWS, params).decode()
-        cursor.copy_expert(statement, sink, size=1 << 20)
-    sink.close()
-    return _events({n: np.concatenate([b[n] for b in sink.blocks]) for n, _, _ in _FIELDS})
+    with transaction.atomic():
+        blocks = copied.blocks(_ROWS, params, _ROW, _columns, progress=progress)
+    return _events({n: np.concatenate([one[n] for one in blocks]) for n, _, _ in _FIELDS})
 
 
 def customers() -> int:
