@@ -4,12 +4,11 @@ from datetime import datetime
 from typing import Any
 
 from personalization.events.attribution import Known, Person
-from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.events.engine.taxonomy import EXPOSED
 from personalization.events.engine.wire import Draft
 from personalization.lib import tokens
 from personalization.lib.errors import Problem
 
-TOKEN_EVENTS = frozenset({EXPOSED, CLICKED})
 _PATH = "properties.token"
 
 

@@ -13,6 +13,7 @@ from personalization.events.engine import flags as bits
 from personalization.events.engine import stored
 from personalization.events.engine.facts import product_keys
 from personalization.events.engine.schema import Schema
+from personalization.events.engine.taxonomy import TOKEN_EVENTS
 from personalization.events.engine.wire import Draft
 from personalization.events.sending import Sending
 from personalization.lib.errors import Problem
@@ -32,7 +33,7 @@ def row_of(
     """Return the row of one event, as `log.insert` wants it; or why its token does not hold."""
     draft, person = candidate.draft, candidate.person
     properties = draft.properties
-    if draft.name in proofs.TOKEN_EVENTS and draft.type == "track":
+    if draft.name in TOKEN_EVENTS and draft.type == "track":
         proven = proofs.proven(draft, person, known, now=sending.received_at)
         if isinstance(proven, list):
             return proven

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from personalization.events.engine.schema import Schema
-from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.events.engine.taxonomy import TOKEN_EVENTS
 
 # Of the context that the log keeps: what rules may name (docs/rules.md, Paths).
 _PLACE = ("country", "region", "locale", "timezone", "campaign", "device")
 _PAGE = ("path", "referrer")
-# Events whose token ingestion verified and replaced by its claims (`events.proofs`).
-_PROVEN = frozenset({EXPOSED, CLICKED})
 
 
 def registered(
@@ -27,7 +25,7 @@ def registered(
     if known is not None and properties:
         described = known.properties
         kept = {key: value for key, value in properties.items() if key in described}
-    if name in _PROVEN and "decision" in properties:
+    if name in TOKEN_EVENTS and "decision" in properties:
         kept["$decision"] = properties["decision"]
     around = {key: context[key] for key in _PLACE if key in context}
     page = context.get("page")

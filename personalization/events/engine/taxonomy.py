@@ -24,6 +24,8 @@ NAMES_OF_CALLS = {
 }
 EXPOSED = "Decision Exposed"
 CLICKED = "Decision Clicked"
+# Sent with a token, which ingestion verifies and replaces by its claims (`events.proofs`).
+TOKEN_EVENTS = frozenset({EXPOSED, CLICKED})
 
 # What the folds understand; "" is an event that only counts by its name.
 FACTS = (
