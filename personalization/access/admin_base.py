@@ -1,16 +1,20 @@
 """The base of every admin page that writes: an audit row, and a publication, with each change."""
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from django.contrib import admin, messages
+from django.contrib.auth import get_permission_codename
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from personalization.access.audit import audit, state
-from personalization.lib.admin import EmptyState, EstimatedCountPaginator
+from personalization.lib import clock
+from personalization.lib.admin import EmptyState, EstimatedCountPaginator, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
 from personalization.ops.services import publish
 
@@ -168,6 +172,79 @@ def _refusing(form: type[Any], words: str) -> type[Any]:
             return given
 
     return Refused
+
+
+class Registry(Protocol):
+    """What decides which version is in use; both write the audit trail and may refuse."""
+
+    def promote(self, version_id: int, /, *, actor: str, now: datetime) -> Model:
+        """Put a version to use."""
+
+    def rollback(self, name: str, /, *, actor: str, now: datetime) -> Model:
+        """Put the version to use that was before."""
+
+
+class VersionsAdmin(ReadOnlyModelAdmin):
+    """Versions of which one of each name is in use; people promote and roll back, nothing else.
+
+    `registry`
+        The module that does so.
+    `pointer`
+        The column of the name.
+    `duty`
+        What a version does while it is in use, as the actions say it.
+    """
+
+    actions = ("promote", "rollback")
+    registry: Registry
+    pointer = "key"
+    duty = "serve"
+
+    def viewed(self, request: HttpRequest, object_id: str) -> Any:
+        """Return the version of a page, for who may look at it."""
+        version = self.get_object(request, object_id)
+        if version is None:
+            raise Http404
+        if not self.has_view_permission(request, version):
+            raise PermissionDenied
+        return version
+
+    def has_promote_permission(self, request: HttpRequest) -> bool:
+        """Whether the person may decide which version is in use."""
+        name = get_permission_codename("change", self.opts)
+        return bool(request.user.has_perm(f"{self.opts.app_label}.{name}"))
+
+    def get_action(self, action: Any) -> Any:
+        """Return an action, with what a version does in its words."""
+        found = super().get_action(action)
+        return found and (*found[:2], str(found[2]).format(duty=self.duty))
+
+    @admin.action(description="Promote: have the selected version {duty}", permissions=["promote"])
+    def promote(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Promote each selected version; of one name the last wins."""
+        actor = request.user.get_username()
+        each_row(
+            self,
+            request,
+            queryset,
+            lambda row: self.registry.promote(row.pk, actor=actor, now=clock.now()),
+            "promoted",
+        )
+
+    @admin.action(description="Roll back: have the version before {duty}", permissions=["promote"])
+    def rollback(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Roll back each name that a selected version is of."""
+        actor = request.user.get_username()
+        one_each = {getattr(row, self.pointer): row for row in queryset}
+        each_row(
+            self,
+            request,
+            list(one_each.values()),
+            lambda row: self.registry.rollback(
+                getattr(row, self.pointer), actor=actor, now=clock.now()
+            ),
+            "rolled back",
+        )
 
 
 def each_row(

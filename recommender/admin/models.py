@@ -9,9 +9,9 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from personalization.access.admin_base import each_row
+from personalization.access.admin_base import VersionsAdmin
 from personalization.lib import clock
-from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
+from personalization.lib.admin import EmptyState
 from personalization.lib.errors import AppError
 from recommender import pages, registry
 from recommender.models import ModelVersion
@@ -24,7 +24,7 @@ _DECISIONS = {
 
 
 @admin.register(ModelVersion)
-class ModelVersionAdmin(ReadOnlyModelAdmin):
+class ModelVersionAdmin(VersionsAdmin):
     """The registry: what was trained, how well it did, what serves."""
 
     list_display = (
@@ -41,7 +41,8 @@ class ModelVersionAdmin(ReadOnlyModelAdmin):
     list_filter = ("algorithm", "status")
     search_fields = ("algorithm",)
     ordering = ("-id",)
-    actions = ("promote", "rollback")
+    registry = registry
+    pointer = "algorithm"
     empty_state = EmptyState(
         what="Trained models, their metrics on the last days of data, and which of them serves.",
         why="Nothing was trained yet. It happens every night; manage.py train does it now.",
@@ -92,11 +93,7 @@ class ModelVersionAdmin(ReadOnlyModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the version: figures, course, where it comes from."""
-        version = self.get_object(request, object_id)
-        if version is None:
-            raise Http404
-        if not self.has_view_permission(request, version):
-            raise PermissionDenied
+        version = self.viewed(request, object_id)
         context = {
             **self._context(request, version),
             **(extra_context or {}),
@@ -127,35 +124,6 @@ class ModelVersionAdmin(ReadOnlyModelAdmin):
             self.message_user(request, f"{serving} serves now.", messages.SUCCESS)
         back = reverse("admin:recommender_modelversion_change", args=[version_id])
         return HttpResponseRedirect(back)
-
-    def has_promote_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may decide which model serves."""
-        return bool(request.user.has_perm("recommender.change_modelversion"))
-
-    @admin.action(description="Promote: have the selected version serve", permissions=["promote"])
-    def promote(self, request: HttpRequest, queryset: QuerySet[ModelVersion]) -> None:
-        """Promote each selected version; of one algorithm the last wins."""
-        actor = request.user.get_username()
-        each_row(
-            self,
-            request,
-            queryset,
-            lambda row: registry.promote(row.pk, actor=actor, now=clock.now()),
-            "promoted",
-        )
-
-    @admin.action(description="Roll back: have the version before serve", permissions=["promote"])
-    def rollback(self, request: HttpRequest, queryset: QuerySet[ModelVersion]) -> None:
-        """Roll back each algorithm that a selected version belongs to."""
-        actor = request.user.get_username()
-        one_each = {row.algorithm: row for row in queryset}
-        each_row(
-            self,
-            request,
-            list(one_each.values()),
-            lambda row: registry.rollback(row.algorithm, actor=actor, now=clock.now()),
-            "rolled back",
-        )
 
     def _context(self, request: HttpRequest, version: ModelVersion) -> dict[str, Any]:
         return {

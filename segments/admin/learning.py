@@ -4,29 +4,28 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
 
-from personalization.access.admin_base import each_row
-from personalization.lib import clock
-from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
+from personalization.access.admin_base import VersionsAdmin
+from personalization.lib.admin import EmptyState
 from personalization.lib.errors import AppError
 from segments.learning import pages, registry, saving
 from segments.models.learning import LearnedModel
 
 
 @admin.register(LearnedModel)
-class LearnedModelAdmin(ReadOnlyModelAdmin):
+class LearnedModelAdmin(VersionsAdmin):
     """What was learnt about customers, how well, and which version scores them."""
 
     list_display = ("__str__", "kind", "algorithm", "status", "quality", "created_at")
     list_filter = ("kind", "status")
     search_fields = ("key",)
     ordering = ("-id",)
-    actions = ("promote", "rollback")
+    registry = registry
+    duty = "score"
     empty_state = EmptyState(
         what="Clusters of customers, and models that say what they will do, with their figures.",
         why="Nothing was learnt yet. It happens every night; manage.py segment_learn does it now.",
@@ -52,11 +51,7 @@ class LearnedModelAdmin(ReadOnlyModelAdmin):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Show the model: figures, pictures, tables."""
-        model = self.get_object(request, object_id)
-        if model is None:
-            raise Http404
-        if not self.has_view_permission(request, model):
-            raise PermissionDenied
+        model = self.viewed(request, object_id)
         context = {
             **self.admin_site.each_context(request),
             **(extra_context or {}),
@@ -86,32 +81,3 @@ class LearnedModelAdmin(ReadOnlyModelAdmin):
         said = f"Segment {row.key} has the rule as its draft; it decides once it is published."
         self.message_user(request, said, messages.SUCCESS)
         return HttpResponseRedirect(back)
-
-    def has_promote_permission(self, request: HttpRequest) -> bool:
-        """Whether the person may decide which version scores."""
-        return bool(request.user.has_perm("segments.change_learnedmodel"))
-
-    @admin.action(description="Promote: have the selected version score", permissions=["promote"])
-    def promote(self, request: HttpRequest, queryset: QuerySet[LearnedModel]) -> None:
-        """Promote each selected version; of one key the last wins."""
-        actor = request.user.get_username()
-        each_row(
-            self,
-            request,
-            queryset,
-            lambda row: registry.promote(row.pk, actor=actor, now=clock.now()),
-            "promoted",
-        )
-
-    @admin.action(description="Roll back: have the version before score", permissions=["promote"])
-    def rollback(self, request: HttpRequest, queryset: QuerySet[LearnedModel]) -> None:
-        """Roll back each key that a selected version belongs to."""
-        actor = request.user.get_username()
-        one_each = {row.key: row for row in queryset}
-        each_row(
-            self,
-            request,
-            list(one_each.values()),
-            lambda row: registry.rollback(row.key, actor=actor, now=clock.now()),
-            "rolled back",
-        )
