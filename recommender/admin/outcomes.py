@@ -19,14 +19,11 @@ _DAYS = 28
 class _PageAdmin(ReadOnlyModelAdmin):
     """A table of daily sums that is shown as a page instead of rows."""
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes sums."""
-        return False
-
     def _answer(self, request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        whole = {**self.admin_site.each_context(request), "opts": self.opts, **context}
+        ours = {"opts": self.opts, "empty_state": self.empty_state}
+        whole = {**self.admin_site.each_context(request), **ours, **context}
         return TemplateResponse(request, template, whole)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
@@ -195,6 +197,27 @@ def test_item__near_it_and_where_it_shows(staff: Client, settings: Any) -> None:
 def test_pages__empty_shop__open_for_viewers(viewer: Client, path: str) -> None:
     with clock.frozen(NOW):
         assert text(viewer, path)
+
+
+@pytest.mark.parametrize("name", ["shelfday", "itemday"])
+def test_results__empty_shop__say_the_words_of_their_list(viewer: Client, name: str) -> None:
+    listed: Any = admin.site._registry[apps.get_model("recommender", name)]
+
+    with clock.frozen(NOW):
+        page = text(viewer, f"{name}/")
+
+    assert f"<p>{listed.empty_state.what}</p>" in page
+    assert f"<p>{listed.empty_state.why}</p>" in page
+
+
+def test_models__whoever_decides__is_offered_it_in_words(staff: Client, viewer: Client) -> None:
+    two_versions()
+
+    offered = text(staff, "modelversion/")
+
+    assert "Promote: have the selected version serve" in offered
+    assert "Roll back: have the version before serve" in offered
+    assert "have the version before" not in text(viewer, "modelversion/")
 
 
 def test_wilson__known_value() -> None:

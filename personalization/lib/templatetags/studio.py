@@ -47,8 +47,14 @@ def empty_state(cl: Any, request: HttpRequest) -> Empty | None:
             docs_url="",
         )
     given = getattr(cl.model_admin, "empty_state", None) or _plain_state(cl, request)
+    return empty_page(given, cl.opts)
+
+
+@register.simple_tag
+def empty_page(given: EmptyState, opts: Any) -> Empty:
+    """Return what a list, or the page that stands in its place, says while there is nothing."""
     return Empty(
-        title=f"No {plural} yet",
+        title=f"No {opts.verbose_name_plural} yet",
         what=given.what,
         why=given.why,
         action=given.action,
