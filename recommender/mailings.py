@@ -17,11 +17,10 @@ from django.db import connection
 from personalization.access.audit import audit
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import documents
-from personalization.lib import clock
 from personalization.lib.errors import NotFound, Problem, Unprocessable
+from recommender import visits
 from recommender.models import Strategy
-from recommender.serve import Item, Visit, country_of, known_fields, recommend, strategies
-from segments import serve as segments
+from recommender.serve import Item, Visit, recommend, strategies
 from segments.models import Segment
 
 MARKETING = "marketing"
@@ -73,9 +72,9 @@ def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line]:
             granted, denied = parts.get("consent", (0, 0))
             in_force = purposes().in_force(granted, denied, gpc=False, restrict={})
             if in_force & wanted == wanted:
-                users = tuple(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
+                users = sorted(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
                 visit = visit_of(document, count=mailing.count, now=now)
-                yield Line(customer, users, recommend(mailing.strategy, visit).items)
+                yield Line(customer, tuple(users), recommend(mailing.strategy, visit).items)
         after = ids[-1]
 
 
@@ -107,24 +106,11 @@ def _ids(version: int | None, after: int) -> list[int]:
 
 
 def visit_of(document: Mapping[str, Any], *, count: int, now: datetime) -> Visit:
-    """Return the visit that a decision would make of a customer of whom no page tells anything.
+    """Return the visit of a customer of whom no page tells anything.
 
     `document`: what serving reads of the customer (`customers.documents`).
     """
-    parts: Mapping[str, Any] = document["p"]
-    profile: Mapping[str, Any] = parts.get("profile", {})
-    members = segments.members(parts, now_us=clock.to_us(now))
-    return Visit(
-        recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
-        cart=tuple(profile.get("cart", ())),
-        bought=profile.get("bought", {}),
-        segments=tuple(one.key for one in members),
-        context=known_fields({}, profile, now),
-        country=country_of((profile.get("country"),), profile.get("locale") or ""),
-        count=count,
-        seed=document["a"],
-        now_s=now.timestamp(),
-    )
+    return visits.visit_of(document["p"], seed=document["a"], count=count, now=now)
 
 
 def write(

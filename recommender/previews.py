@@ -2,18 +2,18 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from personalization.catalog.models import Product
 from personalization.catalog.selectors import products
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import serve as customers
-from personalization.lib import clock, money
+from personalization.lib import money
 from recommender import serve
 from recommender.engine.strategies import StrategySpec
 from recommender.serve import Explored, Item, Lost, Visit
-from segments import serve as segments
+from recommender.visits import visit_of
 
 # Reason code -> words for merchandisers; docs/api.md lists the codes.
 LOST_WORDS: Mapping[str, str] = {
@@ -106,27 +106,16 @@ def preview(spec: StrategySpec, wish: Wish, *, now: datetime) -> Preview:
 def _visit(wish: Wish, now: datetime) -> tuple[Visit, str]:
     """Return the visit that a decision would make of this customer, and for whom it is."""
     document, personal, words = _known(wish.customer)
-    parts = document.parts if document is not None and personal else {}
-    profile = parts.get("profile", {})
-    members = segments.members(parts, now_us=clock.to_us(now))
-    visit = Visit(
-        recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
-        item=wish.item or None,
-        cart=tuple(profile.get("cart", ())),
-        bought=profile.get("bought", {}),
-        segments=tuple(one.key for one in members),
-        context=serve.known_fields(
-            {"device.type": wish.device} if wish.device else {}, profile, now
-        ),
-        country=serve.country_of(
-            (wish.country, profile.get("country")), profile.get("locale") or ""
-        ),
-        given=wish.given or None,
+    counts = document if personal else None
+    visit = visit_of(
+        counts.parts if counts else {},
+        seed=counts.assignment_key if counts else "",
         count=wish.count,
-        personal=personal,
-        seed=document.assignment_key if document is not None and personal else "",
-        now_s=now.timestamp(),
+        now=now,
+        told={"device.type": wish.device} if wish.device else {},
+        country=wish.country,
     )
+    visit = replace(visit, item=wish.item or None, given=wish.given or None, personal=personal)
     return visit, words
 
 

@@ -5,17 +5,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
 from personalization.catalog.serve import CatalogView
+from personalization.lib import clock
 from recommender.engine.queries import KIND_WEIGHTS, MAX_RECENT
 from recommender.engine.rulemasks import ProductRule
 from recommender.engine.strategies import AGAIN, StrategySpec
 from recommender.masks import Request
 from recommender.weighing import kind_weights, recent_decay
+from segments import serve as segments
 
 # A page or a cart names an item as strongly as an added one does.
 _AS_NAMED = "add"
@@ -123,6 +126,39 @@ class Visit:
         told = {key for key, _ in latest}
         latest += [(key, at_s) for key, at_s in self.bought.items() if key not in told]
         return sorted(latest, key=lambda one: -one[1])
+
+
+def visit_of(
+    parts: Mapping[str, Any],
+    *,
+    seed: str,
+    count: int,
+    now: datetime,
+    told: Mapping[str, Any] = MappingProxyType({}),
+    country: str = "",
+) -> Visit:
+    """Return the visit that a decision would make of a customer by the profile document alone.
+
+    Parameters
+    ----------
+    parts
+        What serving reads of the customer (`customers.documents`); empty for a stranger.
+    told, country
+        What a page would tell of the request, where somebody tries that out.
+    """
+    profile: Mapping[str, Any] = parts.get("profile", {})
+    members = segments.members(parts, now_us=clock.to_us(now))
+    return Visit(
+        recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
+        cart=tuple(profile.get("cart", ())),
+        bought=profile.get("bought", {}),
+        segments=tuple(one.key for one in members),
+        context=known_fields(told, profile, now),
+        country=country_of((country, profile.get("country")), profile.get("locale") or ""),
+        count=count,
+        seed=seed,
+        now_s=now.timestamp(),
+    )
 
 
 def country_of(told: Iterable[str | None], locale: str) -> str:

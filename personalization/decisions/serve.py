@@ -53,6 +53,8 @@ class Decision:
     snapshot: config.Snapshot
     started_s: float
     actions: list[Action] = field(default_factory=list)
+    # what its shelves have in common; none before the first of them
+    visit: Visit | None = None
     models: dict[str, int] = field(default_factory=dict)
     degraded: dict[str, None] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
@@ -208,16 +210,7 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
     """Return recommendations, personal where the visitor allows it."""
     since_s = time.perf_counter()
     who = decision.visitor
-    count = wanted.count or placement.count
-    visit = visits.visit(
-        decision.ask,
-        who,
-        decision.actions,
-        wanted,
-        count=count,
-        now=decision.at,
-        draw=decision.id.hex,
-    )
+    visit = visits.at(_visit(decision), wanted, count=wanted.count or placement.count)
     if decision.late:
         shelf = shelves.fallback(placement.strategy, visit, why="recommend:budget")
     else:
@@ -234,6 +227,19 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
         body["explain"] = {"candidates": _item_candidates(visit, shelf)}
     _measure(decision, "recommend", since_s)
     return body
+
+
+def _visit(decision: Decision) -> Visit:
+    """Return what the shelves of a decision have in common, put together for the first of them."""
+    if decision.visit is None:
+        decision.visit = visits.visit_of(
+            decision.ask,
+            decision.visitor,
+            decision.actions,
+            now=decision.at,
+            draw=decision.id.hex,
+        )
+    return decision.visit
 
 
 def _shelf_claims(

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -14,17 +15,10 @@ from recommender.serve import Visit, country_of, known_fields
 from segments import serve as segments
 
 
-def visit(
-    ask: Ask,
-    who: Visitor,
-    actions: Sequence[Action],
-    wanted: Wanted,
-    *,
-    count: int,
-    now: datetime,
-    draw: str,
+def visit_of(
+    ask: Ask, who: Visitor, actions: Sequence[Action], *, now: datetime, draw: str
 ) -> Visit:
-    """Return the visit that a shelf is filled for; the page's own word beats the profile's.
+    """Return what all shelves of a decision have in common; the page's word beats the profile's.
 
     `draw` is what chance is drawn by where there is no unit: of one name for all strangers, all
     would be shown the same new products the whole day.
@@ -32,21 +26,28 @@ def visit(
     profile = who.profile
     return Visit(
         recent=actions,
-        item=wanted.item,
         cart=tuple(profile.get("cart", ())) if ask.cart is None else ask.cart,
         bought=_bought(profile, ask, actions),
         segments=_segments(who, now),
-        shown=shown(ask) if who.personal else {},
-        context=fields(ask, profile, now),
+        shown=_shown(ask) if who.personal else {},
+        context=_fields(ask, profile, now),
         country=_country(ask, profile),
-        exclude=wanted.exclude,
-        given=wanted.items,
-        rule=wanted.filter,
-        count=count,
         personal=who.personal,
         seed=who.unit if who.personal else "",
         draw=draw,
         now_s=now.timestamp(),
+    )
+
+
+def at(visit: Visit, wanted: Wanted, *, count: int) -> Visit:
+    """Return the visit that the shelf of one placement is filled for."""
+    return replace(
+        visit,
+        item=wanted.item,
+        exclude=wanted.exclude,
+        given=wanted.items,
+        rule=wanted.filter,
+        count=count,
     )
 
 
@@ -64,7 +65,7 @@ def _segments(who: Visitor, now: datetime) -> tuple[str, ...]:
     return tuple(one.key for one in found)
 
 
-def shown(ask: Ask) -> Mapping[str, int]:
+def _shown(ask: Ask) -> Mapping[str, int]:
     """Return item -> how often the page's last events showed it without a click on it."""
     if not ask.recent:
         return {}
@@ -73,7 +74,7 @@ def shown(ask: Ask) -> Mapping[str, int]:
     return {item: times for item, times in seen.items() if item not in clicked}
 
 
-def fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+def _fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """Return what rules read of the request; where the page is silent the profile may know."""
     found = known_fields(ask.context, profile, at)
     if ask.cart is not None:

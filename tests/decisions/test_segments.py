@@ -11,7 +11,7 @@ from personalization.decisions.record import body_of
 from personalization.decisions.serve import answer, decide, direct_answer, recommend
 from personalization.decisions.wire import Ask, Wanted
 from personalization.lib import clock
-from recommender import live, mailings
+from recommender import mailings
 from recommender.previews import Wish, preview
 from recommender.serve import strategies
 from tests.events.processor.log import NOW, put
@@ -93,7 +93,6 @@ def test_preview__of_a_member_in_another_time_zone__shows_what_a_decision_answer
         decided = direct_answer(recommend(ask, None, gpc=False, now=at))
         shown = preview(strategies()["mine"], Wish(customer="a1", count=4), now=at)
         stranger = preview(strategies()["mine"], Wish(count=4), now=at)
-    live.forget()
 
     # noon of the shop is evening in Tokyo, and p6 is what the segment likes
     assert [one.id for one in decided["items"]] == ["p6", "p3"]
