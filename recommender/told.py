@@ -1,0 +1,100 @@
+"""What a batch of facts says of recommendations: lists shown, clicks on them, order lines.
+
+By the keys that count once, so that it does not matter in which order or how often facts come.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from personalization.consent.serve import ANALYTICS, PERSONALIZATION
+from personalization.customers.engine.facts import Fact
+from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.lib.money import MAX_MINOR
+
+# What a column holds; ids of products are cut alike by facts.
+_MOST_CHARS = 100
+# A list is as long as the API allows; what is longer was not ours.
+_MOST_POSITIONS = 500
+_NEEDED = ANALYTICS | PERSONALIZATION
+
+
+@dataclass(slots=True)
+class Told:
+    """What a batch of facts says, by the keys that count once."""
+
+    lists: dict[tuple[str, str], tuple[str, date, int, list[list[str]]]] = field(
+        default_factory=dict
+    )
+    clicks: dict[tuple[str, str, str], tuple[int, int, date]] = field(default_factory=dict)
+    lines: dict[tuple[int, str, str], tuple[int, int | None]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.lists or self.clicks or self.lines)
+
+
+def told_by(facts: Iterable[Fact]) -> Told:
+    """Return what facts say; those without analytics and personalization say nothing."""
+    told = Told()
+    for fact in facts:
+        if fact.purposes & _NEEDED != _NEEDED:
+            continue
+        if fact.name in (EXPOSED, CLICKED):
+            _tell_shown(told, fact)
+        elif fact.kind == "order":
+            _tell_order(told, fact)
+    return told
+
+
+def _tell_shown(told: Told, fact: Fact) -> None:
+    props = fact.props or {}
+    decision = props.get("$decision")
+    # a list without a strategy is a content block: nothing was recommended
+    if not isinstance(decision, dict) or not decision.get("strategy"):
+        return
+    key, placement = str(decision["id"]), str(decision["placement"])
+    day = _day_of(UUID(key))
+    if fact.name == EXPOSED:
+        items = [_pair(one) for one in (props.get("items") or ())[:_MOST_POSITIONS]]
+        told.lists.setdefault(
+            (key, placement), (str(decision["strategy"]), day, fact.identity_id, items)
+        )
+    elif item := str(props.get("item") or "")[:_MOST_CHARS]:
+        mine = (fact.occurred_us, fact.identity_id, day)
+        before = told.clicks.get((key, placement, item), mine)
+        told.clicks[key, placement, item] = min(before, mine)
+
+
+def _pair(entry: Any) -> list[str]:
+    """Return [item, source] of an element that ingestion has checked."""
+    pair = [entry["id"], entry.get("source", "")] if isinstance(entry, dict) else entry
+    return [str(one)[:_MOST_CHARS] for one in pair]
+
+
+def _day_of(decision: UUID) -> date:
+    """Return the day of a decision: its id is a UUID of version 7, milliseconds first."""
+    return datetime.fromtimestamp((decision.int >> 80) / 1000, UTC).date()
+
+
+def _tell_order(told: Told, fact: Fact) -> None:
+    order = fact.order_id or f"message {fact.message_id}"
+    known = fact.currency == settings.SHOP_CURRENCY
+    worth: dict[str, int | None] = {}
+    for item, quantity, price in fact.items:
+        value = quantity * price if known and price is not None else None
+        held = worth.get(item)
+        worth[item] = value if held is None else held + (value or 0)
+    for item, value in worth.items():
+        key = (fact.identity_id, item, order[:120])
+        # more than that is nobody's order: its worth is not known
+        mine = (fact.occurred_us, None if value is None or abs(value) > MAX_MINOR else value)
+        told.lines[key] = min(told.lines.get(key, mine), mine, key=first_telling)
+
+
+def first_telling(line: tuple[int, int | None]) -> tuple[int, int]:
+    """Return the key by which the telling of an order line that counts, (time, value), is least."""
+    return line[0], -(line[1] if line[1] is not None else -1)
