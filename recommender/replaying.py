@@ -14,6 +14,7 @@ from personalization.events import epoch
 from personalization.events.processor import folding, isolation, positions, reading
 from personalization.lib import clock
 from personalization.lib.errors import Conflict
+from personalization.ops import claims
 from recommender import outcomes
 from recommender.models import (
     BoughtLine,
@@ -27,8 +28,6 @@ from recommender.models import (
 log = structlog.get_logger("recommender")
 
 _NEXT = f"{outcomes.GROUP}.next"
-# One replay at a time in a database; held by the session, so that a kill frees it.
-_LOCK = 5_171_403
 # Rows of a shard a transaction: about 100 ms in all.
 _ROWS = 64
 _TABLES = (BoughtLine, ShownClick, ShownList, ItemDay, ShelfDay)
@@ -46,13 +45,11 @@ def replay(progress: Progress = lambda _rows: None) -> int:
     Conflict
         Another replay is running.
     """
-    if not _ask("SELECT pg_try_advisory_lock(%s)"):
-        msg = "a replay of outcomes is running already"
-        raise Conflict(msg)
-    try:
+    with claims.alone(kind="replay", slot=outcomes.GROUP) as mine:
+        if not mine:
+            msg = "a replay of outcomes is running already"
+            raise Conflict(msg)
         return _replay(progress)
-    finally:
-        _ask("SELECT pg_advisory_unlock(%s)")
 
 
 def _replay(progress: Progress) -> int:
@@ -119,9 +116,3 @@ def _clear(generation: int) -> None:
 def _forget_positions() -> None:
     with connection.cursor() as cursor:
         cursor.execute('DELETE FROM events_watermark WHERE "group" = %s', [_NEXT])
-
-
-def _ask(sql: str) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [_LOCK])
-        return bool(cursor.fetchone()[0])

@@ -18,7 +18,6 @@ from personalization.consent.serve import PERSONALIZATION
 from personalization.customers.engine.ids import MAX_LENGTH, usable
 from personalization.lib import clock
 from personalization.lib.errors import Problem
-from personalization.lib.tasks import enqueue
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
@@ -34,7 +33,6 @@ INLINE = 10_000
 CHUNK = 2_000
 # Bad lines that are told one by one.
 MOST_TOLD = 100
-_OVER = (JobRun.Status.SUCCEEDED, JobRun.Status.CANCELLED)
 # Columns of a header that name people, the best first.
 _COLUMNS = ("user_id", "anonymous_id", "customer", "uuid", "id", "value")
 _ADD = """
@@ -181,8 +179,7 @@ def resolve(segment_id: int, *, since: str | None = None, run: JobRun | None = N
 
 def resolve_all() -> int:
     """Look the unresolved ids of every list up; return how many were found. Beat calls it."""
-    open_ = JobRun.objects.filter(kind=RUN_KIND).exclude(status__in=_OVER)
-    for slot in open_.values_list("slot", flat=True):
+    for slot in jobs.open_slots(RUN_KIND):
         work(slot)
     lists = list(Segment.objects.filter(kind=Segment.Kind.LIST))
     found = sum(resolve(row.pk) for row in lists)
@@ -342,16 +339,13 @@ def _look_up(row: Segment, told: Upload, now: datetime) -> None:
     if told.added <= INLINE:
         resolve(row.pk, since=now.isoformat())
         return
-    slot = f"{row.pk} {now.isoformat()}"
-    run = JobRun.objects.create(
+    run = jobs.request_run(
         kind=RUN_KIND,
-        slot=slot,
-        total=told.added,
+        slot=f"{row.pk} {now.isoformat()}",
         params={"list": row.key, "since": now.isoformat()},
-        created_at=now,
+        total=told.added,
     )
     told.run = run.pk
-    enqueue("segments.tasks.work_on_list", slot)
 
 
 def _decide(key: str, customers: Sequence[int]) -> None:

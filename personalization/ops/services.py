@@ -164,6 +164,28 @@ _Status = JobRun.Status
 # A run that fails or dies by itself begins this often; after that somebody must look (`resume`).
 MAX_ATTEMPTS = 3
 _RESUMABLE = (_Status.FAILED, _Status.CANCELLED)
+_STARTABLE = Q(status=_Status.PENDING) | Q(status=_Status.FAILED, attempts__lt=MAX_ATTEMPTS)
+
+
+@transaction.atomic
+def request_run(
+    *, kind: str, slot: str, params: Mapping[str, Any], total: int | None = None
+) -> JobRun:
+    """Make a run that somebody asks for and wake its task; a wake-up that is lost is swept.
+
+    Sweepers go through `open_slots`.
+    """
+    run = JobRun.objects.create(
+        kind=kind, slot=slot, params=dict(params), total=total, created_at=clock.now()
+    )
+    enqueue(job_tasks[kind], slot)
+    return run
+
+
+def open_slots(kind: str) -> list[str]:
+    """Return the slots of a kind whose runs are not over, oldest first; some may be at work."""
+    runs = JobRun.objects.filter(_STARTABLE | Q(status=_Status.RUNNING), kind=kind)
+    return list(runs.order_by("pk").values_list("slot", flat=True))
 
 
 def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) -> JobRun | None:
@@ -184,8 +206,7 @@ def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) 
     JobRun.objects.bulk_create([made], ignore_conflicts=True)
     mine = JobRun.objects.filter(kind=kind, slot=slot)
     _bury(mine.filter(heartbeat_at__lt=now - STALE_AFTER), now)
-    startable = Q(status=_Status.PENDING) | Q(status=_Status.FAILED, attempts__lt=MAX_ATTEMPTS)
-    taken = mine.filter(startable).update(
+    taken = mine.filter(_STARTABLE).update(
         status=_Status.RUNNING,
         attempts=F("attempts") + 1,
         started_at=now,

@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from personalization.access.audit import audit
 from personalization.lib import clock
 from personalization.lib.errors import Problem
-from personalization.lib.tasks import enqueue
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
 from segments.errors import SegmentUnknown
@@ -29,7 +28,6 @@ RUN_KIND = "segments.lookalike"
 # From here on somebody is as like the members as the others (engine/lookalike.py).
 ALIKE = 0.5
 _OPEN = (JobRun.Status.PENDING, JobRun.Status.RUNNING)
-_TASK = "segments.learning.tasks.lookalike"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +73,12 @@ def start_lookalikes(*, key: str, actor: str) -> JobRun:
     if underway is not None:
         return underway
     _refuse(row)
-    now = clock.now()
-    run = JobRun.objects.create(
+    run = jobs.request_run(
         kind=RUN_KIND,
-        slot=f"{row.pk} {now.isoformat()}",
+        slot=f"{row.pk} {clock.now().isoformat()}",
         params={"segment": key, "actor": actor},
-        created_at=now,
     )
     audit(actor=actor, action="lookalike", obj=row, after={"run": run.pk})
-    enqueue(_TASK, run.slot)
     return run
 
 
@@ -106,9 +101,7 @@ def work(slot: str, *, now: datetime) -> None:
 
 def work_on_open(*, now: datetime) -> None:
     """Go on with every request that is not over: whose wake-up was lost, whose worker died."""
-    failed = Q(status=JobRun.Status.FAILED, attempts__lt=jobs.MAX_ATTEMPTS)
-    waiting = JobRun.objects.filter(Q(status__in=_OPEN) | failed, kind=RUN_KIND)
-    for slot in list(waiting.order_by("pk").values_list("slot", flat=True)):
+    for slot in jobs.open_slots(RUN_KIND):
         work(slot, now=now)
 
 
