@@ -7,7 +7,6 @@ sampled by bucket above SEGMENT_PREVIEW_EXACT customers, with the margin.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -16,7 +15,7 @@ from personalization.events.facttable import BUCKETS
 from segments import selectors
 from segments.faces import Someone, people
 from segments.models import SegmentVersion
-from segments.population import AT_HAND, Question, settled
+from segments.population import AT_HAND, Question, customers_in, settled
 from segments.sampling import estimate
 
 SAMPLE = 10
@@ -39,11 +38,7 @@ _MEMBERS = """
 SELECT customer_id FROM segments_membership
 WHERE version_id = %s AND customer_id %% 64 = ANY(%s::bigint[])
 """
-_KNOWN = "SELECT count(*) FROM customers_customer WHERE merged_into_id IS NULL"
-_SAMPLED = """
-SELECT count(*) FROM customers_customer
-WHERE merged_into_id IS NULL AND id %% 64 = ANY(%s::bigint[])
-"""
+_ALL = "SELECT count(*) FROM customers_customer WHERE merged_into_id IS NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +102,13 @@ def _by_table(old: SegmentVersion | None, new: SegmentVersion, now: datetime) ->
 
 
 def _by_sql(old: SegmentVersion | None, new: SegmentVersion, now: datetime) -> Diff:
-    known = _number(_KNOWN)
-    buckets = range(min(BUCKETS, max(1, settings.SEGMENT_PREVIEW_EXACT * BUCKETS // (known or 1))))
+    total = _total()
+    buckets = range(min(BUCKETS, max(1, settings.SEGMENT_PREVIEW_EXACT * BUCKETS // (total or 1))))
     before = _members(old, buckets, now) if old else set()
     after = _members(new, buckets, now)
     sets = (after - before, before - after, before & after)
     share = len(buckets) / BUCKETS
-    asked = known if share == 1 else _number(_SAMPLED, [list(buckets)])
+    asked = total if share == 1 else customers_in(buckets)
     whole = [estimate(len(found), max(asked, len(found)), share) for found in sets]
     return Diff(
         from_number=old.number if old else None,
@@ -138,7 +133,7 @@ def _members(version: SegmentVersion, buckets: Sequence[int], now: datetime) -> 
         return set(question.members(AT_HAND, buckets))
 
 
-def _number(statement: str, params: Sequence[Any] = ()) -> int:
+def _total() -> int:
     with connection.cursor() as cursor:
-        cursor.execute(statement, list(params) or None)
+        cursor.execute(_ALL)
         return int(cursor.fetchone()[0])

@@ -11,7 +11,6 @@ from segments.models import Segment, SegmentVersion
 
 # Larger ones are shown as last measured: counting a million members for a list takes too long.
 COUNTED = 100_000
-_SHADOW = SegmentVersion.Status.SHADOW
 # Versions that matter in a list, what decides first: word and tone.
 _WORDS: Mapping[str, tuple[str, str]] = {
     SegmentVersion.Status.PUBLISHED: ("in force: v{}", "good"),
@@ -44,8 +43,7 @@ def lines_of(rows: Sequence[Segment], *, now: datetime) -> dict[int, Line]:
     """Return the lines of segments that were read with their versions, by id."""
     trends = measured.trends([row.pk for row in rows], now - pages.WINDOW, now=now)
     counted = listing.version_sizes(_small(rows, trends))
-    waiting = any(one.status == _SHADOW for row in rows for one in row.versions.all())
-    run = listing.newest_run() if waiting else None
+    run = listing.run_of(one for row in rows for one in row.versions.all())
     found = {}
     for row in rows:
         trend = trends.get(row.pk, Trend())

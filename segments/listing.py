@@ -58,7 +58,7 @@ def detail(row: Segment) -> dict[str, Any]:
     versions = list(row.versions.all())
     sizes = version_sizes([one.pk for one in versions if one.status in selectors.LIVE])
     words = selectors.catalogue()
-    [summary], run = summaries([row]), newest_run()
+    [summary], run = summaries([row]), run_of(versions)
     draft = next((one for one in versions if one.status == _Status.DRAFT), None)
     return summary | {
         "draft_mark": selectors.mark_of(draft),
@@ -71,7 +71,7 @@ def detail(row: Segment) -> dict[str, Any]:
 
 def version_detail(row: SegmentVersion) -> dict[str, Any]:
     """Return one version."""
-    return _version(row, selectors.catalogue(), version_sizes([row.pk]), newest_run())
+    return _version(row, selectors.catalogue(), version_sizes([row.pk]), run_of([row]))
 
 
 def version_sizes(version_ids: Collection[int]) -> dict[int, int]:
@@ -143,17 +143,24 @@ def matrix() -> dict[str, Any]:
     }
 
 
-def newest_run() -> JobRun | None:
-    """Return the newest run of the backfill."""
+def taking_in(version: SegmentVersion) -> bool:
+    """Whether customers are still to take a version in."""
+    return version.status == _Status.SHADOW and version.ready_at is None
+
+
+def run_of(versions: Iterable[SegmentVersion]) -> JobRun | None:
+    """Return the newest run of the backfill; None, too, where no version waits for it."""
+    if not any(map(taking_in, versions)):
+        return None
     return JobRun.objects.filter(kind=RUN_KIND).order_by("-id").first()
 
 
 def progress(version: SegmentVersion, run: JobRun | None) -> float | None:
     """Return the share of customers that have taken a version in; None when it does not wait.
 
-    `run` as `newest_run`.
+    `run` as `run_of`.
     """
-    if version.status != _Status.SHADOW or version.ready_at is not None:
+    if not taking_in(version):
         return None
     if run is None or not run.total or _generation(run) < (version.generation or 0):
         return 0.0

@@ -7,7 +7,7 @@ from django.db import connection
 
 from personalization.events.facttable import BUCKETS
 from segments.models import Segment
-from segments.population import settled
+from segments.population import customers_in, settled
 from segments.sampling import estimate
 
 # Pairs of memberships that are counted within about two seconds; of more, buckets are a sample.
@@ -27,9 +27,6 @@ WITH held AS (
     WHERE m.segment_id = ANY(%s) AND m.customer_id %% 64 < %s)
 SELECT a.segment_id, b.segment_id, count(*) FROM held a JOIN held b USING (customer_id)
 GROUP BY 1, 2
-"""
-_KNOWN = """
-SELECT count(*) FROM customers_customer WHERE merged_into_id IS NULL AND id %% 64 < %s
 """
 
 
@@ -63,8 +60,7 @@ def overlaps(*, most: int) -> Overlaps:
         buckets = _buckets([sizes.get(row.pk, 0) for row in largest])
         cursor.execute(_SHARED, [[row.pk for row in largest], buckets])
         found = {(a, b): count for a, b, count in cursor.fetchall()}
-        cursor.execute(_KNOWN, [buckets])
-        asked = cursor.fetchone()[0]
+        asked = 0 if buckets == BUCKETS else customers_in(range(buckets))
     kept = {row.pk for row in largest}
     share = buckets / BUCKETS
     told = {pair: estimate(many, max(asked, many), share) for pair, many in found.items()}

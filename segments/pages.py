@@ -121,7 +121,7 @@ def page_of(row: Segment, *, now: datetime, rights: Rights) -> dict[str, Any]:
 def versions_of(row: Segment, *, rights: Rights) -> dict[str, Any]:
     """Return the versions, newest first, with what can be done to each; where the job stands."""
     versions = list(row.versions.all())
-    run = listing.newest_run() if any(map(_taking_in, versions)) else None
+    run = listing.run_of(versions)
     tried = any(one.status == _Status.SHADOW for one in versions)
     words = selectors.catalogue()
     return {
@@ -143,7 +143,7 @@ def versions_of(row: Segment, *, rights: Rights) -> dict[str, Any]:
             for one in versions
         ],
         "job": _job(run),
-        "live_url": address(row, "versions") if any(map(_taking_in, versions)) else "",
+        "live_url": address(row, "versions") if any(map(listing.taking_in, versions)) else "",
     }
 
 
@@ -316,10 +316,6 @@ def _page_url(ids: Mapping[str, int], where: str) -> str:
 
 
 # --- Versions -------------------------------------------------------------------------------------
-
-
-def _taking_in(version: SegmentVersion) -> bool:
-    return version.status == _Status.SHADOW and version.ready_at is None
 
 
 def _word(version: SegmentVersion) -> str:

@@ -25,6 +25,10 @@ from segments.people import Reader, names_of
 Rule = Mapping[str, Any]
 
 AT_HAND = "the rule at hand"
+_HELD = """
+SELECT count(*) FROM customers_customer
+WHERE merged_into_id IS NULL AND id %% 64 = ANY(%s::bigint[])
+"""
 # Sets of customers are hashed in memory; without room PostgreSQL would search each of them for
 # every customer. Parallel workers would each make all sets anew. Compiling a statement takes longer
 # than running it. The index of the facts of one bucket lies in memory after the first look.
@@ -102,6 +106,13 @@ def verdicts(
         for customer, person in people.items():
             held = program.members(person, now, places)
             yield customer, {key: held[key][0] for key in keys}
+
+
+def customers_in(buckets: Sequence[int]) -> int:
+    """Return how many customers some buckets hold."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [list(buckets)])
+        return int(cursor.fetchone()[0])
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from segments.engine.catalogue import Catalogue
 from segments.engine.language import GROUPS, parse
 from segments.errors import PreviewTooSlow
 from segments.faces import Someone, people
-from segments.population import AT_HAND, Question, Rule, settled, verdicts, with_lists
+from segments.population import AT_HAND, Question, Rule, customers_in, settled, verdicts, with_lists
 from segments.sampling import estimate
 from segments.sql.pieces import Truth
 from segments.words import describe, describe_part
@@ -32,9 +32,6 @@ _LEAST_SAMPLED = 15_000
 
 _MANY = """
 SELECT count(*) FROM (SELECT FROM customers_customer WHERE merged_into_id IS NULL LIMIT %s) c
-"""
-_EXTENT = """
-SELECT count(*) FROM customers_customer WHERE merged_into_id IS NULL AND id %% 64 = %s
 """
 _OVERLAP = """
 SELECT s.key, s.title, shared.many, COALESCE(
@@ -183,9 +180,7 @@ def _samples() -> list[Sequence[int]]:
     with connection.cursor() as cursor:
         cursor.execute(_MANY, [exact + 1])
         is_small = cursor.fetchone()[0] <= exact
-        cursor.execute(_EXTENT, [0])
-        of_one = cursor.fetchone()[0]
-    wanted = min(-(-_LEAST_SAMPLED // max(of_one, 1)), BUCKETS)
+    wanted = min(-(-_LEAST_SAMPLED // max(customers_in([0]), 1)), BUCKETS)
     whole, sample = range(BUCKETS), range(wanted)
     if is_small:
         return [whole] if wanted == BUCKETS else [whole, sample]
