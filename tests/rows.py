@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import psycopg2
+from django.apps import apps
 from django.db import connection
 from psycopg2.extensions import make_dsn
 
-# Made by raw SQL, so that Django's flush after a transactional test does not know them.
-_RAW_TABLES = ("events_event",)
 # Of many partitions and few rows: deleting is quicker than cutting off.
 _PARTED_TABLES = ("events_fact", "events_firstseen")
 
@@ -27,7 +26,7 @@ class Kept:
             full = [table for table in sorted(tables) if _has_rows(cursor, table)]
             for table in full:
                 cursor.execute(f'CREATE TABLE kept."{table}" AS TABLE "{table}"')
-        empty = [f"TRUNCATE {table}" for table in _RAW_TABLES]
+        empty = [f"TRUNCATE {table}" for table in _raw_tables()]
         empty += [f"DELETE FROM {table}" for table in _PARTED_TABLES]  # noqa: S608 -- constants
         fill = [
             f'INSERT INTO "{table}" TABLE kept."{table}" ON CONFLICT DO NOTHING' for table in full
@@ -62,6 +61,11 @@ def _address() -> str:
     params = connection.get_connection_params()
     names = ("dbname", "user", "password", "host", "port")
     return str(make_dsn(**{name: params[name] for name in names if name in params}))
+
+
+def _raw_tables() -> set[str]:
+    """Return what is made by raw SQL: Django's flush after a transactional test does not know it."""
+    return {model._meta.db_table for model in apps.get_models() if not model._meta.managed}
 
 
 def _has_rows(cursor: "psycopg2.extensions.cursor", table: str) -> bool:

@@ -1,6 +1,5 @@
 """What a page may ask of a shelf, through HTTP: filters, lists to order, device and country."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -12,7 +11,7 @@ from personalization.catalog.services import upsert_products
 from personalization.decisions import record
 from personalization.decisions.models import Decision
 from personalization.ops import serve as config
-from recommender import live, masks
+from recommender import masks
 from recommender.strategies import save_strategy
 from tests.decisions.conftest import NOW, Decide
 from tests.recommender.stocked import install, product
@@ -22,12 +21,10 @@ PHONE = {"kind": "context", "key": "device.type", "op": "eq", "value": "mobile"}
 
 
 @pytest.fixture(autouse=True)
-def models(shop: dict[str, str], settings: Any) -> Iterator[None]:
+def models(shop: dict[str, str], settings: Any) -> None:
     # a first request compiles, and a busy machine pauses: what is asked here is not speed
     settings.DECISION_BUDGET_MS = 60_000
     install("popularity", "item_knn", keys=[f"sku{n}" for n in range(30)])
-    yield
-    live.forget()
 
 
 def rules(**given: Any) -> None:

@@ -12,9 +12,9 @@ import numpy as np
 
 from tests.faults.deployment import Deployment
 
-# One that is not seen by then fails: the shop promises a second. On a busy machine, where an answer
-# takes longer, it has as long as so many answers take on a quiet one in that time.
-DEADLINE_S, _DEADLINE_ANSWERS = 2.0, 100
+# One that is not seen by then is lost. How soon it is seen is measured by bench/freshness.py: here
+# other tests run beside.
+DEADLINE_S = 30.0
 _START_S = 60.0
 # Each worker has answered then, but for one time in 32.
 _IN_A_ROW = 6
@@ -103,13 +103,12 @@ class Poller:
     def _until(self, holds: Callable[[], bool], deadline_s: float) -> float:
         """Return after how many seconds the answers began to hold in a row."""
         begun = since = time.monotonic()
-        agreed = stale = 0
+        agreed = 0
         while agreed < _IN_A_ROW:
             asked = time.monotonic()
             if not holds():
-                agreed, stale = 0, stale + 1
-                is_over = asked - begun >= deadline_s and stale >= _DEADLINE_ANSWERS
-                assert not is_over, f"not seen within {deadline_s:g} s and {stale} answers"
+                agreed = 0
+                assert asked - begun < deadline_s, f"not seen within {deadline_s:g} s"
                 time.sleep(_GAP_S)
                 continue
             since = asked if agreed == 0 else since

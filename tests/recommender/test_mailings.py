@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,12 @@ from personalization.consent.models import ConsentState
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers.models import Identity, Profile
 from personalization.ops import serve as config
-from recommender import live
 from tests.recommender.shop import NOW, customer
 from tests.recommender.stocked import install, stock, strategy
 
 
 @pytest.fixture
-def people(shop: Path) -> Iterator[list[int]]:
+def people(shop: Path) -> list[int]:
     """Five customers; the third has withdrawn personalization, the fourth says nothing."""
     stock()
     install("popularity", "item_knn")
@@ -33,9 +31,7 @@ def people(shop: Path) -> Iterator[list[int]]:
             ConsentState.objects.create(
                 customer_id=person, granted=both & ~denied, denied=denied, updated_at=NOW
             )
-    yield ids
-    live.forget()
-    catalogue.forget()
+    return ids
 
 
 def test_write_lists__who_allows_it__in_order(people: list[int], tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What holds for every shelf whatever merchandisers ask: random strategies, visits and stocks."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
-from recommender import live, masks
+from recommender import masks
 from recommender.engine.merchandising import faults
 from recommender.engine.strategies import StrategySpec, spec_of
 from recommender.productrules import rule_faults
@@ -30,14 +29,11 @@ CASES = 300
 
 
 @pytest.fixture(autouse=True)
-def stocked(shop: Path) -> Iterator[None]:
+def stocked(shop: Path) -> None:
     stock(stock=[5, 5, 0, 5, 5, 5, 5, 0, 5, 5, 5, 5])
     upsert_products([{"key": "p4", "attributes": {"regions": ["FR"]}}], actor="t", now=NOW)
     catalogue.refresh()
     install("popularity", "item_knn", keys=KEYS[:10])
-    yield
-    live.forget()
-    catalogue.forget()
 
 
 def strategy(rng: np.random.Generator) -> StrategySpec:

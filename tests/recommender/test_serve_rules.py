@@ -1,6 +1,5 @@
 """What merchandisers ask of a shelf, as visitors get it: through published strategies."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -29,12 +28,9 @@ DAY = 86_400
 
 
 @pytest.fixture(autouse=True)
-def stocked(shop: Path) -> Iterator[None]:
+def stocked(shop: Path) -> None:
     stock()
     install("popularity", "item_knn")
-    yield
-    live.forget()
-    catalogue.forget()
 
 
 def shelf(rules: dict[str, Any], **options: Any) -> list[str]:

@@ -1,7 +1,6 @@
 """The editor of strategies in the admin: what is saved, and the preview of what is not."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +9,9 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from personalization.catalog import serve as catalogue
 from personalization.catalog.models import Product
 from personalization.customers.services import create_identities
 from personalization.lib.errors import Conflict
-from recommender import live
 from recommender.config import StrategiesPart
 from recommender.models import Strategy
 from recommender.strategies import save_strategy
@@ -25,13 +22,11 @@ PREVIEW = "/admin/recommender/strategy/preview/"
 
 
 @pytest.fixture
-def staff(shop: Path, client: Client) -> Iterator[Client]:
+def staff(shop: Path, client: Client) -> Client:
     stock(image_url=[f"https://shop.example/{n}.jpg" for n in range(12)])
     install("popularity", "item_knn")
     client.force_login(User.objects.create_superuser("ann", password="x" * 20))
-    yield client
-    live.forget()
-    catalogue.forget()
+    return client
 
 
 def form(rows: dict[str, list[dict[str, Any]]] | None = None, **fields: Any) -> dict[str, Any]:

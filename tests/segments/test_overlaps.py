@@ -7,9 +7,9 @@ import pytest
 
 from personalization.customers.models import Customer
 from segments import overlaps
-from segments.models import Membership, Segment, Size
+from segments.models import Segment, Size
 from tests.events.processor.log import NOW
-from tests.segments.live.world import count, go_live
+from tests.segments.live.world import filled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -17,17 +17,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def _none(db: None) -> None:
     Segment.objects.all().delete()
-
-
-def in_force(key: str, customers: list[int]) -> Segment:
-    """A segment whose members are put in by hand."""
-    row = go_live(key, count(value=1_000))
-    version = row.published_id or 0
-    Membership.objects.bulk_create(
-        Membership(segment_id=row.pk, version_id=version, customer_id=one, entered_at=NOW)
-        for one in customers
-    )
-    return row
 
 
 def people(number: int) -> list[int]:
@@ -38,7 +27,7 @@ def people(number: int) -> list[int]:
 @pytest.mark.usefixtures("_none")
 def test_overlaps__many_pairs__sampled_within_the_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = people(3_200)
-    a, b = in_force("a", ids[:2_400]), in_force("b", ids[1_200:2_400])
+    a, b = filled("a", ids[:2_400]), filled("b", ids[1_200:2_400])
     monkeypatch.setattr(overlaps, "PAIRED", 1_000)
 
     found = overlaps.overlaps(most=10)
@@ -53,8 +42,8 @@ def test_overlaps__many_pairs__sampled_within_the_margin(monkeypatch: pytest.Mon
 @pytest.mark.usefixtures("_none")
 def test_overlaps__more_than_wanted__the_largest_as_last_measured() -> None:
     ids = people(5)
-    in_force("small", ids)
-    large = in_force("large", ids[:2])
+    filled("small", ids)
+    large = filled("large", ids[:2])
     Size.objects.create(segment=large, at=NOW, members=9)
 
     found = overlaps.overlaps(most=1)

@@ -17,16 +17,18 @@ from segments import services as segments
 from segments.learning import lookalikes, members
 from segments.learning.tasks import learn as learn_task
 from segments.learning.tasks import lookalike as lookalike_task
-from segments.models import Membership, Segment
+from segments.models import Segment
 from segments.models.learning import LearnedModel, Score
 from tests.access.test_api import code, member
 from tests.recommender.shop import NOW
 from tests.segments.learning.shop import habits
-from tests.segments.live.world import count, go_live
+from tests.segments.live.world import count, filled, go_live
 from tests.segments.people import server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADDRESS = "/api/segments/buyers/lookalike/"
+# members whom nothing else is known of
+SOME = range(1, 31)
 # who bought often, and of them some by lot: the rest is like them
 BUYERS: Any = {
     "and": [
@@ -34,19 +36,6 @@ BUYERS: Any = {
         {"kind": "bucket", "salt": "half", "from": 0, "to": 0.5},
     ]
 }
-
-
-def members_of_nobody(key: str, number: int) -> Segment:
-    """A segment in force with members by hand: what is asked of it needs no event."""
-    row = go_live(key, count(value=1_000))
-    made = [
-        Membership(
-            segment_id=row.pk, version_id=row.published_id or 0, customer_id=n + 1, entered_at=NOW
-        )
-        for n in range(number)
-    ]
-    Membership.objects.bulk_create(made)
-    return row
 
 
 def test_lookalikes__of_a_rule__learnt_and_scored_by_consent(shop: Path) -> None:
@@ -88,7 +77,7 @@ def row_id() -> int:
 
 
 def test_start__twice__one_run(shop: Path) -> None:
-    members_of_nobody("buyers", 30)
+    filled("buyers", SOME)
 
     runs = {
         lookalikes.start_lookalikes(key="buyers", actor="ann").pk,
@@ -109,7 +98,7 @@ def test_start__twice__one_run(shop: Path) -> None:
 )
 def test_start__cannot_be_learnt__refused(shop: Path, key: str, number: int, why: str) -> None:
     if number:
-        members_of_nobody(key, number)
+        filled(key, range(1, number + 1))
 
     with pytest.raises(AppError) as raised:
         lookalikes.start_lookalikes(key=key, actor="ann")
@@ -119,7 +108,7 @@ def test_start__cannot_be_learnt__refused(shop: Path, key: str, number: int, why
 
 
 def test_admin__asked_for__shows_how_far_it_is(shop: Path) -> None:
-    row = members_of_nobody("buyers", 30)
+    row = filled("buyers", SOME)
     client: Client = member("editor")
     address = reverse("admin:segments_segment_lookalikes", args=[row.pk])
 
@@ -136,7 +125,7 @@ def test_admin__asked_for__shows_how_far_it_is(shop: Path) -> None:
 
 
 def test_admin__viewer__looks_and_starts_nothing(shop: Path) -> None:
-    row = members_of_nobody("buyers", 30)
+    row = filled("buyers", SOME)
     client = member("viewer")
     address = reverse("admin:segments_segment_lookalikes", args=[row.pk])
 
@@ -147,7 +136,7 @@ def test_admin__viewer__looks_and_starts_nothing(shop: Path) -> None:
 
 
 def test_beat__wake_up_was_lost__learnt_all_the_same_and_says_why_not(shop: Path) -> None:
-    members_of_nobody("buyers", 30)
+    filled("buyers", SOME)
     lookalikes.start_lookalikes(key="buyers", actor="ann")
 
     learn_task()
@@ -161,7 +150,7 @@ def test_beat__wake_up_was_lost__learnt_all_the_same_and_says_why_not(shop: Path
 
 
 def test_delete__lookalikes_are_named__refused_and_then_they_retire(shop: Path) -> None:
-    members_of_nobody("buyers", 30)
+    filled("buyers", SOME)
     LearnedModel.objects.create(
         key="buyers", kind="lookalike", version=1, status="live", manifest={}, created_at=NOW
     )
@@ -180,7 +169,7 @@ def test_delete__lookalikes_are_named__refused_and_then_they_retire(shop: Path) 
 
 
 def test_work__segment_deleted_meanwhile__says_so(shop: Path) -> None:
-    members_of_nobody("buyers", 30)
+    filled("buyers", SOME)
     run = lookalikes.start_lookalikes(key="buyers", actor="ann")
     segments.delete_segment(key="buyers", actor="ann")
 

@@ -1,5 +1,6 @@
 """Segments that are live, and a shop's days: helpers of the tests of live membership."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +29,17 @@ def go_live(key: str, rule: Any) -> Segment:
     services.publish_segment(key=key, actor="test")
     take_in()
     return Segment.objects.get(key=key)
+
+
+def filled(key: str, customers: Iterable[int]) -> Segment:
+    """Publish a segment whose members are put in by hand: none needs an event."""
+    row = go_live(key, count(value=1_000))
+    version = row.published_id or 0
+    Membership.objects.bulk_create(
+        Membership(segment_id=row.pk, version_id=version, customer_id=one, entered_at=NOW)
+        for one in customers
+    )
+    return row
 
 
 def take_in() -> None:
