@@ -21,8 +21,8 @@ from recommender.engine.entries import ENTRIES, Entry
 from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.measures import each
 from recommender.engine.protocols import Split
-from recommender.engine.rerank import Reranker
 from recommender.engine.search import SPACES, searched
+from recommender.engine.trees import Reranker
 
 # Candidates a source brings to a blend, as at decision time.
 DEPTH = 200

@@ -1,32 +1,29 @@
 """A second look at the first candidates: trees over what the sources said and what is known.
 
-Gradient boosting by scikit-learn learns it, once, from validation cases; what is kept are plain
-arrays, scored here in NumPy, so that no pickle is stored and no scikit-learn is loaded to serve.
+Learned once, from validation cases; `trees` has the model, `secondlook` how a visit is asked.
 Position and propensity of past exposures are no features yet: public data have none.
 
 References
 ----------
-Friedman, "Greedy function approximation: a gradient boosting machine", Annals of Statistics 2001,
-section 4.5 (logistic loss). Covington et al., "Deep neural networks for YouTube recommendations",
-RecSys 2016, section 2 (candidates first, then ranking with more features).
+Covington et al., "Deep neural networks for YouTube recommendations", RecSys 2016, section 2
+(candidates first, then ranking with more features).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from sklearn.ensemble import HistGradientBoostingClassifier
-from threadpoolctl import threadpool_limits
 
-from recommender.engine.base import SideInfo
+from recommender.engine.base import Interactions, SideInfo
 from recommender.engine.blend import is_gain
 from recommender.engine.cases import Cases, chunks, halves
+from recommender.engine.gather import check_csr, spans
 from recommender.engine.lists import Lists
 from recommender.engine.logs import Log
 from recommender.engine.measures import each
+from recommender.engine.trees import Features, Reranker
 
 # Candidates that are looked at again.
 DEPTH = 50
@@ -44,14 +41,9 @@ KNOWN = (
 )
 # Fewer truths than these among the candidates teach nothing that lasts.
 LEAST = 200
-_TREES, _LEAVES, _RATE, _SMALLEST = 120, 16, 0.08, 80
 # The newest share of the interactions that says what rises.
 _RECENT = 0.1
-_ROWS = 4_096
-
 _AIM, _WORTH = "NDCG@20", 0.01
-
-Features = NDArray[np.float32]
 
 
 class Facts(NamedTuple):
@@ -68,8 +60,49 @@ class Facts(NamedTuple):
     prices: Features
     attributes: csr_matrix | None
 
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return all of it."""
+        found: dict[str, NDArray[Any]] = {name: getattr(self, name) for name in _PLAIN}
+        if self.attributes is not None:
+            found |= {name: getattr(self.attributes, name) for name in _SPARSE}
+            found["words"] = np.array(self.attributes.shape[1:], np.int64)
+        return found
 
-def facts(known: Log, n_items: int, side: SideInfo | None) -> Facts:
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the stored facts.
+
+        Raises
+        ------
+        ValueError
+            The arrays do not fit together.
+        KeyError
+            One is missing.
+        """
+        plain = {name: arrays[name] for name in _PLAIN}
+        n_items = len(plain["prices"])
+        if {(one.shape, one.dtype.kind) for one in plain.values()} != {((n_items,), "f")}:
+            msg = "the arrays of what is known of items do not fit together"
+            raise ValueError(msg)
+        return cls(**plain, attributes=_words_of(arrays, n_items))
+
+
+_PLAIN, _SPARSE = ("popularity", "trend", "freshness", "prices"), ("indptr", "indices", "data")
+
+
+def _words_of(arrays: Mapping[str, NDArray[Any]], n_items: int) -> csr_matrix | None:
+    if "words" not in arrays:
+        return None
+    indptr, indices, data = (arrays[name] for name in _SPARSE)
+    n_words = int(arrays["words"][0])
+    check_csr("attribute", indptr, indices, data, n_columns=n_words)
+    if len(indptr) != n_items + 1:
+        msg = f"attributes are of {len(indptr) - 1} items, not of {n_items}"
+        raise ValueError(msg)
+    return csr_matrix((data, indices, indptr), (n_items, n_words))
+
+
+def facts(known: Log | Interactions, n_items: int, side: SideInfo | None) -> Facts:
     """Return the facts of what is known."""
     counts = np.bincount(known.items, minlength=n_items)
     newest = known.at_s >= np.quantile(known.at_s, 1 - _RECENT) if len(known) else np.zeros(0, bool)
@@ -171,17 +204,28 @@ def _affinity(
     cases: Cases,
     case: NDArray[np.intp],
     rows: NDArray[np.int64],
-) -> NDArray[np.float32]:
+) -> NDArray[np.float64]:
     """Return how much the history's attributes speak for each candidate's."""
-    found = np.zeros(len(rows), np.float32)
-    if attributes is None or not len(rows):
+    found = np.zeros(len(rows))
+    if attributes is None or not len(rows) or not len(cases.items):
         return found
-    weights = (0.8**cases.steps * cases.weights).astype(np.float32)
-    histories = csr_matrix((weights, cases.items, cases.starts), shape=(len(cases), cases.n_items))
-    profiles = csr_matrix(histories @ attributes)
+    words = attributes.shape[1]
+    at, counts = spans(attributes.indptr, cases.items)
+    told = np.repeat(0.8**cases.steps * cases.weights, counts) * attributes.data[at]
+    # of each case the words of its history, and how loud each is
+    said, place = np.unique(
+        np.repeat(cases.owners(), counts) * words + attributes.indices[at], return_inverse=True
+    )
+    loud = np.append(np.bincount(place, told, minlength=len(said)), 0.0)
     for span in chunks(len(rows), 100_000):
-        pairs = profiles[case[span]].multiply(attributes[rows[span]])
-        found[span] = np.asarray(pairs.sum(axis=1)).ravel()
+        at, counts = spans(attributes.indptr, rows[span])
+        own = np.repeat(case[span], counts) * words + attributes.indices[at]
+        place = np.searchsorted(said, own)
+        heard = np.append(said, -1)[place] == own
+        told = np.where(heard, loud[place], 0.0) * attributes.data[at]
+        found[span] = np.bincount(
+            np.repeat(np.arange(len(counts)), counts), told, minlength=len(counts)
+        )
     return found
 
 
@@ -198,122 +242,38 @@ def _price_gap(
     return np.where((counts[case] > 0) & ~np.isnan(gap), gap, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Reranker:
-    """Trees as arrays: nodes of all trees in a row, `roots` (n_trees,) where each begins.
-
-    `feature` (n,) int32, `threshold` (n,) float64, `left`, `right` (n,) int32 places (own place for
-    a leaf), `value` (n,) float64 of a leaf. `base` (1,): what all scores begin with. `depth` (1,).
-    """
-
-    roots: NDArray[np.int32]
-    feature: NDArray[np.int32]
-    threshold: NDArray[np.float64]
-    left: NDArray[np.int32]
-    right: NDArray[np.int32]
-    value: NDArray[np.float64]
-    base: NDArray[np.float64]
-    depth: NDArray[np.int32]
-
-    @classmethod
-    def fit(cls, rows: Features, labels: NDArray[np.bool_], *, seed: int = 42) -> Self:
-        """Return the trees that tell `labels` (n,) from `rows` (n, m)."""
-        model = HistGradientBoostingClassifier(
-            max_iter=_TREES,
-            max_leaf_nodes=_LEAVES,
-            learning_rate=_RATE,
-            min_samples_leaf=_SMALLEST,
-            l2_regularization=1.0,
-            early_stopping=False,
-            random_state=seed,
-        )
-        # its threads wait by spinning: on a busy machine two take ten times as long as one
-        with threadpool_limits(1):
-            model.fit(rows, labels)
-        return cls.of(model)
-
-    @classmethod
-    def of(cls, model: HistGradientBoostingClassifier) -> Self:
-        """Return the trees of a fitted binary classifier; its features must not be nan."""
-        # scikit-learn has no public form of them; a test holds both scores side by side
-        trees = [one[0].nodes for one in model._predictors]
-        starts = np.cumsum([0, *(len(nodes) for nodes in trees)])
-        nodes = np.concatenate(trees)
-        offset = np.repeat(starts[:-1], np.diff(starts))
-        own, leaf = np.arange(len(nodes)), nodes["is_leaf"].astype(bool)
-        return cls(
-            starts[:-1].astype(np.int32),
-            np.where(leaf, 0, nodes["feature_idx"]).astype(np.int32),
-            nodes["num_threshold"].astype(np.float64),
-            np.where(leaf, own, nodes["left"] + offset).astype(np.int32),
-            np.where(leaf, own, nodes["right"] + offset).astype(np.int32),
-            nodes["value"].astype(np.float64),
-            np.asarray(model._baseline_prediction, np.float64).reshape(1),
-            np.array([nodes["depth"].max()], np.int32),
-        )
-
-    def score(self, rows: Features) -> NDArray[np.float64]:
-        """Return the log odds (n,) of each row of features (n, m)."""
-        found = np.full(len(rows), self.base[0])
-        for span in chunks(len(rows), _ROWS):
-            part = rows[span]
-            at = np.broadcast_to(self.roots, (len(part), len(self.roots)))
-            lines = np.arange(len(part))[:, None]
-            for _ in range(int(self.depth[0])):
-                low = part[lines, self.feature[at]] <= self.threshold[at]
-                at = np.where(low, self.left[at], self.right[at])
-            found[span] += self.value[at].sum(axis=1)
-        return found
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Return all state."""
-        return {name: getattr(self, name) for name in self.__slots__}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """Return the stored trees.
-
-        Raises
-        ------
-        ValueError
-            The arrays do not fit together.
-        """
-        made = cls(**{name: arrays[name] for name in cls.__slots__})
-        n = len(made.feature)
-        places = (made.roots, made.left, made.right)
-        fits = (
-            len({len(one) for one in (made.threshold, made.left, made.right, made.value)} | {n})
-            == 1
-            and len(made.base) == len(made.depth) == 1
-            and all(len(one) and one.min() >= 0 and one.max() < n for one in places)
-        )
-        if not fits:
-            msg = "reranker arrays do not fit together"
-            raise ValueError(msg)
-        return made
-
-
 def learned(first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts) -> Reranker | None:
     """Return trees learned from the cases; None where they do not beat `first` on unseen ones.
 
     Each half of the cases is ranked by what the other half taught; the gain in NDCG@20 must be more
     than noise, and a hundredth of what there was: less is not worth a second model.
     """
-    case, _, rows = features(first, parts, cases, about)
-    right = labels(first, cases)
     half = halves(np.arange(len(cases)))
-    if min(right[half[case]].sum(), right[~half[case]].sum()) < LEAST / 2:
-        return None
     gains, before = [], each(first, cases)[_AIM]
     for taught in (half, ~half):
-        model = Reranker.fit(rows[taught[case]], right[taught[case]])
         asked = np.flatnonzero(~taught)
         told = [part.take(asked) for part in parts]
+        model = taught_by(taught, first, parts, cases, about)
+        if model is None:
+            return None
         ranked = reordered(model, first.take(asked), told, cases.take(asked), about)
         gains.append(each(ranked, cases.take(asked))[_AIM] - before[asked])
     gain = np.concatenate(gains)
     if not is_gain(gain) or gain.mean() < _WORTH * before.mean():
         return None
+    return taught_by(np.ones(len(cases), np.bool_), first, parts, cases, about)
+
+
+def taught_by(
+    mask: NDArray[np.bool_], first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts
+) -> Reranker | None:
+    """Return trees learned from the cases of `mask` (n,); None where those have too few truths."""
+    places = np.flatnonzero(mask)
+    first, cases = first.take(places), cases.take(places)
+    right = labels(first, cases)
+    if right.sum() < LEAST / 2:
+        return None
+    _, _, rows = features(first, [part.take(places) for part in parts], cases, about)
     return Reranker.fit(rows, right)
 
 

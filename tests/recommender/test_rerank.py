@@ -11,7 +11,8 @@ from recommender.engine.base import SideInfo
 from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists
 from recommender.engine.logs import Log
-from recommender.engine.rerank import KNOWN, Facts, Reranker, facts, features, learned, reordered
+from recommender.engine.rerank import KNOWN, Facts, facts, features, learned, reordered
+from recommender.engine.trees import Reranker
 from tests.recommender.test_measures import cases_of, lists_of
 
 
