@@ -20,7 +20,7 @@ from recommender.engine.strategies import StrategySpec
 from recommender.productrules import rule_faults
 from recommender.reasons import reason, title_of
 from recommender.shelves import Filled, fill, losers
-from recommender.visits import Visit, country_of, known_fields
+from recommender.visits import Visit, country_of, known_fields, shown_lately
 
 __all__ = [
     "Answer",
@@ -35,6 +35,7 @@ __all__ = [
     "permitted",
     "recommend",
     "rule_faults",
+    "shown_lately",
     "strategies",
 ]
 

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 
 from personalization.catalog.serve import CatalogView
+from personalization.customers.engine import showings
 from personalization.lib import clock
 from recommender.engine.queries import KIND_WEIGHTS, MAX_RECENT
 from recommender.engine.rulemasks import ProductRule
@@ -152,6 +153,7 @@ def visit_of(
         recent=[(kind, key, at_s) for kind, key, at_s in profile.get("recent", ())],
         cart=tuple(profile.get("cart", ())),
         bought=profile.get("bought", {}),
+        shown=shown_lately(profile, now.timestamp()),
         segments=tuple(one.key for one in members),
         context=known_fields(told, profile, now),
         country=country_of((country, profile.get("country")), profile.get("locale") or ""),
@@ -159,6 +161,13 @@ def visit_of(
         seed=seed,
         now_s=now.timestamp(),
     )
+
+
+def shown_lately(profile: Mapping[str, Any], now_s: float) -> dict[str, int]:
+    """Return item -> how often it was shown since its last click or purchase, by the profile."""
+    oldest_s = now_s - showings.DAYS * _DAY_S
+    held: Mapping[str, Sequence[int]] = profile.get("shown", {})
+    return {item: times for item, (times, last_s) in held.items() if last_s >= oldest_s}
 
 
 def country_of(told: Iterable[str | None], locale: str) -> str:

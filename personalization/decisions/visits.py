@@ -10,8 +10,9 @@ from personalization.decisions.engine.recent import Action
 from personalization.decisions.visitors import Visitor
 from personalization.decisions.wire import Ask, Wanted
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.events.serve import schema
 from personalization.lib import clock
-from recommender.serve import Visit, country_of, known_fields
+from recommender.serve import Visit, country_of, known_fields, shown_lately
 from segments import serve as segments
 
 
@@ -29,7 +30,7 @@ def visit_of(
         cart=tuple(profile.get("cart", ())) if ask.cart is None else ask.cart,
         bought=_bought(profile, ask, actions),
         segments=_segments(who, now),
-        shown=_shown(ask) if who.personal else {},
+        shown=_shown(ask, profile, now.timestamp()) if who.personal else {},
         context=_fields(ask, profile, now),
         country=_country(ask, profile),
         personal=who.personal,
@@ -65,13 +66,26 @@ def _segments(who: Visitor, now: datetime) -> tuple[str, ...]:
     return tuple(one.key for one in found)
 
 
-def _shown(ask: Ask) -> Mapping[str, int]:
-    """Return item -> how often the page's last events showed it without a click on it."""
+def _shown(ask: Ask, profile: Mapping[str, Any], now_s: float) -> Mapping[str, int]:
+    """Return item -> how often it was shown since its last click or purchase.
+
+    The page's events are sent to ingestion, too: of the page only those count that are newer than
+    all that the profile has seen. Of showings without a time, or of a clock that is ahead, nobody
+    can tell: the profile's count or theirs, whichever is more.
+    """
+    remembered = shown_lately(profile, now_s)
     if not ask.recent:
-        return {}
-    clicked = {item for one in ask.recent if one.event == CLICKED for item in one.items}
-    seen = Counter(item for one in ask.recent if one.event == EXPOSED for item in one.items)
-    return {item: times for item, times in seen.items() if item not in clicked}
+        return remembered
+    seen_s, fact_of = profile.get("last_seen", 0.0), schema().fact
+    fresh = [one for one in ask.recent if one.at_s is None or one.at_s > seen_s]
+    newer, undated, wanted = Counter[str](), Counter[str](), set[str]()
+    for one in fresh:
+        if one.event == EXPOSED:
+            (newer if one.at_s is not None and one.at_s <= now_s else undated).update(one.items)
+        elif one.event == CLICKED or fact_of(one.event) == "order":
+            wanted.update(one.items)
+    named = (remembered.keys() | newer.keys() | undated.keys()) - wanted
+    return {item: newer[item] + max(remembered.get(item, 0), undated[item]) for item in named}
 
 
 def _fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personalization.customers.engine import profile
+from personalization.customers.engine import profile, showings
+from personalization.customers.engine.facts import CLICKED, EXPOSED
 from personalization.events.engine.facts import Fact, minor, parse
 
 MINUTE = 60_000_000
@@ -37,6 +39,29 @@ def fact(message_id: str, minute: float, kind: str = "view", **given: Any) -> Fa
         "flags": 0,
     }
     return Fact(**(values | given))
+
+
+def decided(minute: float, **claims: Any) -> dict[str, Any]:
+    """What ingestion leaves of the token of a decision in that minute."""
+    ms = (START + int(minute * MINUTE)) // 1000
+    return {"$decision": {"id": str(UUID(int=ms << 80 | 7 << 76)), "strategy": "home"} | claims}
+
+
+def exposed(message_id: str, minute: float, *items: str, **claims: Any) -> Fact:
+    """A showing a minute after its decision."""
+    props = {"items": [[item, "popularity"] for item in items]} | decided(minute, **claims)
+    return fact(message_id, minute + 1, "", name=EXPOSED, items=(), props=props)
+
+
+def clicked(message_id: str, minute: float, item: str) -> Fact:
+    props = {"item": item} | decided(minute - 1)
+    return fact(message_id, minute, "", name=CLICKED, items=(), props=props)
+
+
+def shown(facts: Sequence[Fact]) -> dict[str, int]:
+    """Item -> how often it was shown, by the document."""
+    found = profile.document(profile.folded(facts, currency="EUR"), declared={})
+    return {item: times for item, (times, _) in found.get("shown", {}).items()}
 
 
 def seen(state: profile.State) -> dict[str, Any]:
@@ -73,6 +98,11 @@ def logs(draw: st.DrawFn) -> tuple[list[Fact], list[Fact], list[int]]:
     facts = []
     for index in range(size):
         kind = draw(kinds)
+        if kind == "" and draw(st.booleans()):
+            minute, item = draw(st.integers(0, 300)) * 10, f"sku{draw(st.integers(0, 5))}"
+            token_event = draw(st.sampled_from([exposed, exposed, clicked]))
+            facts.append(token_event(f"m{index}", minute, item))
+            continue
         facts.append(
             fact(
                 f"m{index}",
@@ -279,3 +309,56 @@ def test_traits__value_grows_and_shrinks__the_latest_word_counts() -> None:
         assert profile.traits(profile.folded(facts[:upto], currency="EUR")) == {"bio": value}
     gone = [*facts, fact("m9", 9, traits={"bio": None})]
     assert profile.traits(profile.folded(gone, currency="EUR")) == {}
+
+
+def test_shown__since_the_last_click_or_purchase__once_a_decision() -> None:
+    facts = [
+        exposed("a", 0, "mug", "cup", "pan"),
+        exposed("a again", 0, "mug"),
+        exposed("b", 10, "mug", "cup", "pan"),
+        clicked("c", 20, "cup"),
+        fact("o", 25, "order", order_id="o1", items=(("pan", 1, 100),)),
+        exposed("d", 30, "mug", "cup"),
+    ]
+    assert shown(facts) == {"mug": 3, "cup": 1}
+    assert shown([*facts, *facts]) == shown(facts[::-1]) == shown(facts)
+    assert shown([*facts, clicked("late", 15, "mug")]) == {"cup": 1, "mug": 1}
+
+
+def test_shown__content_or_without_a_token__nothing() -> None:
+    plain = fact("b", 0, "", name=EXPOSED, props={"items": [["mug", ""]]})
+    assert shown([exposed("a", 0, "mug", strategy=""), plain, fact("c", 1, props=None)]) == {}
+    assert shown([plain._replace(name="Product List Viewed", props=decided(0))]) == {}
+
+
+def test_shown__two_weeks_later__forgotten() -> None:
+    days = 24 * 60
+    facts = [exposed("a", 0, "mug", "cup"), exposed("b", (showings.DAYS - 1) * days, "cup")]
+    assert shown(facts) == {"cup": 2, "mug": 1}
+    assert shown([*facts, exposed("c", (showings.DAYS + 1) * days, "pan")]) == {"cup": 1, "pan": 1}
+
+
+@given(st.permutations(range(60)), st.lists(st.integers(0, 60), max_size=4))
+@settings(max_examples=15, deadline=None)
+def test_shown__more_than_is_kept__the_same_in_any_order(order: list[int], cuts: list[int]) -> None:
+    facts = [
+        exposed(f"m{n}", n * 5, *(f"sku{(n * 7 + place) % 97}" for place in range(20)))
+        if n % 6
+        else clicked(f"m{n}", n * 5, f"sku{n}")
+        for n in range(60)
+    ]
+    assert folded([facts[n] for n in order], cuts) == folded(facts)
+
+
+def test_shown__every_page_for_years__a_few_kilobytes() -> None:
+    state: profile.State = {}
+    for n in range(400):
+        items = [f"sku-{(n * 12 + place) % 5000:04}" for place in range(100)]
+        profile.fold(state, [exposed(f"m{n}", n, *items)], currency="EUR")
+        profile.fold(state, [clicked(f"c{n}", n + 3, items[50])], currency="EUR")
+
+    found = profile.document(state, declared={})["shown"]
+    assert len(found) == showings.ITEMS
+    assert len(json.dumps(found, separators=(",", ":"))) < 1_600
+    kept = {key: state[key] for key in ("e", "ec")}
+    assert len(json.dumps(kept, separators=(",", ":"))) < 10_500

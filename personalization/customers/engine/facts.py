@@ -3,6 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+EXPOSED = "Decision Exposed"
+CLICKED = "Decision Clicked"
+# Sent with a token, which ingestion verifies and replaces by its claims (`events.proofs`).
+TOKEN_EVENTS = frozenset({EXPOSED, CLICKED})
+
 
 class Fact(NamedTuple):
     """One event as folds see it.

@@ -6,9 +6,10 @@ it reaches, and a fact that could change such a sum asks for an exact fold of th
 log (`fold` returns True).
 
 Keys of the state: n events, k counts by kind, f/l first and last time, r recent items, b bought
-items, c cart, w the latest list of the whole cart, q time up to which orders emptied it, t/tm/tl
-traits by size, x device and place, s sessions, sc closed sessions [count, until], o orders,
-oc closed orders [count, revenue, last]. All times are microseconds since the epoch.
+items, e/ec what was shown and clicked (`showings`), c cart, w the latest list of the whole cart, q
+time up to which orders emptied it, t/tm/tl traits by size, x device and place, s sessions, sc
+closed sessions [count, until], o orders, oc closed orders [count, revenue, last]. All times but
+those of e/ec are microseconds since the epoch.
 """
 
 import json
@@ -16,7 +17,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from personalization.customers.engine.facts import Fact
+from personalization.customers.engine import showings
+from personalization.customers.engine.bounds import SLACK, newest
+from personalization.customers.engine.facts import TOKEN_EVENTS, Fact
 
 State = dict[str, Any]
 
@@ -38,9 +41,6 @@ _ITEM_KINDS = frozenset({"view", "add", "remove", "order", "wishlist", "review",
 _PLACE = ("device_type", "country", "region", "locale", "timezone")
 _PLACE_FIELDS = tuple((key, Fact._fields.index(key)) for key in _PLACE)
 _time = attrgetter("occurred_us")
-# A part is cut when it is a quarter over its bound, and again when it is read: sorting at each fact
-# would cost more than the fold itself.
-_SLACK = 1.25
 # What a 64-bit column holds with room to spare; an order is worth at most a millionth of it.
 MAX_REVENUE_MINOR = 10**18
 # One order in the state: [time, worth or None, refunded, flags, time of the last word on it].
@@ -99,7 +99,7 @@ def traits(state: State) -> dict[str, Any]:
     """Return the traits in force: the latest word on each key; a null takes a trait away."""
     latest: dict[str, Any] = {}
     for place, _, most in TRAITS:
-        for key, word in _newest(state.get(place, {}), most).items():
+        for key, word in newest(state.get(place, {}), most).items():
             if key not in latest or latest[key][:2] < word[:2]:
                 latest[key] = word
     return {key: value for key, (_, _, value) in latest.items() if value is not None}
@@ -119,7 +119,7 @@ def cart(state: State) -> list[str]:
         emptied = listed_at
     else:
         listed = ()
-    words = _newest(state.get("c", {}), CART)
+    words = newest(state.get("c", {}), CART)
     later = {item: word for item, word in words.items() if word[0] > emptied}
     held = [(at, item) for item, (at, op) in later.items() if op]
     held += [(emptied, item) for item in listed if item not in later]
@@ -134,7 +134,7 @@ def document(state: State, *, declared: Mapping[str, bool]) -> dict[str, Any]:
     if not state.get("n"):
         return {}
     recent = sorted(((at, key) for key, at in state["r"].items()), reverse=True)[:RECENT]
-    bought = _newest(state.get("b", {}), BOUGHT)
+    bought = newest(state.get("b", {}), BOUGHT)
     count, revenue, last_order = orders(state)
     found: dict[str, Any] = {
         "recent": [[*key.split(":", 1), at / 1e6] for at, key in recent],
@@ -151,6 +151,9 @@ def document(state: State, *, declared: Mapping[str, bool]) -> dict[str, Any]:
         "counts": state["k"],
     }
     found.update({key: value for key, value in place(state).items() if value})
+    shown = showings.unwanted(state, bought)
+    if shown:
+        found["shown"] = shown
     return found
 
 
@@ -178,6 +181,8 @@ def _kinds(state: State, facts: Sequence[Fact], currency: str) -> bool:
             step = _STEPS.get(kind)
             if step is not None:
                 inexact |= step(state, fact, currency)
+        if fact.name in TOKEN_EVENTS:
+            showings.fold(state, fact)
         if fact.traits:
             _traits(state, fact)
     return inexact
@@ -333,8 +338,8 @@ def _bound(state: State) -> None:
     """Cut each part to its newest entries. Orders and sessions leave their sums behind."""
     for key, most in _BOUNDS:
         held = state.get(key)
-        if held is not None and len(held) > most * _SLACK:
-            state[key] = _newest(held, most)
+        if held is not None and len(held) > most * SLACK:
+            state[key] = newest(held, most)
     spans = state.get("s", [])
     if len(spans) > SESSIONS:
         closed, until = state.get("sc", (0, 0))
@@ -342,17 +347,6 @@ def _bound(state: State) -> None:
         state["sc"] = [closed + len(old), max(until, *(span[2] for span in old))]
     if len(state.get("o", ())) > ORDERS:
         _close_orders(state)
-
-
-def _newest(held: Mapping[str, Any], most: int) -> Mapping[str, Any]:
-    if len(held) <= most:
-        return held
-
-    def rank(key: str) -> tuple[Any, str]:
-        value = held[key]
-        return (value[:2] if isinstance(value, list) else value), key
-
-    return {key: held[key] for key in sorted(held, key=rank, reverse=True)[:most]}
 
 
 def _close_orders(state: State) -> None:

@@ -12,6 +12,19 @@ A property is described by a plain dict, as `EventSchema.properties` stores it:
 from dataclasses import dataclass
 from typing import Any
 
+from personalization.customers.engine.facts import CLICKED, EXPOSED, TOKEN_EVENTS
+
+__all__ = [
+    "BUILT_IN",
+    "CLICKED",
+    "EXPOSED",
+    "FACTS",
+    "NAMES_OF_CALLS",
+    "TOKEN_EVENTS",
+    "EventType",
+    "Spec",
+]
+
 Spec = dict[str, Any]
 
 # Names that the call types without an event name are stored under.
@@ -22,10 +35,6 @@ NAMES_OF_CALLS = {
     "group": "Grouped",
     "alias": "Aliased",
 }
-EXPOSED = "Decision Exposed"
-CLICKED = "Decision Clicked"
-# Sent with a token, which ingestion verifies and replaces by its claims (`events.proofs`).
-TOKEN_EVENTS = frozenset({EXPOSED, CLICKED})
 
 # What the folds understand; "" is an event that only counts by its name.
 FACTS = (
