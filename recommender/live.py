@@ -7,20 +7,23 @@ again later, and the one before it goes on serving.
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from types import MappingProxyType
+from typing import Any
 
 import orjson
 import structlog
 from django.db import Error
+from numpy.typing import NDArray
 
 from personalization.lib import artifacts, lastgood
-from personalization.lib.artifacts import ArtifactError
+from personalization.lib.artifacts import Artifact, ArtifactError
 from recommender.engine import keys
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm
 from recommender.engine.blend import Blend
+from recommender.engine.secondlook import Second
 from recommender.engine.training import BLENDS
 from recommender.models import ModelVersion
 
@@ -50,12 +53,18 @@ class Live:
 
 @dataclass(frozen=True, slots=True)
 class LiveBlend:
-    """Learned weights in use: of which models, by name."""
+    """Learned weights in use: of which models, by name.
+
+    `second`: what looks again at its first candidates, where training found such; `keys` of its
+    items.
+    """
 
     name: str
     number: int
     sha256: str
     blend: Blend
+    second: Second | None = None
+    keys: list[str] = field(default_factory=list)
 
 
 class _Held:
@@ -219,14 +228,31 @@ def load(name: str, number: int, sha256: str) -> Live | LiveBlend:
         msg = f"{name} is fitted by {made_by}, not {artifact.facts['algorithm']}"
         raise ArtifactError(msg)
     if name in BLENDS:
-        blend = Blend.from_json(artifact.facts["config"])
-        return LiveBlend(name, number, sha256, blend)
+        return _blend(name, number, artifact)
     algorithm = RECIPES[name].algorithm
     config = algorithm.config_type.from_json(artifact.facts["config"])
     model = algorithm.from_arrays(artifact.arrays, config)
-    item_keys = keys.unpack(artifact.arrays)
-    if len(item_keys) != model.n_items:
-        msg = f"{name} has {model.n_items} items and {len(item_keys)} keys"
-        raise ArtifactError(msg)
+    item_keys = _keys_of(name, artifact.arrays, model.n_items)
     index = {key: row for row, key in enumerate(item_keys)}
     return Live(name, number, sha256, model, item_keys, index)
+
+
+def _blend(name: str, number: int, artifact: Artifact) -> LiveBlend:
+    """Return a blend; without its re-ranker where this code reads another layout of that."""
+    blend = Blend.from_json(artifact.facts["config"])
+    told = artifact.facts.get("reranker", {})
+    second = Second.unpack(artifact.arrays, told)
+    if second is None:
+        if "features" in told:
+            log.warning("model.reranker_passed_over", model=name, number=number)
+        return LiveBlend(name, number, artifact.sha256, blend)
+    item_keys = _keys_of(name, artifact.arrays, len(second.about.popularity))
+    return LiveBlend(name, number, artifact.sha256, blend, second, item_keys)
+
+
+def _keys_of(name: str, arrays: Mapping[str, NDArray[Any]], n_items: int) -> list[str]:
+    found = keys.unpack(arrays)
+    if len(found) != n_items:
+        msg = f"{name} has {n_items} items and {len(found)} keys"
+        raise ArtifactError(msg)
+    return found

@@ -61,7 +61,8 @@ def register(
         "libraries": libraries(),
         "metrics": dict(fitted.metrics),
     }
-    packed = {} if name in BLENDS else keys.pack(item_keys)
+    # weights alone name no items
+    packed = keys.pack(item_keys) if fitted.arrays else {}
     sha256, manifest = artifacts.save({**fitted.arrays, **packed}, described)
     with transaction.atomic():
         _lock()

@@ -1,13 +1,13 @@
 """One model or blend of a training run: measured on the last days, then fitted on everything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine import measures
+from recommender.engine import measures, secondlook
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
@@ -31,6 +31,7 @@ BLENDS: dict[str, str] = {f"blend_{use}": use for use in HOLDOUTS}
 MIN_CASES = 50
 _SEED = 42
 FLOOR = "popularity"
+_NO_GAIN = "it did not order questions that it had not seen better than the blend alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +142,9 @@ def measure(
 def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     """Return the blend of a use: weights learned on the questions of its pages.
 
-    `models`: recipe name -> model of all but the last days. Its metrics are those of the cases that
-    the weights were not learned from.
+    Where a re-ranker puts its first candidates in a better order that is part of it. `models`:
+    recipe name -> model of all but the last days. Its metrics are those of the cases that weights
+    and re-ranker were not learned from.
 
     Raises
     ------
@@ -173,14 +175,23 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     learned = halves(customer_of[held.users])
     trial = learn(whole.take(learned))
     weights = learn(whole)
-    sources = sorted(
-        ((key, weight) for key, weight in zip(names, weights, strict=True) if weight > 0),
-        key=lambda pair: (-pair[1], pair[0]),
+    made = Blend(_named(names, weights))
+    second = secondlook.learned(use, made.sources, lists, held, known=shaped, side=log.side)
+    again = second and secondlook.tried(
+        use, _named(names, trial), lists, held, learned_of=learned, side=log.side
     )
-    made = Blend(tuple(sources))
-    metrics = _blend_metrics(names, lists, trial, ~learned, held)
-    facts = facts_of(part) | {"blend": made.to_json()}
-    return Fitted({}, facts, metrics)
+    metrics = _blend_metrics(names, lists, trial, ~learned, held, again)
+    facts = facts_of(part) | {"blend": made.to_json(), "reranker": {"left_out": _NO_GAIN}}
+    if second is None or again is None:
+        return Fitted({}, facts, metrics)
+    arrays, told = second.pack()
+    return Fitted(arrays, facts | {"reranker": told}, metrics)
+
+
+def _named(names: Sequence[str], weights: Sequence[float]) -> tuple[tuple[str, float], ...]:
+    """Return the sources that have a weight, strongest first."""
+    pairs = [pair for pair in zip(names, weights, strict=True) if pair[1] > 0]
+    return tuple(sorted(pairs, key=lambda pair: (-pair[1], pair[0])))
 
 
 def _blend_metrics(
@@ -189,15 +200,22 @@ def _blend_metrics(
     weights: tuple[float, ...],
     asked: NDArray[np.bool_],
     held: Holdout,
+    again: Lists | None,
 ) -> dict[str, Any]:
-    """Return how weights do on cases that they were not learned from, beside each source alone."""
+    """Return how weights do on cases that they were not learned from, beside each source alone.
+
+    `again`: the lists of these cases after a second look.
+    """
     places = np.flatnonzero(asked)
     cases = held.cases.take(places)
     parts = {key: one.take(places) for key, one in lists.items()}
     blended = blend([parts[key] for key in names], weights, held.cases.n_items, count=COUNT)
     values = measures.each(blended, cases)
     rest = Holdout(held.known, cases, held.own, held.cut_s, held.words, held.users[places])
-    found = _summary(values, blended, rest)
+    shown = blended if again is None else again.head(COUNT)
+    found = _summary(measures.each(shown, cases), shown, rest)
+    if again is not None:
+        found["without_reranker"] = measures.means(values)
     alone = {key: measures.each(part.head(COUNT), cases) for key, part in parts.items()}
     found["sources"] = {key: measures.means(one) for key, one in alone.items()}
     found["popularity"] = found["sources"].get(FLOOR, {})
