@@ -23,6 +23,7 @@ from personalization.catalog import serve as catalogue
 from personalization.catalog.serve import CatalogView
 from personalization.lib import clock
 from personalization.ops import serve as config
+from recommender import regions
 from recommender.engine import rulemasks
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import StrategySpec
@@ -37,8 +38,9 @@ Build = Callable[[Rows | None], Mask]
 # Masks of one process together, of all kinds; 640 of 100,000 products, 64 of a million.
 _MOST_BYTES = 64 * 2**20
 _MINUTE_US = 60_000_000
-# A product's own word on where it is sold: a list of countries, and prices by country.
-REGIONS, PRICES = "regions", "prices"
+# Rules on prices are judged ahead for so many countries that products name most; elsewhere when a
+# visitor comes from there.
+_MOST_COUNTRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ class _Held:
         with self.lock:
             for kept in (self.masks, self.codes, self.rows):
                 kept.clear()
+        regions.forget()
 
 
 _held = _Held()
@@ -129,25 +132,30 @@ def forget() -> None:
 def watch() -> None:
     """Judge what the published strategies ask of products before a request needs it."""
     view = catalogue.view()
-    request = Request({}, "", clock.to_us(clock.now()))
+    now_us = clock.to_us(clock.now())
+    countries = ("", *regions.priced(view)[:_MOST_COUNTRIES])
     strategies: Mapping[str, StrategySpec] = config.part("strategies")
     for spec in strategies.values():
         for rule in spec.rules.rules():
-            rule_mask(rule, view, request)
+            for country in countries if rule.priced else ("",):
+                rule_mask(rule, view, Request({}, country, now_us))
     for name in ("brand", "category"):
         codes(name, view)
 
 
 def rule_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mask:
-    """Return for which products a rule holds, (n,) by row of the view; not to be written."""
-    truths, build = _judge(rule, view, request)
+    """Return for which products a rule holds, (n,) by row of the view; not to be written.
+
+    Prices are those of the request's country.
+    """
+    truths, country, build = _judge(rule, view, request)
     minute = request.now_us // _MINUTE_US if rule.timed else 0
-    return _kept(("rule", rule.name, truths), view, minute, build)
+    return _kept(("rule", rule.name, truths, country), view, minute, build)
 
 
 def judged(rule: ProductRule, view: CatalogView, request: Request, rows: Rows) -> Mask:
     """Return whether a rule holds for each of these rows, (len(rows),); nothing is kept."""
-    return _judge(rule, view, request)[1](rows)
+    return _judge(rule, view, request)[2](rows)
 
 
 def possible_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mask:
@@ -176,22 +184,25 @@ def possible_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mas
 
 def _judge(
     rule: ProductRule, view: CatalogView, request: Request
-) -> tuple[tuple[bool, ...], Build]:
-    """Return what the request says to the rule, and what judges rows by it."""
+) -> tuple[tuple[bool, ...], str, Build]:
+    """Return what the request says to the rule, whose prices count, and what judges rows by it."""
     zone = _zone(settings.SHOP_TIME_ZONE)
     truths = rule.truths(request.fields, request.now_us, zone)
+    # one mask for all countries that no product names a price for
+    local = rule.priced and regions.has_prices(view, request.region)
+    country = request.region if local else ""
 
     def build(rows: Rows | None) -> Mask:
         return rulemasks.rule_mask(
             rule,
             _size(view, rows),
-            lambda key: _column(view, key, rows),
+            lambda key: _column(view, key, rows, country),
             truths=truths,
             now_us=request.now_us,
             zone=zone,
         )
 
-    return truths, build
+    return truths, country, build
 
 
 def region_mask(view: CatalogView, region: str) -> Mask:
@@ -201,7 +212,7 @@ def region_mask(view: CatalogView, region: str) -> Mask:
 
     def build(rows: Rows | None) -> Mask:
         told = _taken(view.attributes, rows)
-        return np.fromiter((_sold(text, region) for text in told), np.bool_, len(told))
+        return np.fromiter((regions.sold(text, region) for text in told), np.bool_, len(told))
 
     return _kept(("region", region), view, 0, build)
 
@@ -339,13 +350,15 @@ def _taken(values: Sequence[Any], rows: Rows | None) -> Sequence[Any]:
 
 
 def _column(
-    view: CatalogView, key: str, rows: Rows | None
+    view: CatalogView, key: str, rows: Rows | None, country: str
 ) -> tuple[Sequence[Any], Callable[[Any], Any]]:
-    """Return a field of each product and what its values mean to an operator."""
+    """Return a field of each product and what its values mean to an operator; "": no country."""
     if key.startswith(OWN):
         steps = key.removeprefix(OWN).split(".")
         return _taken(view.attributes, rows), lambda text: _walked(text, steps)
     values, meaning = _COLUMNS[key](view)
+    if country and key == "price_minor":
+        return regions.price_minor(view, country, rows).tolist(), meaning
     return (_taken(values, rows) if isinstance(values, list) else _listed(values, rows)), meaning
 
 
@@ -383,13 +396,3 @@ def _walked(text: str, steps: Sequence[str]) -> Any:
     for step in steps:
         value = value.get(step) if isinstance(value, dict) else None
     return value
-
-
-def _sold(text: str, region: str) -> bool:
-    # most products say nothing of it: a look at the text is a tenth of reading it
-    if f'"{REGIONS}"' not in text and f'"{PRICES}"' not in text:
-        return True
-    told = orjson.loads(text)
-    regions, prices = told.get(REGIONS), told.get(PRICES)
-    sold = not isinstance(regions, list) or region in regions
-    return sold and (not isinstance(prices, dict) or prices.get(region) is not None)

@@ -23,12 +23,16 @@ Read = Callable[[str], tuple[Sequence[Any], Callable[[Any], Any]]]
 
 @dataclass(frozen=True, slots=True)
 class ProductRule:
-    """A rule ready to be asked. `context`: its leaves about the request; `timed`: by the clock."""
+    """A rule ready to be asked. `context`: its leaves about the request; `timed`: by the clock.
+
+    `priced`: it reads what a product costs, which depends on the visitor's country.
+    """
 
     name: str
     node: Node
     context: tuple[Leaf, ...]
     timed: bool
+    priced: bool
 
     @classmethod
     def of(cls, rule: Rule) -> Self:
@@ -41,6 +45,7 @@ class ProductRule:
             node,
             tuple(leaf for leaf in held if leaf.kind == "context"),
             any(leaf.op == "within_last" for leaf in held if leaf.kind == "product"),
+            any(leaf.key == "price_minor" for leaf in held if leaf.kind == "product"),
         )
 
     def size(self) -> int:

@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from personalization.catalog import serve as catalogue
 from personalization.catalog.serve import CatalogView
-from recommender import masks
+from personalization.ops import serve as config
+from recommender import masks, regions
+from recommender.engine import merchandising
 from recommender.engine.rulemasks import ProductRule
 from recommender.masks import Request
 from recommender.productrules import rule_faults
@@ -21,7 +24,14 @@ from tests.recommender.stocked import product
 
 NOW_US = 1_772_000_000_000_000
 ZONE = ZoneInfo("Europe/Berlin")
-OWN: dict[str, Any] = {"color": "red", "tags": ["a", "b"], "size": {"eu": 40}, "margin": 0.3}
+OWN: dict[str, Any] = {
+    "color": "red",
+    "tags": ["a", "b"],
+    "size": {"eu": 40},
+    "margin": 0.3,
+    "prices": {"FR": 12, "CH": "dear", "AT": 2**63},
+}
+COUNTRIES = st.sampled_from(["", "FR", "CH", "AT", "US"])
 PLAIN: dict[str, Any] = {
     "title": "",
     "brand": "acme",
@@ -108,12 +118,13 @@ def view(products: list[dict[str, Any]], change: int = 1) -> CatalogView:
     )
 
 
-def alone(rule: dict[str, Any], one: dict[str, Any], key: str) -> bool:
+def alone(rule: dict[str, Any], one: dict[str, Any], key: str, country: str) -> bool:
     """What the rule language says of one product."""
     flat = {"key": key, **{name: one[name] for name in ("title", "brand") if one[name]}}
     flat |= {"categories": list(one["categories"]), "available": one["available"]}
     flat |= {"category": one["categories"][0]} if one["categories"] else {}
-    flat |= {"price_minor": one["price_minor"]} if one["price_minor"] >= 0 else {}
+    price = 12 if country == "FR" and "prices" in one["attributes"] else one["price_minor"]
+    flat |= {"price_minor": price} if price >= 0 else {}
     flat |= {"created_at": one["created_s"]}
     flat |= {f"attributes.{name}": OWN[name] for name in one["attributes"]}
     flat |= {"attributes.size.eu": 40} if "size" in one["attributes"] else {}
@@ -122,20 +133,23 @@ def alone(rule: dict[str, Any], one: dict[str, Any], key: str) -> bool:
     return program.rules[0].decide(person, NOW_US)[0]
 
 
-@given(RULES, PRODUCTS)
+@given(RULES, PRODUCTS, COUNTRIES)
 def test_mask__any_rule_and_products__as_for_each_alone(
-    rule: dict[str, Any], products: list[dict[str, Any]]
+    rule: dict[str, Any], products: list[dict[str, Any]], country: str
 ) -> None:
     held = view(products)
 
-    mask = masks.rule_mask(ProductRule.of(rule), held, Request({}, "", NOW_US))
+    mask = masks.rule_mask(ProductRule.of(rule), held, Request({}, country, NOW_US))
 
-    assert mask.tolist() == [alone(rule, one, f"p{n}") for n, one in enumerate(products)]
+    assert mask.tolist() == [alone(rule, one, f"p{n}", country) for n, one in enumerate(products)]
 
 
-@given(RULES, PRODUCTS, PRODUCTS)
+@given(RULES, PRODUCTS, PRODUCTS, COUNTRIES)
 def test_mask__after_changes__as_if_new(
-    rule: dict[str, Any], before: list[dict[str, Any]], after: list[dict[str, Any]]
+    rule: dict[str, Any],
+    before: list[dict[str, Any]],
+    after: list[dict[str, Any]],
+    country: str,
 ) -> None:
     """Rows of the first view that the second changes, and rows that it adds, are judged again."""
     first = view(before)
@@ -149,7 +163,7 @@ def test_mask__after_changes__as_if_new(
         },
         lineage=first.lineage,
     )
-    asked, request = ProductRule.of(rule), Request({}, "", NOW_US)
+    asked, request = ProductRule.of(rule), Request({}, country, NOW_US)
     masks.rule_mask(asked, first, request)
 
     kept = masks.rule_mask(asked, second, request)
@@ -168,16 +182,54 @@ def test_possible__any_rule__holds_wherever_the_rule_does(
     assert not np.any(mask & ~masks.possible_mask(asked, held, request))
 
 
-@given(RULES, PRODUCTS)
+@given(RULES, PRODUCTS, COUNTRIES)
 def test_judged__some_rows__as_in_the_mask_of_all(
-    rule: dict[str, Any], products: list[dict[str, Any]]
+    rule: dict[str, Any], products: list[dict[str, Any]], country: str
 ) -> None:
-    held, asked, request = view(products), ProductRule.of(rule), Request({}, "", NOW_US)
+    held, asked, request = view(products), ProductRule.of(rule), Request({}, country, NOW_US)
     rows = np.arange(len(products))[::-2]
 
     told = masks.judged(asked, held, request, rows)
 
     assert told.tolist() == masks.rule_mask(asked, held, request)[rows].tolist()
+
+
+def test_prices__of_a_country__kept_apart_where_products_name_one() -> None:
+    held = view([PLAIN | {"attributes": {"prices"}}, PLAIN])
+    rule = ProductRule.of(product("price_minor", "gt", 10))
+    told = {
+        country: masks.rule_mask(rule, held, Request({}, country, NOW_US))
+        for country in ("", "FR", "CH", "US")
+    }
+
+    assert told["FR"].tolist() == [True, False]
+    assert told[""].tolist() == [False, False]
+    assert told["US"] is told[""] is told["CH"]
+    assert list(regions.priced(held)) == ["FR"]
+
+
+def test_prices__of_an_older_view__are_answered_and_replace_nothing() -> None:
+    older = view([PLAIN])
+    newer = replace(view([PLAIN | {"attributes": {"prices"}}], change=2), lineage=older.lineage)
+    assert regions.price_minor(newer, "FR", None).tolist() == [12]
+
+    assert regions.price_minor(older, "FR", None).tolist() == [1]
+    assert regions._held.table.is_of(newer)
+
+
+def test_watch__prices_of_countries__judged_before_a_request_needs_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    held, rule = view([PLAIN | {"attributes": {"prices"}}]), product("price_minor", "gt", 10)
+    spec = SimpleNamespace(rules=merchandising.parse({"filter": rule}))
+    monkeypatch.setattr(catalogue, "view", lambda: held)
+    monkeypatch.setattr(config, "part", lambda _name: {"mine": spec})
+    masks.forget()
+
+    masks.watch()
+
+    judged = {key[3]: one.mask.tolist() for key, one in masks._held.masks.items()}
+    assert judged == {"": [False], "FR": [True]}
 
 
 def test_possible__brand_and_categories__exact() -> None:

@@ -11,7 +11,7 @@ from personalization.catalog.services import upsert_products
 from recommender import live
 from recommender.engine.blend import Blend
 from recommender.live import LiveBlend
-from recommender.serve import Explored
+from recommender.serve import Explored, ProductRule
 from tests.recommender.shop import NOW
 from tests.recommender.stocked import (
     NEW,
@@ -148,6 +148,26 @@ def test_diversity__mixes_categories() -> None:
 
     assert {int(key[1:]) < 6 for key in plain} == {True}
     assert {int(key[1:]) < 6 for key in mixed} == {True, False}
+
+
+def test_prices__of_the_visitors_country__are_what_rules_compare() -> None:
+    """Filter, boost, and the request's own filter; where a product says nothing, the general."""
+    told = [{"key": "p1", "attributes": {"prices": {"CH": 9000, "DE": 2000}}}]
+    upsert_products(told, actor="test", now=NOW)
+    catalogue.refresh()
+    cheap = product("price_minor", "lte", 3000)
+    lifted = {"boosts": [{"rule": product("price_minor", "gt", 8000), "factor": 10}]}
+    asked = {"rule": ProductRule.of(cheap)}
+
+    assert shelf({"filter": cheap}) == shelf({"filter": cheap}, country="DE") == ["p0", "p1", "p2"]
+    assert shelf({"filter": cheap}, country="CH") == ["p0", "p2"]
+    assert (shelf({}, country="CH", **asked), shelf({}, **asked)[:2]) == (
+        ["p0", "p2"],
+        ["p0", "p1"],
+    )
+    assert (shelf(lifted, country="CH")[0], shelf(lifted)[0]) == ("p1", "p8")
+    lost = ask(strategy(rules={"filter": cheap}), country="CH", explain=True).lost
+    assert {one.id: one.lost for one in lost}["p1"] == "filtered"
 
 
 def test_margin__lifts_what_earns_more() -> None:
