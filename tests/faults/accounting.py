@@ -1,7 +1,8 @@
 """What the clients were told against what the log and the profiles hold."""
 
-from tests.faults.deployment import Deployment, wait_for
+from tests.faults.deployment import Deployment
 from tests.faults.traffic import PRICE_MINOR, Told
+from tests.waiting import wait_for
 
 _CAUGHT_UP_WITHIN_S = 120.0
 

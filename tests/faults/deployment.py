@@ -7,8 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -21,6 +20,7 @@ import redis
 from personalization.lib.embedded import paths, processes, servers
 from personalization.lib.supervisor import child
 from personalization.lib.supervisor.supervisor import read_state
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("servers", "web", "processor", "worker", "beat")
@@ -154,18 +154,6 @@ def deployed(**environment: str) -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.remove()
-
-
-def wait_for(
-    what: str, holds: Callable[[], bool], timeout_s: float, told: Callable[[], str]
-) -> float:
-    """Wait until `holds()`; return how long that took in seconds."""
-    begun = time.monotonic()
-    while not holds():
-        waited_s = time.monotonic() - begun
-        assert waited_s < timeout_s, f"no {what} within {timeout_s:.0f} s\n{told()}"
-        time.sleep(0.1)
-    return time.monotonic() - begun
 
 
 def _free_port() -> int:

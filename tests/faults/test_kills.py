@@ -12,10 +12,11 @@ import pytest
 
 from tests.faults.accounting import assert_all_once
 from tests.faults.deciding import Decider
-from tests.faults.deployment import Deployment, deployed, wait_for
+from tests.faults.deployment import Deployment, deployed
 from tests.faults.freshness import FLIPS, Poller, distribution
 from tests.faults.killing import VICTIMS, Service, kill
 from tests.faults.traffic import Told, Traffic
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="looks for processes in /proc"

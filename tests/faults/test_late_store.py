@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from personalization.lib.embedded import servers
-from tests.faults.deployment import Deployment, wait_for
+from tests.faults.deployment import Deployment
 from tests.faults.elsewhere import elsewhere, urls
+from tests.waiting import wait_for
 
 __all__ = ["elsewhere"]
 pytestmark = [

@@ -23,10 +23,11 @@ from personalization.ops.models import Heartbeat
 from segments import services
 from segments.live import backfilling, rules, timers
 from segments.models import SegmentVersion, State
-from tests.faults.deployment import ROOT, wait_for
+from tests.faults.deployment import ROOT
 from tests.segments.live import truth
 from tests.segments.live.shop import EDITED, Dice, Visitors, batches, open_shop, send
 from tests.segments.live.world import count
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

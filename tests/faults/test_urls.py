@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from personalization.lib.embedded import paths, servers
-from tests.faults.deployment import deployed, wait_for
+from tests.faults.deployment import deployed
 from tests.faults.elsewhere import elsewhere, urls
+from tests.waiting import wait_for
 
 __all__ = ["elsewhere"]
 

@@ -7,8 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 import redis
 
 from personalization.lib.embedded import paths, place, postgres, processes, servers
+from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -49,13 +49,6 @@ def ask(local: Path, sql: str) -> object:
             cursor.execute(sql)
             row = cursor.fetchone() if cursor.description else None
     return row and row[0]
-
-
-def wait_for(what: Callable[[], object], timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_start__two_processes_at_once__one_server(local: Path) -> None:
@@ -100,7 +93,7 @@ def test_start__backend_outlives_the_postmaster__it_is_ended_first(local: Path) 
         [sys.executable, "-c", psql, str(sockets), busy], stderr=subprocess.DEVNULL
     )
     running = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'DO %'"
-    wait_for(lambda: ask(local, running))
+    wait_for("answer", lambda: ask(local, running))
 
     os.kill(postmaster_of(local), signal.SIGKILL)
     servers.start(local)

@@ -17,7 +17,8 @@ from personalization.events.processor import bulk, loop, rebuilding, replaying
 from personalization.lib import clock
 from personalization.monitoring import doctor
 from tests.events.processor.log import DEVICE, NOW, profile_of, put
-from tests.events.processor.test_processing import process, wait_for
+from tests.events.processor.test_processing import process
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -220,7 +221,7 @@ def test_run__a_new_process__tries_those_set_aside_again() -> None:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        wait_for(lambda: not RebuildDue.objects.exists())
+        wait_for("rebuild", lambda: not RebuildDue.objects.exists())
     finally:
         stop.set()
         thread.join()

@@ -1,7 +1,7 @@
 """From the log to profiles: once each, whoever works and whatever happens in between."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from personalization.events.processor import bulk, folding, loop, positions, rep
 from personalization.events.processor.reading import Position
 from personalization.lib.registries import Projection, projections
 from tests.events.processor.log import DEVICE, NOW, USER, profile_of, put
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -389,7 +390,7 @@ def test_run__the_connection_is_cut__goes_on_by_itself() -> None:
     thread = threading.Thread(target=serve)
     thread.start()
     try:
-        wait_for(lambda: Profile.objects.filter(events=1).exists())
+        wait_for("fold", lambda: Profile.objects.filter(events=1).exists())
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -397,16 +398,7 @@ def test_run__the_connection_is_cut__goes_on_by_itself() -> None:
                 "AND backend_type = 'client backend'"
             )
         put("m2", product_id="sku1")
-        wait_for(lambda: Profile.objects.filter(events=2).exists())
+        wait_for("fold", lambda: Profile.objects.filter(events=2).exists())
     finally:
         stop.set()
         thread.join()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    gate = threading.Event()
-    for _ in range(400):
-        if condition():
-            return
-        gate.wait(0.025)
-    raise AssertionError("it did not happen within ten seconds")

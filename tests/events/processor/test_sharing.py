@@ -21,6 +21,7 @@ from personalization.events import epoch
 from personalization.events.models import Watermark
 from personalization.events.processor import bulk, folding, loop, positions, rebuilding
 from tests.events.processor.log import DEVICE, NOW, USER, profile_of, put
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -179,7 +180,8 @@ def test_bulk__the_progress_raises__the_session_is_closed_and_the_rest_folds_lat
     before = in_transactions()
     with pytest.raises(KeyboardInterrupt):
         bulk.run(stop)
-    assert in_transactions() <= before
+    # a session that is closed ends a moment later
+    wait_for("end of its sessions", lambda: in_transactions() <= before)
     loop.Processor().drain()
 
     assert sum(row[1] for row in written()) == 45
