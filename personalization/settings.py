@@ -174,6 +174,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "recommender.retrain": {"task": "recommender.tasks.retrain", "schedule": 900},
     "recommender.refresh": {"task": "recommender.tasks.refresh", "schedule": 900},
+    "recommender.search": {"task": "recommender.tasks.search", "schedule": 900},
     "recommender.prune_models": {
         "task": "recommender.tasks.prune_models",
         "schedule": 24 * 3600,
@@ -197,6 +198,8 @@ CELERY_IMPORTS = ("segments.learning.tasks",)
 # A model whose own estimate is beyond these is not trained, and says so.
 TRAIN_MODEL_SECONDS = env.float("TRAIN_MODEL_SECONDS", default=1200.0)
 TRAIN_MODEL_GB = env.float("TRAIN_MODEL_GB", default=4.0)
+# A week's search for better settings of recommender models, all together; 0 for none.
+RECOMMENDER_SEARCH_MINUTES = env.float("RECOMMENDER_SEARCH_MINUTES", default=0.0)
 
 # --- How much events count in recommendations -----------------------------------------------------
 # KIND=WEIGHT and MODEL=DAYS, over the usual ones (recommender/engine/queries.py, algorithms.py).

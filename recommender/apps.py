@@ -28,6 +28,7 @@ class RecommenderConfig(AppConfig):
         registries.config_parts.register("strategies", StrategiesPart())
         registries.job_tasks.register("recommender.train", "recommender.tasks.retrain")
         registries.job_tasks.register("recommender.grow", "recommender.tasks.refresh")
+        registries.job_tasks.register("recommender.search", "recommender.tasks.search")
         registries.projections.register(
             "recommender", registries.Projection(outcomes.GROUP, outcomes.fold, outcomes.names)
         )

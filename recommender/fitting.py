@@ -52,17 +52,17 @@ class Result:
 class Task:
     """What all tasks of a run share.
 
-    `half_lives`: days by recipe name, where they are not the recipe's own.
+    `changes`: by recipe name, settings that are not the recipe's own.
     """
 
     as_of_s: float
     limits: Limits
     sources: tuple[str, ...]
-    half_lives: Mapping[str, float] = field(default_factory=dict)
+    changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def recipe(self, name: str) -> Recipe:
         """Return a recipe as this run fits it."""
-        return RECIPES[name].ageing(self.half_lives.get(name))
+        return RECIPES[name].changed(self.changes.get(name, {}))
 
 
 def write_log(
@@ -90,7 +90,7 @@ def write_log(
         "as_of_s": task.as_of_s,
         "limits": [task.limits.seconds, task.limits.bytes],
         "sources": task.sources,
-        "half_lives": task.half_lives,
+        "changes": task.changes,
         "decay": log.fold.decay,
         "attributes": side.attributes,
         "categories": side.categories,
@@ -121,7 +121,7 @@ def read_result(folder: Path) -> Result:
 
 def run_all(folder: Path, names: list[str]) -> None:
     """Work on some tasks, one after the other; one that fails does not stop the others."""
-    log, task = _read_log(folder)
+    log, task = read_log(folder)
     for name in names:
         home = folder / name
         home.mkdir(exist_ok=True)
@@ -180,7 +180,8 @@ def _keep(folder: Path, name: str, model: Algorithm) -> None:
     made.rename(home)
 
 
-def _read_log(folder: Path) -> tuple[Log, Task]:
+def read_log(folder: Path) -> tuple[Log, Task]:
+    """Return what `write_log` laid out."""
     told = orjson.loads((folder / "log.json").read_bytes())
     columns = {name: _array(folder / f"log_{name}.npy") for name in _COLUMNS}
     data = Interactions(**columns, n_users=told["n_users"], n_items=told["n_items"])
@@ -198,7 +199,7 @@ def _read_log(folder: Path) -> tuple[Log, Task]:
         groups,
     )
     limits = Limits(*told["limits"])
-    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["half_lives"])
+    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["changes"])
     return Log(data, _array(folder / "log_kinds.npy"), side, FoldIn(told["decay"])), task
 
 

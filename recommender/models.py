@@ -92,6 +92,28 @@ class ModelVersion(models.Model):
         return f"{self.algorithm} v{self.number}"
 
 
+class FoundSettings(models.Model):
+    """Settings of one model that a search found to do better than its own: nights train with them.
+
+    Written by `tuned.adopt`, gone when somebody goes back to the defaults or a search finds those
+    better. No history: versions keep the settings that they were trained with.
+    """
+
+    algorithm = models.CharField(max_length=40, unique=True)
+    # Changes to the recipe's own settings: {"half_life_days": 61.2}.
+    settings = models.JSONField()
+    # What they reached and gained on questions that they were not chosen on (engine.tuning).
+    told = models.JSONField(default=dict)
+    run = models.ForeignKey("ops.JobRun", null=True, on_delete=models.SET_NULL, related_name="+")
+    found_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = verbose_name_plural = "found settings"
+
+    def __str__(self) -> str:
+        return f"settings of {self.algorithm}"
+
+
 class OutcomeGeneration(models.Model):
     """Which generation of the outcome tables below is read: one row, moved by a replay alone."""
 

@@ -11,9 +11,10 @@ from django.conf import settings
 from personalization.catalog import serve as catalogue
 from personalization.lib import money
 from recommender import live, performance, reasons
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
 from recommender.live import Live
-from recommender.models import ModelVersion
+from recommender.models import FoundSettings, ModelVersion
 from recommender.performance import Coverage, Performance, Rates, Share
 from segments.learning.engine import pictures
 
@@ -47,6 +48,7 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
         "course": _course(others),
         "data": _data(facts),
         "config": sorted(_plain(facts.get("config", {})).items()),
+        "settings": _settings(version),
         "libraries": sorted(facts.get("libraries", {}).items()),
         "arrays": [
             (name, one["dtype"], one["shape"], one["bytes"], one["sha256"])
@@ -135,6 +137,40 @@ def _data(facts: Mapping[str, Any]) -> dict[str, str]:
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if not isinstance(value, dict | list)}
+
+
+def _settings(version: ModelVersion) -> dict[str, Any] | None:
+    """Return which settings differ from the model's own, and what a search found; None: nothing."""
+    if version.algorithm not in RECIPES:
+        return None
+    own = RECIPES[version.algorithm].config.to_json()
+    mine = _plain(version.manifest["facts"].get("config", {}))
+    found = FoundSettings.objects.filter(algorithm=version.algorithm).first()
+    later = found.settings if found else {}
+    rows = [
+        (name, _short(value), _short(own.get(name)), _short(later.get(name, own.get(name))))
+        for name, value in sorted(mine.items())
+        if value != own.get(name) or name in later
+    ]
+    if not rows and found is None:
+        return None
+    return {"rows": rows, "found": found, "gain": _gain(found.told) if found else ""}
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _gain(told: Mapping[str, Any]) -> str:
+    """Return what found settings gained, in words."""
+    if "gain" not in told:
+        return ""
+    low, high = told["interval"]
+    return (
+        f"{_QUALITY} {told[_QUALITY]:.4f} against {told['default']:.4f} with its own settings:"
+        f" {told['gain']:+.4f} ({low:+.4f} to {high:+.4f}) on {told['questions']:,} questions that"
+        f" they were not chosen on, the best of {told['trials']:,} tried"
+    )
 
 
 def item_page(key: str, *, days: int, now: datetime) -> dict[str, Any]:

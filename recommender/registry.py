@@ -17,7 +17,7 @@ from personalization.access.audit import audit
 from personalization.lib import artifacts
 from personalization.lib.artifacts import ArtifactError
 from personalization.lib.errors import Conflict, Unprocessable
-from recommender import live, weighing
+from recommender import live, tuned, weighing
 from recommender.engine import keys
 from recommender.engine.gate import Evidence, grown_objection, objection
 from recommender.engine.strategies import is_popular
@@ -61,8 +61,8 @@ def register(
         "libraries": libraries(),
         "metrics": dict(fitted.metrics),
     }
-    # weights alone name no items
-    packed = keys.pack(item_keys) if fitted.arrays else {}
+    # a blend without a re-ranker is of models alone, not of items
+    packed = {} if name in BLENDS and not fitted.arrays else keys.pack(item_keys)
     sha256, manifest = artifacts.save({**fitted.arrays, **packed}, described)
     with transaction.atomic():
         _lock()
@@ -89,12 +89,14 @@ def libraries() -> dict[str, str]:
 def _made_by(name: str, fitted: Fitted) -> dict[str, Any]:
     if name in BLENDS:
         return {"algorithm": live.BLEND, "config": fitted.facts["blend"], "recipe": name}
-    return _settings_of(name)
+    found = _settings_of(name)
+    # as it was fitted: somebody may have changed the settings meanwhile
+    return found | {"config": fitted.facts.get("config", found["config"])}
 
 
 def _settings_of(name: str) -> dict[str, Any]:
     """Return all that decides what the same data gives, as the shop trains it now."""
-    recipe, weights = weighing.recipe_of(name), weighing.kind_weights()
+    recipe, weights = tuned.recipe_of(name), weighing.kind_weights()
     return {
         "algorithm": recipe.algorithm.key,
         "config": recipe.config.to_json(),

@@ -4,16 +4,13 @@ A full run fits everything from the whole log, then learns how to blend. An hour
 that can be grown by what came since. What serves is replaced by a verified better one or stays.
 """
 
-import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
-from django.conf import settings
 
 from personalization.catalog.services import count_unknown_items
 from personalization.events import extraction
@@ -21,18 +18,14 @@ from personalization.lib import artifacts
 from personalization.lib.errors import Problem, Unprocessable
 from personalization.ops import fitprocess, pulse
 from personalization.ops import services as jobs
-from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
-from recommender import dataset, fitting, groups, registry, weighing
+from recommender import dataset, fitting, groups, registry, runs
 from recommender.config import StrategiesPart
-from recommender.dataset import Dataset
 from recommender.engine import keys as packed
 from recommender.engine.algorithms import RECIPES, SERVED
-from recommender.engine.base import SideInfo
-from recommender.engine.cases import FoldIn
 from recommender.engine.growing import grows
 from recommender.engine.strategies import BLEND_OF, IN_GROUP, StrategySpec
-from recommender.engine.training import BLENDS, KINDS, Limits, Log
+from recommender.engine.training import BLENDS, KINDS
 from recommender.models import ModelVersion
 
 log = structlog.get_logger("recommender")
@@ -42,11 +35,6 @@ GROW_KIND = "recommender.grow"
 # Trained in every shop, whatever its strategies name.
 ALL = (*SERVED, *BLENDS)
 _FITTING = "recommender.fitting"
-Report = Callable[[str, int, int], None]
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +74,7 @@ def train(
     actor: str,
     now: datetime,
     models: Sequence[str] | None = None,
-    report: Report = _silent,
+    report: runs.Report = runs.silent,
 ) -> list[Trained] | None:
     """Train models from the log and promote those that pass; None when the slot was run before.
 
@@ -108,11 +96,11 @@ def train(
         known = ", ".join((*RECIPES, *BLENDS))
         msg = f"no model is called {unknown[0]!r}; there are {known}"
         raise Unprocessable(msg, details=[Problem("models", name) for name in unknown])
-    with _running(RUN_KIND, slot, {"models": list(models)}, now) as run:
+    with runs.running(RUN_KIND, slot, {"models": list(models)}, now) as run:
         if run is None:
             return None
-        as_of = _as_of(run, now)
-        with _folder() as folder:
+        as_of = runs.as_of(run, now)
+        with runs.folder() as folder:
             report("reading the log", 0, len(models) + 1)
             jobs.advance(run.pk, done=0, total=len(models) + 1)
             item_keys = _lay_out(run, folder, as_of, models)
@@ -188,10 +176,10 @@ def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
     if not extraction.any_touch(kinds=KINDS, since=since, until=now):
         return None
     slot = slot or f"hourly {now:%Y-%m-%d %H}h"
-    with _running(GROW_KIND, slot, {"models": sorted(bases)}, now) as run:
+    with runs.running(GROW_KIND, slot, {"models": sorted(bases)}, now) as run:
         if run is None:
             return None
-        as_of = _as_of(run, now)
+        as_of = runs.as_of(run, now)
         trained: list[Trained] = []
         for name, base in bases.items():
             if name in (done := run.checkpoint.get("models", {})):
@@ -202,38 +190,6 @@ def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
                 continue
             trained += _grow(run, name, base, actor=actor, as_of=as_of, now=now)
         return trained
-
-
-@contextmanager
-def _running(
-    kind: str, slot: str, params: Mapping[str, Any], now: datetime
-) -> Iterator[JobRun | None]:
-    """Hold the run of a slot while the block works, and say how it ended."""
-    run = jobs.start_run(kind=kind, slot=slot, params={**params, "as_of": now.isoformat()})
-    if run is None:
-        yield None
-        return
-    try:
-        yield run
-    except Cancelled:
-        raise
-    except Exception as error:
-        jobs.fail(run.pk, error=f"{type(error).__name__}: {error}")
-        raise
-    run.refresh_from_db(fields=["checkpoint"])
-    jobs.succeed(run.pk, result={"models": list(run.checkpoint.get("models", {}).values())})
-
-
-def _as_of(run: JobRun, now: datetime) -> datetime:
-    """Return the moment that a run began with; one resumed by newer code may not know it."""
-    return datetime.fromisoformat(run.params.get("as_of", now.isoformat()))
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    Path(settings.LOCAL_DIR).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fit-", dir=settings.LOCAL_DIR) as made:
-        yield Path(made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,15 +205,14 @@ class _Step:
 
 
 def _lay_out(run: JobRun, folder: Path, as_of: datetime, models: Sequence[str]) -> Sequence[str]:
-    """Read the log and what is known beside it into a folder; return the keys of item rows."""
-    with pulse.beating(run.pk) as check:
-        data = dataset.read(until=as_of, progress=lambda _rows: check())
+    """Lay out the log; return the keys of item rows."""
+    blended = any(name in BLENDS for name in models)
+    data = runs.lay_out(run, folder, as_of, sources=_sources(models) if blended else ())
+    with pulse.beating(run.pk):
         count_unknown_items(
             extraction.unknown_items(kinds=KINDS, until=as_of) if data.unknown else {}
         )
-        blended = any(name in BLENDS for name in models)
-        _write(folder, data, as_of, sources=_sources(models) if blended else ())
-        return data.keys
+    return data.keys
 
 
 def _sources(models: Sequence[str]) -> tuple[str, ...]:
@@ -269,26 +224,7 @@ def _sources(models: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in models if name in RECIPES and name in wanted)
 
 
-def _write(
-    folder: Path,
-    data: Dataset,
-    as_of: datetime,
-    *,
-    sources: tuple[str, ...],
-    beside: bool = True,
-) -> None:
-    limits = Limits(settings.TRAIN_MODEL_SECONDS, settings.TRAIN_MODEL_GB * 1e9)
-    groups = dataset.groups_of(data) if beside else None
-    side = dataset.side_of(data.keys) if beside else SideInfo()
-    fitting.write_log(
-        folder,
-        Log(data.data, data.kinds, side, FoldIn(weighing.recent_decay())),
-        task=fitting.Task(as_of.timestamp(), limits, sources, weighing.half_lives()),
-        labels=(groups.labels, groups.combos, groups.places) if groups else None,
-    )
-
-
-def _work(step: _Step, models: Sequence[str], report: Report) -> list[Trained]:
+def _work(step: _Step, models: Sequence[str], report: runs.Report) -> list[Trained]:
     """Have a process fit the models that are still due; register and gate each as it comes."""
     done: dict[str, Any] = dict(step.run.checkpoint.get("models", {}))
     due = [name for name in models if name not in done]
@@ -371,7 +307,7 @@ def _grow(
 ) -> list[Trained]:
     """Grow one model in a process of its own: its items come first, those of the log follow."""
     arrays = artifacts.load(base.manifest_sha256).arrays
-    with _folder() as folder:
+    with runs.folder() as folder:
         with pulse.beating(run.pk) as check:
             data = dataset.read(
                 since=_until(base),
@@ -380,7 +316,7 @@ def _grow(
                 progress=lambda _rows: check(),
             )
         # what grows looks at nothing but the log
-        _write(folder, data, as_of, sources=(), beside=False)
+        runs.write(folder, data, as_of, sources=(), beside=False)
         fitting.write_base(folder / name, arrays, _until(base).timestamp())
         facts = base.manifest["facts"]
         about = {
@@ -394,4 +330,4 @@ def _grow(
             },
         }
         step = _Step(run, folder, actor, now, data.keys, {name: about})
-        return _work(step, [name], _silent)
+        return _work(step, [name], runs.silent)

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from personalization.lib import clock
-from recommender import outcomes, pruning, services
+from recommender import outcomes, pruning, searching, services
 
 
 # A large shop's fit takes longer than other tasks may. The soft limit leaves time to end the
@@ -28,6 +28,16 @@ def refresh(slot: str = "") -> None:
     One run an hour; what a killed worker left goes on at a later beat of the hour.
     """
     services.refresh(slot=slot, actor="beat", now=clock.now())
+
+
+# RECOMMENDER_SEARCH_MINUTES is checked to end well within.
+@shared_task(name="recommender.tasks.search", acks_late=True, soft_time_limit=3480, time_limit=3600)
+def search(slot: str = "") -> None:
+    """Look for better settings, once a week; running twice searches once. Beat calls it often.
+
+    What a killed worker left goes on at a later beat of the evening.
+    """
+    searching.search_weekly(slot=slot, actor="beat", now=clock.now())
 
 
 @shared_task(

@@ -9,7 +9,7 @@ from math import isfinite
 
 from django.conf import settings
 
-from recommender.engine.algorithms import RECIPES, Recipe
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.queries import KIND_WEIGHTS
 
 # Far beyond any use; what is larger is a slip of the pen.
@@ -30,11 +30,6 @@ def recent_decay() -> float:
     """Return what the action before a visitor's action counts, against 1 of that."""
     decay: float = settings.RECOMMENDER_RECENT_DECAY
     return decay
-
-
-def recipe_of(name: str) -> Recipe:
-    """Return a recipe as this shop trains it."""
-    return RECIPES[name].ageing(half_lives().get(name))
 
 
 def faults() -> list[tuple[str, str, str]]:

@@ -1,6 +1,6 @@
 """Admin pages of the registry: trained models with their metrics, and which of them serves."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -13,13 +13,37 @@ from personalization.access.admin_base import VersionsAdmin
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState
 from personalization.lib.errors import AppError
-from recommender import pages, registry
+from recommender import pages, registry, tuned
 from recommender.models import ModelVersion
 
-# What a person may decide about a version -> the question that is asked before it is done.
+
+class Decision(NamedTuple):
+    """What a person may decide about a version: asked before it is done, what then happens."""
+
+    question: str
+    what: str
+    button: str
+
+
+_FILES = (
+    "Its files are verified first; what does not verify does not serve. Web workers follow within a"
+    " second. It is written to the audit trail."
+)
 _DECISIONS = {
-    "promote": "Have this version serve? The one that serves now retires; it can be taken back.",
-    "rollback": "Have the version that served before this one serve again?",
+    "promote": Decision(
+        "Have this version serve? The one that serves now retires; it can be taken back.",
+        _FILES,
+        "Have it serve",
+    ),
+    "rollback": Decision(
+        "Have the version that served before this one serve again?", _FILES, "Go back"
+    ),
+    "reset": Decision(
+        "Train this model with its own settings again, without those that a search has found?",
+        "What serves now goes on until the next training. A later search may find others. It is"
+        " written to the audit trail.",
+        "Use its own settings",
+    ),
 }
 
 
@@ -103,7 +127,7 @@ class ModelVersionAdmin(VersionsAdmin):
         return TemplateResponse(request, "studio/models/model.html", context)
 
     def decide(self, request: HttpRequest, version_id: int, what: str) -> HttpResponse:
-        """Ask, then have a version serve or go back."""
+        """Ask, then have a version serve or go back, or its model take its own settings."""
         version = ModelVersion.objects.filter(pk=version_id).first()
         if version is None or what not in _DECISIONS:
             raise Http404
@@ -112,16 +136,15 @@ class ModelVersionAdmin(VersionsAdmin):
         if request.method != "POST":
             context = {
                 **self._context(request, version),
-                "what": what,
-                "question": _DECISIONS[what],
+                "decision": _DECISIONS[what],
             }
             return TemplateResponse(request, "studio/models/decide.html", context)
         try:
-            serving = _decide(what, version, request.user.get_username())
+            done = _decide(what, version, request.user.get_username())
         except AppError as error:
             self.message_user(request, error.message, messages.ERROR)
         else:
-            self.message_user(request, f"{serving} serves now.", messages.SUCCESS)
+            self.message_user(request, done, messages.SUCCESS)
         back = reverse("admin:recommender_modelversion_change", args=[version_id])
         return HttpResponseRedirect(back)
 
@@ -134,10 +157,18 @@ class ModelVersionAdmin(VersionsAdmin):
         }
 
 
-def _decide(what: str, version: ModelVersion, actor: str) -> ModelVersion:
+def _decide(what: str, version: ModelVersion, actor: str) -> str:
+    """Do it, and return what is so now."""
+    if what == "reset":
+        tuned.reset(version.algorithm, actor=actor)
+        return f"From now on {version.algorithm} is trained with its own settings."
     if what == "promote":
-        return registry.promote(version.pk, actor=actor, now=clock.now())
-    return registry.rollback(version.algorithm, actor=actor, now=clock.now(), leaving=version.pk)
+        serving = registry.promote(version.pk, actor=actor, now=clock.now())
+    else:
+        serving = registry.rollback(
+            version.algorithm, actor=actor, now=clock.now(), leaving=version.pk
+        )
+    return f"{serving} serves now."
 
 
 def _figure(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +68,17 @@ class Recipe:
         weights = np.array(list(table.values()), np.float32)
         return replace(part, weights=weights[kinds[mask]])
 
-    def ageing(self, half_life_days: float | None) -> "Recipe":
-        """Return the recipe with this half-life in its config; None: with its own."""
-        if half_life_days is None:
+    def changed(self, settings: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe with these settings in its config.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Its config has no such setting, or refuses the value.
+        """
+        if not settings:
             return self
-        told = {**self.config.to_json(), "half_life_days": half_life_days}
+        told = {**self.config.to_json(), **settings}
         return replace(self, config=type(self.config).from_json(told))
 
     def shape(self, data: Interactions) -> Interactions:

@@ -21,7 +21,7 @@ from recommender.engine.base import Algorithm, Arrays, Config, Query, Rows, Scor
 from recommender.engine.matrix import MatrixConfig
 
 # Numbers that one answer may read: 51 MB, some milliseconds of memory bandwidth.
-_READ = 12_800_000
+READ = 12_800_000
 _LEAST, _MOST = 16, 256
 
 
@@ -153,6 +153,6 @@ def sized(factors: int, n_users: int, n_items: int, nnz: int) -> int:
     """
     most = max(1, min(n_users, n_items) - 1)
     auto = int(np.clip(2 ** np.round(np.log2(max(nnz, 1) / 1500)), _LEAST, _MOST))
-    while auto > _LEAST and auto * n_items > _READ:
+    while auto > _LEAST and auto * n_items > READ:
         auto //= 2
     return min(factors or auto, most)

@@ -71,7 +71,8 @@ def grow(
         )
         arrays = fresh.of(both, fresh.config).to_arrays()
     arrays["evidence"] = (old + new).astype(np.float32)
-    return Fitted(arrays, facts_of(part) | {_GROWN: from_s}, {})
+    facts = facts_of(part) | {_GROWN: from_s, "config": recipe.config.to_json()}
+    return Fitted(arrays, facts, {})
 
 
 def merged(

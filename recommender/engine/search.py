@@ -11,9 +11,13 @@ of Parzen estimators), as Optuna has it (Akiba et al., KDD 2019).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import optuna
+from recommender.engine.lazy import optuna
+
+if TYPE_CHECKING:
+    from optuna import Study, Trial
+    from optuna.trial import FrozenTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,8 @@ def searched(
     Parameters
     ----------
     start
-        The settings to beat; those beyond the space are moved to its nearest end.
+        The settings to beat; those beyond the space are moved to its nearest end, those that are
+        missing are drawn.
     value_of
         What settings are worth; one that raises ValueError is worth nothing.
     spent
@@ -104,12 +109,13 @@ def searched(
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.enqueue_trial({name: _within(span, start[name]) for name, span in space.items()})
+    begun = {name: _within(span, start[name]) for name, span in space.items() if name in start}
+    study.enqueue_trial(begun)
 
-    def ask(trial: optuna.Trial) -> float:
+    def ask(trial: "Trial") -> float:
         return value_of({name: _drawn(trial, name, span) for name, span in space.items()})
 
-    def stop(running: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
+    def stop(running: "Study", _: "FrozenTrial") -> None:
         if spent():
             running.stop()
 
@@ -117,7 +123,7 @@ def searched(
     return dict(study.best_params), float(study.best_value)
 
 
-def _drawn(trial: optuna.Trial, name: str, span: Span) -> float:
+def _drawn(trial: "Trial", name: str, span: Span) -> float:
     if isinstance(span.low, int) and isinstance(span.high, int):
         return trial.suggest_int(name, span.low, span.high, log=span.log)
     return trial.suggest_float(name, span.low, span.high, log=span.log)

@@ -87,11 +87,12 @@ def check_cost(recipe: Recipe, part: Interactions, limits: Limits) -> None:
 def train(recipe: Recipe, log: Log, *, as_of_s: float) -> tuple[Fitted, Algorithm]:
     """Return the model of everything, with its metrics; and the one of all but the last days."""
     part = log.of(recipe)
-    side = _side(recipe, log.side)
+    side = side_for(recipe, log.side)
     tested, known = measure(recipe, part, side, log.fold)
     model = recipe.algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s, side=side)
     arrays = model.to_arrays() | {"evidence": evidence(recipe, part, as_of_s).astype(np.float32)}
-    return Fitted(arrays, facts_of(part), tested), known
+    facts = facts_of(part) | {"config": recipe.config.to_json()}
+    return Fitted(arrays, facts, tested), known
 
 
 def known_model(recipe: Recipe, log: Log) -> Algorithm:
@@ -100,7 +101,7 @@ def known_model(recipe: Recipe, log: Log) -> Algorithm:
     cut = cut_s(part.at_s)
     shaped = recipe.shape(part.where(part.at_s <= cut))
     as_of_s = cut if np.isfinite(cut) else 0.0
-    side = _side(recipe, log.side)
+    side = side_for(recipe, log.side)
     return recipe.algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
 
 
@@ -115,8 +116,7 @@ def measure(
     recipe: Recipe, part: Interactions, side: SideInfo, fold: FoldIn = SERVED
 ) -> tuple[dict[str, Any], Algorithm]:
     """Return metrics on the last days of `part`, popularity's beside them, and the model asked."""
-    cut = cut_s(part.at_s)
-    held = baskets(recipe.shape(part), cut) if recipe.baskets else customers(part, cut)
+    held = held_of(recipe, part)
     asked = bool(len(held.cases))
     as_of_s = held.cut_s if asked else 0.0
     # rows that are baskets already are one basket each still
@@ -137,6 +137,12 @@ def measure(
             popular = measures.means(measures.each(unmet.take(places), cases))
             found["discovery"]["popularity"] = popular
     return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model
+
+
+def held_of(recipe: Recipe, part: Interactions) -> Holdout:
+    """Return what a recipe is fitted on and asked to be measured on the last days of `part`."""
+    cut = cut_s(part.at_s)
+    return baskets(recipe.shape(part), cut) if recipe.baskets else customers(part, cut)
 
 
 def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
@@ -177,9 +183,11 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     weights = learn(whole)
     made = Blend(_named(names, weights))
     second = secondlook.learned(use, made.sources, lists, held, known=shaped, side=log.side)
-    again = second and secondlook.tried(
-        use, _named(names, trial), lists, held, learned_of=learned, side=log.side
-    )
+    again: Lists | None = None
+    if second is not None:
+        again = secondlook.tried(
+            use, _named(names, trial), lists, held, learned_of=learned, side=log.side
+        )
     metrics = _blend_metrics(names, lists, trial, ~learned, held, again)
     facts = facts_of(part) | {"blend": made.to_json(), "reranker": {"left_out": _NO_GAIN}}
     if second is None or again is None:
@@ -251,7 +259,7 @@ def facts_of(part: Interactions) -> dict[str, Any]:
     }
 
 
-def _side(recipe: Recipe, side: SideInfo) -> SideInfo:
+def side_for(recipe: Recipe, side: SideInfo) -> SideInfo:
     """Return what is known beside; rows that are no customers have no groups."""
     if recipe.unit != "customer":
         return SideInfo(side.attributes, side.categories, side.texts, side.prices)

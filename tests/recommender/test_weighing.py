@@ -103,9 +103,9 @@ def test_check__is_run_by_django(settings: Any) -> None:
     assert "recommender.E003" in found
 
 
-def test_ageing__keeps_all_but_the_half_life() -> None:
+def test_changed__keeps_all_else() -> None:
     recipe = RECIPES["item_knn"]
-    changed = recipe.ageing(9.0).config.to_json()
+    changed = recipe.changed({"half_life_days": 9.0}).config.to_json()
 
     assert changed == {**recipe.config.to_json(), "half_life_days": 9.0}
-    assert recipe.ageing(None) is recipe
+    assert recipe.changed({}) is recipe

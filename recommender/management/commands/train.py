@@ -2,6 +2,8 @@
 
 import sys
 from argparse import ArgumentParser
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -11,8 +13,9 @@ from rich.table import Table
 
 from personalization.lib import clock
 from personalization.lib.errors import AppError
-from recommender import services
+from recommender import runs, searching, services, tuned
 
+_ACTOR = "manage.py train"
 _FIGURES = ("Recall@20", "NDCG@20", "coverage@20")
 
 
@@ -22,38 +25,98 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Take the strategy."""
-        parser.add_argument(
+        """Take the models, the minutes of a search, models to reset."""
+        which = parser.add_mutually_exclusive_group()
+        which.add_argument(
             "--strategy", metavar="KEY", help="just the models that it and its fallbacks name"
+        )
+        which.add_argument("--models", nargs="+", metavar="NAME", help="just these")
+        parser.add_argument(
+            "--search",
+            type=float,
+            metavar="MINUTES",
+            help="look for better settings first; what does better by more than noise is used from"
+            " then on, in every training",
+        )
+        parser.add_argument(
+            "--reset",
+            nargs="+",
+            metavar="NAME",
+            help="have these use their own settings again, without those that searches found;"
+            " trains nothing",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
-        """Train, then print what came of it."""
-        strategy = options["strategy"]
-        now = clock.now()
-        progress = Progress(
-            TextColumn("{task.description:24}"),
-            BarColumn(),
-            TimeElapsedColumn(),
-            console=Console(file=sys.stderr),
+        """Search and train, then print what came of it."""
+        try:
+            if options["reset"]:
+                self._reset(options["reset"])
+                return
+            models = options["models"]
+            if options["strategy"]:
+                models = services.models_of(options["strategy"])
+            if options["search"] is not None:
+                _print_searched(_search(options["search"], models))
+            _print(_train(models))
+        except AppError as error:
+            raise CommandError(error.message) from error
+
+    def _reset(self, names: list[str]) -> None:
+        for name in names:
+            tuned.reset(name, actor=_ACTOR)
+            self.stdout.write(f"{name}: its own settings from the next training on")
+
+
+@contextmanager
+def _progress() -> Iterator[runs.Report]:
+    progress = Progress(
+        TextColumn("{task.description:32}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        console=Console(file=sys.stderr),
+    )
+    with progress:
+        task = progress.add_task("starting", total=None)
+
+        def report(stage: str, done: int, total: int) -> None:
+            progress.update(task, description=stage, completed=done, total=total or None)
+
+        yield report
+
+
+def _search(minutes: float, models: Sequence[str] | None) -> list[searching.Searched]:
+    now = clock.now()
+    with _progress() as report:
+        found = searching.search(
+            slot=f"manual {now.isoformat()}",
+            actor=_ACTOR,
+            now=now,
+            minutes=minutes,
+            models=models and [name for name in models if searching.has_settings(name)],
+            report=report,
         )
-        with progress:
-            task = progress.add_task("starting", total=None)
+    return found or []
 
-            def report(stage: str, done: int, total: int) -> None:
-                progress.update(task, description=stage, completed=done, total=total)
 
-            try:
-                trained = services.train(
-                    slot=f"manual {now.isoformat()}",
-                    actor="manage.py train",
-                    now=now,
-                    models=services.models_of(strategy) if strategy else None,
-                    report=report,
-                )
-            except AppError as error:
-                raise CommandError(error.message) from error
-        _print(trained or [])
+def _train(models: Sequence[str] | None) -> list[services.Trained]:
+    now = clock.now()
+    with _progress() as report:
+        trained = services.train(
+            slot=f"manual {now.isoformat()}", actor=_ACTOR, now=now, models=models, report=report
+        )
+    return trained or []
+
+
+def _print_searched(found: list[searching.Searched]) -> None:
+    table = Table(title="Settings, judged on questions that they were not chosen on")
+    for column in ("model", "NDCG@20", "its own", "gain", "trials", "outcome"):
+        table.add_column(column, justify="left" if column in {"model", "outcome"} else "right")
+    for one in found:
+        figures = [_figure(one.told.get(name)) for name in ("NDCG@20", "default", "gain")]
+        kept = one.reason or "its own settings again"
+        outcome = ", ".join(f"{name} {value:.4g}" for name, value in (one.settings or {}).items())
+        table.add_row(one.model, *figures, str(one.told.get("trials", "-")), outcome or kept)
+    _console().print(table)
 
 
 def _print(trained: list[services.Trained]) -> None:
@@ -66,8 +129,12 @@ def _print(trained: list[services.Trained]) -> None:
         outcome = one.status + (f": {one.reason}" if one.reason else "")
         users = f"{one.metrics['users']:,}" if one.metrics else "-"
         table.add_row(one.model, str(one.number or "-"), *figures, floor, users, outcome)
+    _console().print(table)
+
+
+def _console() -> Console:
     # in a pipe or a log there is no width to respect
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 def _figure(value: float | None) -> str:
