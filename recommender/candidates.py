@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization.catalog.serve import CatalogView
-from recommender import live, masks
+from recommender import live, masks, reordering
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Query, Ranked, Scores
 from recommender.engine.blend import combine
@@ -29,7 +29,7 @@ from recommender.engine.strategies import (
     is_popular,
 )
 from recommender.groups import country_label
-from recommender.live import Live
+from recommender.live import Live, LiveBlend
 from recommender.reasons import category_title
 from recommender.visits import Seed, Visit, excluded
 
@@ -63,17 +63,24 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """Sources asked together. `among`: only these products; `told`: a source's name to show."""
+    """Sources asked together. `among`: only these products; `told`: a source's name to show.
+
+    `learned`: the blend that their weights are of.
+    """
 
     sources: tuple[Source, ...]
     among: ProductRule | None = None
     told: str = ""
     title: str | None = None
+    learned: LiveBlend | None = None
 
 
 @dataclass(slots=True)
 class Pool:
-    """Candidates, each once: rows of the catalogue, scores, the tier and who named them."""
+    """Candidates, each once: rows of the catalogue, scores, the tier and who named them.
+
+    `reranked`: tier -> the blend whose re-ranker put it in order.
+    """
 
     rows: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
     scores: Scores = field(default_factory=lambda: np.zeros(0, np.float32))
@@ -81,8 +88,11 @@ class Pool:
     origins: Rows = field(default_factory=lambda: np.zeros(0, np.int64))
     asked: list[Asked] = field(default_factory=list)
     tier: int = 0
+    reranked: dict[int, LiveBlend] = field(default_factory=dict)
 
-    def add(self, rows: Rows, scores: Scores, origins: Rows) -> None:
+    def add(
+        self, rows: Rows, scores: Scores, origins: Rows, *, reranked: LiveBlend | None = None
+    ) -> None:
         """Take in what is not there yet, as a tier of its own."""
         if len(self.rows):
             fresh = ~np.isin(rows, self.rows)
@@ -93,6 +103,8 @@ class Pool:
         self.scores = np.concatenate([self.scores, scores])
         self.origins = np.concatenate([self.origins, origins])
         self.tiers = np.concatenate([self.tiers, np.full(len(rows), self.tier, np.int64)])
+        if reranked is not None:
+            self.reranked[self.tier] = reranked
         self.tier += 1
 
     def add_plain(self, source: str, rows: Sequence[int] | Rows) -> None:
@@ -147,6 +159,8 @@ class Gathering:
 
     def _climb(self, rung: Rung, depth: int) -> None:
         parts, origins, weights = [], [], []
+        if rung.learned is not None and rung.learned.second is not None:
+            depth = max(depth, reordering.ASKED)
         for source in rung.sources:
             found = self.ask(source, depth + len(self.pool.rows), rung.among)
             if found is None:
@@ -162,7 +176,17 @@ class Gathering:
         # as a share of what the best could have, so that an item all sources agree on has 1
         scores = blended.scores / np.float32(sum(weights) or 1.0)
         named = np.array(origins, np.int64)[blended.sources]
-        self.pool.add(blended.rows.astype(np.int64), scores, named)
+        rows, ordered = blended.rows.astype(np.int64), None
+        if rung.learned is not None:
+            told = {
+                self.pool.asked[at].source: part for at, part in zip(origins, parts, strict=True)
+            }
+            order = reordering.again(rung.learned, blended.ranked, told, self.visit, self.view)
+            if order is not None:
+                # scores stay as the blend spread them, so that boosts and variety weigh the same
+                rows, named = rows[order], named[order]
+                ordered = rung.learned
+        self.pool.add(rows, scores, named, reranked=ordered)
 
     def ask(
         self,
@@ -319,7 +343,7 @@ class Gathering:
 
         Session, segment and category come before the first rung that says the same to everybody.
         """
-        rest = [Rung(self._weighted(spec)) for spec in chain]
+        rest = [self._own(spec) for spec in chain]
         popular = (all(is_popular(one.algorithm) for one in rung.sources) for rung in rest)
         place = next((at for at, same in enumerate(popular) if same and at), len(rest))
         yield from rest[:place]
@@ -328,18 +352,19 @@ class Gathering:
         if not any(POPULAR in rung.sources for rung in rest):
             yield Rung((POPULAR,))
 
-    def _weighted(self, spec: StrategySpec) -> tuple[Source, ...]:
+    def _own(self, spec: StrategySpec) -> Rung:
         """Return the sources with the weights that training has learned, where it has any."""
         learned = live.blends().get(BLEND_OF[spec.use]) if spec.learned else None
         if learned is None:
-            return spec.sources
+            return Rung(spec.sources)
         # a model that the strategy does not name is asked about what the others are
         every = tuple(dict.fromkeys(seed for one in spec.sources for seed in one.seeds))
         seeds = {one.algorithm: one.seeds for one in spec.sources}
-        return tuple(
+        sources = (
             Source(name, weight, seeds.get(name) or _asked_about(name, every))
             for name, weight in learned.blend.sources
         )
+        return Rung(tuple(sources), learned=learned)
 
     def _between(self) -> Iterator[Rung]:
         if self._seeds.get("recent"):

@@ -11,8 +11,10 @@ from django.conf import settings
 from personalization.catalog import serve as catalogue
 from personalization.lib import money
 from recommender import live, performance, reasons
+from recommender.engine import rerank, secondlook
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
+from recommender.engine.training import BLENDS
 from recommender.live import Live
 from recommender.models import FoundSettings, ModelVersion
 from recommender.performance import Coverage, Performance, Rates, Share
@@ -55,6 +57,7 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
             for name, one in sorted(version.manifest["arrays"].items())
         ],
         "sources": _sources(version),
+        "reranker": _reranker(version),
         "base": facts.get("base"),
         "can_roll_back": version.status == ModelVersion.Status.LIVE,
     }
@@ -65,6 +68,9 @@ def _columns(version: ModelVersion, serving: ModelVersion | None) -> list[Column
         ("this version", version.metrics),
         ("popularity, same questions", version.metrics.get("popularity", {})),
     ]
+    if version.metrics.get("without_reranker"):
+        alone = version.metrics["without_reranker"]
+        found.append(("the blend alone, without its re-ranker", alone))
     if version.metrics.get("discovery"):
         found.append(("this, new products alone", version.metrics["discovery"]))
     if serving is not None and serving.pk != version.pk:
@@ -121,6 +127,23 @@ def _sources(version: ModelVersion) -> list[dict[str, str]]:
         }
         for name in names
     ]
+
+
+def _reranker(version: ModelVersion) -> str:
+    """Return whether a blend's first candidates are put in order once more, in words."""
+    if version.algorithm not in BLENDS:
+        return ""
+    told = version.manifest["facts"].get("reranker")
+    if told is None:
+        return "None: this version was trained before blends had one."
+    if "left_out" in told:
+        return f"None: {told['left_out']}. The blend's own order serves."
+    if not secondlook.is_readable(told):
+        return "Not in use: another release made it. The blend's own order serves."
+    return (
+        f"In use: {told['trees']} trees put the first {rerank.DEPTH} candidates in order, by"
+        f" {', '.join(told['features'])}."
+    )
 
 
 def _data(facts: Mapping[str, Any]) -> dict[str, str]:

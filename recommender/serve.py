@@ -7,7 +7,7 @@ diversity, pins, chance (docs/decisions/0020).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -79,7 +79,8 @@ class Lost:
 class Answer:
     """Items best first; `degraded` names what should have answered and could not.
 
-    `lost` is empty unless an explanation was asked for.
+    `lost` is empty unless an explanation was asked for. `reranked`: name and version of the blends
+    whose re-ranker ordered any tier that is shown.
     """
 
     strategy: str
@@ -87,6 +88,7 @@ class Answer:
     model_versions: dict[str, int]
     degraded: tuple[str, ...]
     lost: tuple[Lost, ...] = ()
+    reranked: Mapping[str, int] = field(default_factory=dict)
 
 
 def strategies() -> Mapping[str, StrategySpec]:
@@ -120,12 +122,16 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
     found.gather(found.rungs(chain), need=need)
     filled = fill(found)
     items = _items(found, filled)
+    shown = [one for one in filled.order if one < len(found.pool.rows)]
+    tiers = set(found.pool.tiers[shown].tolist())
+    reranked = {one.name: one.number for at, one in found.pool.reranked.items() if at in tiers}
     return Answer(
         strategy=_key(strategy),
         items=items,
-        model_versions=_versions(found, filled),
+        model_versions=_versions(found, tiers) | reranked,
         degraded=(*degraded, *found.degraded),
         lost=_lost(found, filled) if explain else (),
+        reranked=reranked,
     )
 
 
@@ -209,11 +215,9 @@ def _causes(found: Gathering, filled: Filled) -> dict[int, str]:
     return causes
 
 
-def _versions(found: Gathering, filled: Filled) -> dict[str, int]:
-    """Return the versions of the models that were asked for any tier that is shown."""
+def _versions(found: Gathering, tiers: set[int]) -> dict[str, int]:
+    """Return the versions of the models that were asked for any of these tiers."""
     pool = found.pool
-    shown = [one for one in filled.order if one < len(pool.rows)]
-    tiers = set(pool.tiers[shown].tolist())
     spoke = {int(origin) for origin in pool.origins[np.isin(pool.tiers, list(tiers))]}
     return {
         asked.model.name: asked.model.number

@@ -1,0 +1,118 @@
+"""The second look at decision time: a blend's first candidates in the order that was learned.
+
+Reads what the re-ranker was taught to read (`engine.secondlook`): what the sources said, and what
+the visitor or the page names, as far as the visit may be personal. Without that, or for products
+that came after the training, the blend's own order stays.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from personalization.catalog.serve import CatalogView
+from recommender.engine.algorithms import RECIPES
+from recommender.engine.base import Ranked
+from recommender.engine.blend import combine
+from recommender.engine.cases import Cases
+from recommender.engine.queries import MAX_RECENT
+from recommender.engine.rerank import DEPTH
+from recommender.engine.secondlook import SEED_OF, Second, question
+from recommender.engine.training import DEPTH as ASKED
+from recommender.live import LiveBlend
+from recommender.visits import Visit
+from recommender.weighing import kind_weights
+
+__all__ = ["ASKED", "again"]
+
+Places = NDArray[np.int32]
+
+
+class _Held:
+    """Place of each product of the catalogue among a blend's items, by the blend's name."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, tuple[LiveBlend, dict[str, int], Places]] = {}
+
+
+_held = _Held()
+
+
+def again(
+    blend: LiveBlend, first: Ranked, parts: Mapping[str, Ranked], visit: Visit, view: CatalogView
+) -> NDArray[np.intp] | None:
+    """Return places of `first` (n,) in the order of the second look, None where there is none.
+
+    `first` and `parts` (by source) are in rows of the catalogue. What training would not have
+    listed keeps its place: what came later, what is behind its depth, and what the visitor met and
+    no model of such things named.
+    """
+    if blend.second is None:
+        return None
+    places = _places(blend, view)
+    asked = _question(blend.second, visit, places, view)
+    if asked is None:
+        return None
+    met = np.unique(asked.items)
+    told = {name: _heard(name, part, places, met) for name, part in parts.items()}
+    weights = dict(blend.blend.sources)
+    listed = combine(list(told.values()), [weights[name] for name in told], asked.n_items)
+    head = Ranked(listed.rows[:DEPTH], listed.scores[:DEPTH])
+    if not len(head.rows):
+        return None
+    better = head.rows[blend.second.order(head, told, asked)]
+    own = places[first.rows]
+    slots = np.flatnonzero(np.isin(own, better))
+    by_item = slots[np.argsort(own[slots])]
+    order = np.arange(len(own))
+    order[slots] = by_item[np.searchsorted(own[by_item], better)]
+    return order
+
+
+def _heard(name: str, part: Ranked, places: Places, met: NDArray[np.int32]) -> Ranked:
+    """Return what a source said as training hears it, in the blend's items."""
+    rows = places[part.rows]
+    held = rows >= 0
+    if not RECIPES[name].algorithm.own_only:
+        held &= ~np.isin(rows, met)
+    return Ranked(rows[held][:ASKED], part.scores[held][:ASKED])
+
+
+def _question(second: Second, visit: Visit, places: Places, view: CatalogView) -> Cases | None:
+    """Return what the visit asks, None where it names nothing that was there in training."""
+    weights = kind_weights()
+    seed, named = SEED_OF[second.use], list[tuple[str, float, float]]()
+    if seed == "item" and visit.item:
+        named = [(visit.item, 1.0, visit.now_s)]
+    elif seed == "cart" and visit.personal:
+        named = [(key, 1.0, visit.now_s) for key in visit.cart[:MAX_RECENT]]
+    elif seed == "recent" and visit.personal:
+        named = [(key, weights[kind], at) for kind, key, at in visit.recent if kind in weights]
+    rows = np.array([view.index.get(key, -1) for key, *_ in named], np.int64)
+    # a product that left the catalogue has no row; -1 would read the last one
+    items = np.where(rows >= 0, places[rows], -1) if len(rows) else rows
+    held = items >= 0
+    if not held.any():
+        return None
+    told = np.array([pair[1:] for pair in named], np.float64)[held]
+    return question(
+        second.use,
+        items[held],
+        told[:, 0],
+        told[:, 1],
+        as_of_s=visit.now_s,
+        n_items=len(second.about.popularity),
+    )
+
+
+def _places(blend: LiveBlend, view: CatalogView) -> Places:
+    """Return the place of each product among the blend's items, (n,), -1 for none."""
+    known = _held.places.get(blend.name)
+    if known is not None and known[0] is blend and known[1] is view.index:
+        return known[2]
+    found = map(view.index.get, blend.keys, [-1] * len(blend.keys))
+    rows = np.fromiter(found, np.int32, len(blend.keys))
+    places = np.full(len(view.keys), -1, np.int32)
+    places[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
+    _held.places[blend.name] = (blend, view.index, places)
+    return places
