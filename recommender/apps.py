@@ -20,6 +20,7 @@ class RecommenderConfig(AppConfig):
             masks,
             outcomes,
             pruning,
+            ready,
             replaying,
         )
         from recommender.config import StrategiesPart  # noqa: PLC0415 -- the same
@@ -36,6 +37,7 @@ class RecommenderConfig(AppConfig):
         registries.personal_data.register("recommender", outcomes.OutcomesHeld())
         background.register("recommender.masks", seconds=0.5, run=masks.watch, kinds={"web"})
         background.register("recommender.watch", seconds=1, run=live.watch, kinds={"web"})
+        background.register("recommender.ready", seconds=1, run=ready.watch, kinds={"web"})
         # Each node has copies of its own; beat's task reaches one node alone.
         background.register(
             "recommender.prune", seconds=24 * 3600, run=pruning.prune_node, kinds={"web"}

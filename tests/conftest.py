@@ -14,7 +14,7 @@ from personalization.catalog import serve as catalogue
 from personalization.decisions import record
 from personalization.lib import redisclient
 from personalization.ops import serve as config
-from recommender import live, masks
+from recommender import live, masks, ready
 from tests import rows
 
 # Rooms whose files take longest, longest first: begun last, one would keep a worker by itself.
@@ -89,7 +89,7 @@ def _is_transactional(item: pytest.Item) -> bool:
 @pytest.fixture(autouse=True)
 def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
     """Forget the configuration, buckets and cache of the test before."""
-    for module in (config, catalogue, live, masks):
+    for module in (config, catalogue, live, masks, ready):
         module.forget()
     limits.reset()
     shutil.rmtree(settings.LAST_GOOD_DIR, ignore_errors=True)

@@ -1,19 +1,15 @@
 """Recommendations for one placement, and what shows when they fail or come too late."""
 
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from recommender import ready
 from recommender import serve as recommender
+from recommender.reasons import reason
 
 log = structlog.get_logger("decisions")
-
-# The fallback list covers the largest count with as many excluded; older than this it is renewed.
-_FALLBACK_ITEMS = 200
-_FALLBACK_AGE_S = 60.0
-_FALLBACK_STRATEGY = "popular"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +24,6 @@ class Shelf:
     lost: tuple[recommender.Lost, ...]
     models: Mapping[str, int]
     degraded: tuple[str, ...]
-
-
-class _Fallback:
-    """The last list that popularity gave in this process."""
-
-    def __init__(self) -> None:
-        self.items: tuple[recommender.Item, ...] = ()
-        self.at = -_FALLBACK_AGE_S
-
-
-_fallback = _Fallback()
 
 
 def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
@@ -59,13 +44,33 @@ def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
 
 
 def fallback(strategy: str, visit: recommender.Visit, *, why: str) -> Shelf:
-    """Return the popular list that this process remembers, and `why` it had to.
+    """Return the list that was made ahead for the strategy, else the popular one, and `why`.
 
-    What may not be shown is left out as far as that can be told; where it cannot and somebody asked
-    for a filter, nothing is shown.
+    What the request gives to be put in order stays in its own. What may not be shown is left out as
+    far as that can be told; where it cannot and somebody asked for a filter, nothing is shown.
     """
+    if visit.given is not None:
+        return Shelf(strategy, _shown(strategy, visit, _as_given(visit.given)), (), {}, (why,))
+    for made in ready.ready(strategy):
+        shown = _shown(strategy, visit, made.items)
+        if shown:
+            spoke = {item.source for item in shown}
+            models = {name: one for name, one in made.model_versions.items() if name in spoke}
+            return Shelf(strategy, shown, (), models, (why,))
+    return Shelf(strategy, (), (), {}, (why,))
+
+
+def _as_given(keys: Sequence[str]) -> list[recommender.Item]:
+    words = reason("search", None)
+    return [recommender.Item(key, 0.0, words, "search") for key in dict.fromkeys(keys)]
+
+
+def _shown(
+    strategy: str, visit: recommender.Visit, listed: Sequence[recommender.Item]
+) -> tuple[recommender.Item, ...]:
+    """Return what of a list may be shown now, in its order."""
     gone = {*visit.exclude, *visit.cart, visit.item}
-    items = [item for item in _popular(visit.now_s) if item.id not in gone]
+    items = [item for item in listed if item.id not in gone]
     try:
         may = recommender.permitted(strategy, visit, [item.id for item in items])
         items = [item for item in items if item.id in may]
@@ -73,22 +78,4 @@ def fallback(strategy: str, visit: recommender.Visit, *, why: str) -> Shelf:
         # fallback edge: the second fault of this request
         log.exception("recommend.filter_failed", strategy=strategy)
         items = [] if recommender.filters(strategy, visit) else items
-    return Shelf(strategy, tuple(items[: visit.count]), (), {}, (why,))
-
-
-def reset() -> None:
-    """Forget the fallback list. For tests."""
-    _fallback.__init__()  # type: ignore[misc]  # one object that other threads hold
-
-
-def _popular(now_s: float) -> tuple[recommender.Item, ...]:
-    if time.monotonic() - _fallback.at >= _FALLBACK_AGE_S:
-        # stamped first: one request renews, the others use what is there
-        _fallback.at = time.monotonic()
-        try:
-            visit = recommender.Visit(count=_FALLBACK_ITEMS, personal=False, now_s=now_s)
-            answer = recommender.recommend(_FALLBACK_STRATEGY, visit)
-            _fallback.items = answer.items
-        except Exception:
-            log.exception("recommend.fallback_failed")
-    return _fallback.items
+    return tuple(items[: visit.count])

@@ -13,7 +13,7 @@ from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
 from personalization.content import services as content
 from personalization.customers import documents
-from personalization.decisions import record, shelves
+from personalization.decisions import record
 from personalization.lib import clock
 from personalization.ops import serve as config
 
@@ -24,7 +24,6 @@ Decide = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def _fresh() -> Iterator[None]:
     record.forget()
-    shelves.reset()
     catalogue.forget()
     documents.reset()
     yield

@@ -12,10 +12,9 @@ from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
 from personalization.content import services as content
 from personalization.customers import documents
-from personalization.decisions import shelves
 from personalization.lib import clock, lastgood
 from personalization.ops import serve as config
-from recommender import live
+from recommender import live, ready
 from tests.decisions.conftest import NOW, Decide
 from tests.decisions.test_outages import postgres_away
 
@@ -24,10 +23,9 @@ BODY = {"anonymousId": "device-1", "placements": ["home.hero", "home.recommended
 
 def _ends() -> None:
     """Forget what the process has in memory, as a restart does."""
-    for module in (config, catalogue, live):
+    for module in (config, catalogue, live, ready):
         module.forget()
     documents.reset()
-    shelves.reset()
 
 
 @pytest.fixture

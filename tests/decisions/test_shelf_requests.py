@@ -11,7 +11,7 @@ from personalization.catalog.services import upsert_products
 from personalization.decisions import record
 from personalization.decisions.models import Decision
 from personalization.ops import serve as config
-from recommender import masks
+from recommender import masks, ready
 from recommender.strategies import save_strategy
 from tests.decisions.conftest import NOW, Decide
 from tests.recommender.stocked import install, product
@@ -222,3 +222,53 @@ def test_budget_spent__the_fallback_list_keeps_to_the_filter(decide: Decide, set
 
     assert answer["degraded"] == ["recommend:budget"]
     assert [item["id"] for item in answer["placements"][HOME]["items"]] == ["sku4", "sku5"]
+
+
+def test_budget_spent__the_strategys_own_list_as_it_may_be_shown_now(
+    decide: Decide, settings: Any
+) -> None:
+    rules(pins=[{"item": "sku9", "place": 1}, {"item": "sku8", "place": 2}])
+    ready.watch()
+    upsert_products([{"key": "sku9", "stock": 0}], actor="t", now=NOW)
+    catalogue.refresh()
+    settings.DECISION_BUDGET_MS = 0
+    answer = decide({"placements": [{"key": HOME, "count": 3, "exclude": ["sku0"]}]})
+
+    assert answer["degraded"] == ["recommend:budget"]
+    assert ids(answer["placements"][HOME]) == ["sku8", "sku1", "sku2"]
+    assert answer["modelVersions"] == {"popularity": 1}
+
+
+def test_budget_spent__a_cap__holds_for_the_list_made_ahead(decide: Decide, settings: Any) -> None:
+    rules(caps={"brand": 1})
+    brands = [{"key": f"sku{n}", "brand": "acme"} for n in range(30)]
+    upsert_products(brands, actor="t", now=NOW)
+    catalogue.refresh()
+    settings.DECISION_BUDGET_MS = 0
+
+    assert ids(decide({"placements": [HOME]})["placements"][HOME]) == ["sku0"]
+
+
+def test_budget_spent__nothing_of_the_own_list_may_be_shown__the_popular_one(
+    decide: Decide, settings: Any
+) -> None:
+    rules(caps={"brand": 1}, filter=product("key", "in", ["sku0", "sku1"]))
+    brands = [{"key": f"sku{n}", "brand": "acme"} for n in range(30)]
+    upsert_products(brands, actor="t", now=NOW)
+    catalogue.refresh()
+    settings.DECISION_BUDGET_MS = 0
+    asked = {"key": HOME, "exclude": ["sku0"]}
+
+    assert ids(decide({"placements": [asked]})["placements"][HOME]) == ["sku1"]
+
+
+def test_budget_spent__items_to_be_put_in_order__stay_in_theirs(
+    decide: Decide, settings: Any
+) -> None:
+    rules(filter=product("key", "neq", "sku7"))
+    settings.DECISION_BUDGET_MS = 0
+    wanted = {"key": HOME, "items": ["sku29", "sku7", "sku3", "nothing"]}
+    found = decide({"placements": [wanted]})["placements"][HOME]
+
+    assert ids(found) == ["sku29", "sku3"]
+    assert {one["source"] for one in found["items"]} == {"search"}

@@ -14,7 +14,7 @@ from personalization.access.serve import identity_token
 from personalization.access.services import create_key
 from personalization.catalog.services import upsert_products
 from personalization.customers import documents
-from personalization.decisions import record, shelves
+from personalization.decisions import record
 from personalization.lib import clock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -89,7 +89,6 @@ class Walk:
 def walk(transactional_db: None) -> Iterator[Walk]:
     """Yield a walk through a shop with twenty products and one shelf."""
     documents.reset()
-    shelves.reset()
     record.forget()
     with clock.frozen(NOW):
         products = [
