@@ -9,6 +9,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, BinaryIO
 
 import orjson
@@ -105,6 +106,24 @@ def _ids(version: int | None, after: int) -> list[int]:
         return [customer for (customer,) in cursor.fetchall()]
 
 
+def stream(
+    mailing: Mailing, *, after: int, limit: int | None, actor: str, now: datetime
+) -> Iterator[bytes]:
+    """Return at most `limit` lists behind customer `after` as lines of JSON, made as they are read.
+
+    In the audit trail before the first of them. Raises what `lines` raises.
+    """
+    _checked(mailing)
+    _record(mailing, after, actor)
+    return map(_ndjson, islice(lines(mailing, after=after, now=now), limit))
+
+
+def _record(mailing: Mailing, after: int, actor: str) -> None:
+    row = Strategy.objects.get(key=mailing.strategy)
+    told = {"segment": mailing.segment, "purpose": mailing.purpose, "after": after}
+    audit(actor=actor, action="export", obj=row, before=None, after=told)
+
+
 def visit_of(document: Mapping[str, Any], *, count: int, now: datetime) -> Visit:
     """Return the visit of a customer of whom no page tells anything.
 
@@ -122,9 +141,7 @@ def write(
     """
     _checked(mailing)
     after = _written_to(file, kind)
-    row = Strategy.objects.get(key=mailing.strategy)
-    told = {"segment": mailing.segment, "purpose": mailing.purpose, "after": after}
-    audit(actor=actor, action="export", obj=row, before=None, after=told)
+    _record(mailing, after, actor)
     told_line = FORMATS[kind]
     for line in lines(mailing, after=after, now=now):
         file.write(told_line(line))

@@ -2,6 +2,8 @@
 
 from rest_framework import serializers
 
+from recommender.engine.merchandising import MOST_PLACES
+from recommender.mailings import MARKETING
 from recommender.models import ModelVersion, Strategy
 from recommender.selectors import SETTINGS
 
@@ -12,6 +14,24 @@ class StrategySerializer(serializers.ModelSerializer[Strategy]):
     class Meta:
         model = Strategy
         fields = ("key", "title", *SETTINGS)
+
+
+class MailingSerializer(serializers.Serializer[None]):
+    """What a call for lists may say in its query."""
+
+    segment = serializers.CharField(default="", allow_blank=True, help_text="Only its members.")
+    purpose = serializers.CharField(
+        default=MARKETING, help_text="Must be in force, beside personalization."
+    )
+    count = serializers.IntegerField(
+        default=12, min_value=1, max_value=MOST_PLACES, help_text="Products a customer."
+    )
+    after = serializers.IntegerField(
+        default=0, min_value=0, max_value=2**63 - 1, help_text="The last customer already read."
+    )
+    limit = serializers.IntegerField(
+        default=None, min_value=1, max_value=10**9, help_text="Lines; all without it."
+    )
 
 
 class ModelVersionSerializer(serializers.ModelSerializer[ModelVersion]):

@@ -1,16 +1,27 @@
 """`/api/strategies/` and `/api/models/`: read, edit, promote, roll back."""
 
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
 from rest_framework import mixins
 from rest_framework.decorators import action
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from personalization.access.api import ApiViewSet
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
-from recommender import registry, strategies
+from recommender import mailings, registry, strategies
 from recommender.models import ModelVersion, Strategy
-from recommender.serializers import ModelVersionSerializer, StrategySerializer
+from recommender.serializers import (
+    MailingSerializer,
+    ModelVersionSerializer,
+    StrategySerializer,
+)
+from segments.wire import NdjsonRenderer
 
 
 class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
@@ -20,6 +31,12 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
     serializer_class = StrategySerializer
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
+    action_roles = {"lists": "editor"}
+
+    @property
+    def query_parameters(self) -> frozenset[str]:  # type: ignore[override]  # read only here
+        """Lists alone read any."""
+        return frozenset(MailingSerializer().fields) if self.action == "lists" else frozenset()
 
     def partial_update(self, request: Request, key: str) -> Response:
         """Change fields of a strategy."""
@@ -40,6 +57,29 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
             key=key, values=values, actor=actor_of(request), expected="none"
         )
         return Response(self.get_serializer(row).data, status=201)
+
+    @extend_schema(
+        parameters=[MailingSerializer], responses={(200, "application/x-ndjson"): OpenApiTypes.STR}
+    )
+    @action(detail=True, renderer_classes=(NdjsonRenderer, JSONRenderer), pagination_class=None)
+    def lists(self, request: Request, key: str) -> StreamingHttpResponse:
+        """Hand over what each customer who allows it would be shown now, a line each.
+
+        In the order of customers, for e-mails; leaves a line in the trail. `after` goes on behind
+        the `customer` of the last whole line.
+        """
+        asked = MailingSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        given: dict[str, Any] = dict(asked.validated_data)
+        after, limit = given.pop("after"), given.pop("limit")
+        lines = mailings.stream(
+            mailings.Mailing(self.get_object().key, **given),
+            after=after,
+            limit=limit,
+            actor=actor_of(request),
+            now=clock.now(),
+        )
+        return StreamingHttpResponse(lines, content_type=NdjsonRenderer.media_type)
 
 
 class ModelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):

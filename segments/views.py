@@ -77,13 +77,6 @@ class SegmentViewSet(ApiViewSet):
         """Each action reads its own."""
         return _READS.get(self.action, frozenset())
 
-    def handle_exception(self, exc: Exception) -> Response:
-        """Refuse as JSON, also where lines were asked for."""
-        response = super().handle_exception(exc)
-        self.request.accepted_renderer = JSONRenderer()
-        self.request.accepted_media_type = JSONRenderer.media_type
-        return response
-
     @extend_schema(responses=shapes.SegmentSerializer(many=True))
     def list(self, _request: Request) -> Response:
         """List segments, oldest first, with their sizes now and a trend of 30 days."""

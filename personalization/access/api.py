@@ -67,7 +67,12 @@ class ApiViewSet(GenericViewSet):  # type: ignore[type-arg]  # not generic at ru
         self._slot = wanted
 
     def handle_exception(self, exc: Exception) -> Response:
-        """Answer again what was answered before; anything else is DRF's."""
+        """Answer again what was answered before; anything else is DRF's, as JSON always.
+
+        Also where lines were asked for.
+        """
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
         if isinstance(exc, _Answered):
             data = json.loads(exc.answer.body) if exc.answer.body else None
             return Response(data, status=exc.answer.status, headers={"Idempotent-Replay": "true"})

@@ -2,17 +2,23 @@
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 
+from personalization.access.models import AuditEvent
+from personalization.access.services import create_key
 from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
 from personalization.consent.models import ConsentState
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers.models import Identity, Profile
 from personalization.ops import serve as config
+from tests.access.test_api import member
 from tests.recommender.shop import NOW, customer
 from tests.recommender.stocked import install, stock, strategy
 
@@ -88,3 +94,76 @@ def test_write_lists__what_there_is_not__said(
 ) -> None:
     with pytest.raises(CommandError, match="ghost"):
         call_command("write_lists", str(tmp_path / "x"), **wrong)
+
+
+@pytest.fixture
+def get(people: list[int], client: Client) -> Callable[..., Any]:
+    """A caller of the lists with a secret key."""
+    _, secret = create_key(name="mailer", kind="secret", actor="t")
+
+    def call(strategy: str = "email", **query: Any) -> Any:
+        where = f"/api/strategies/{strategy}/lists/"
+        return client.get(where, query, headers={"Authorization": f"Bearer {secret}"})
+
+    return call
+
+
+def lines(answer: Any) -> list[dict[str, Any]]:
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/x-ndjson")
+    return [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+
+
+def test_lists__by_key__page_by_page_what_the_command_writes(
+    people: list[int], get: Callable[..., Any], tmp_path: Path
+) -> None:
+    out = tmp_path / "lists.ndjson"
+    call_command("write_lists", str(out), count=3, verbosity=0)
+
+    first = lines(get(count=3, limit=2))
+    rest = lines(get(count=3, limit=2, after=first[-1]["customer"]))
+
+    assert [*first, *rest] == [json.loads(line) for line in out.read_text().splitlines()]
+    assert [len(first), len(rest)] == [2, 1]
+    assert lines(get(after=people[-1])) == []
+    told = AuditEvent.objects.filter(action="export", actor__startswith="key:")
+    assert told.order_by("pk")[1].after == {"segment": "", "purpose": "marketing", "after": people[1]}
+
+
+def test_lists__purpose_withdrawn__left_out_at_once(
+    people: list[int], get: Callable[..., Any]
+) -> None:
+    ConsentState.objects.filter(customer_id=people[0]).update(denied=purposes().bit("marketing"))
+
+    assert [line["customer"] for line in lines(get())] == [people[1], people[4]]
+    everybody = [line["customer"] for line in lines(get(purpose="personalization"))]
+    assert everybody == [people[0], people[1], people[3], people[4]]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "query", "status", "path"),
+    [
+        ("ghost", {}, 404, ""),
+        ("email", {"segment": "ghost"}, 404, ""),
+        ("email", {"purpose": "ghost"}, 422, "purpose"),
+        ("email", {"count": 101}, 422, "count"),
+        ("email", {"limit": 0}, 422, "limit"),
+        ("email", {"after": "x"}, 422, "after"),
+        ("email", {"coutn": 3}, 400, "coutn"),
+    ],
+)
+def test_lists__what_there_is_not__refused_as_json(
+    get: Callable[..., Any], strategy: str, query: dict[str, Any], status: int, path: str
+) -> None:
+    answer = get(strategy, **query)
+
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    assert [one["path"] for one in answer.json()["error"]["details"]] == ([path] if path else [])
+    assert not AuditEvent.objects.filter(action="export").exists()
+
+
+def test_lists__public_key_and_viewers__refused(people: list[int], client: Client) -> None:
+    _, public = create_key(name="browser", kind="public", actor="t")
+    where = "/api/strategies/email/lists/"
+    assert client.get(where, headers={"Authorization": f"Bearer {public}"}).status_code == 403
+    assert member("viewer").get(where).status_code == 403
+    assert len(lines(member("editor").get(where))) == 3
