@@ -126,7 +126,11 @@ def test_lists__by_key__page_by_page_what_the_command_writes(
     assert [len(first), len(rest)] == [2, 1]
     assert lines(get(after=people[-1])) == []
     told = AuditEvent.objects.filter(action="export", actor__startswith="key:")
-    assert told.order_by("pk")[1].after == {"segment": "", "purpose": "marketing", "after": people[1]}
+    assert told.order_by("pk")[1].after == {
+        "segment": "",
+        "purpose": "marketing",
+        "after": people[1],
+    }
 
 
 def test_lists__purpose_withdrawn__left_out_at_once(
