@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from personalization.customers.models import Profile
 from personalization.lib import clock
 from personalization.ops import serve as config
 from recommender.strategies import save_strategy
@@ -23,16 +24,23 @@ FIRST = ["a0", "a1", "a2", "a3", "a4"]
 def tiring(walk: Walk, shop: Path, settings: Any) -> None:
     """Popular products, which sink when they were shown twice."""
     settings.DECISION_BUDGET_MS = 60_000
-    rules = {"fatigue": {"after": 2, "factor": 0.0}}
     with clock.frozen(NOW):
         install("popularity", keys=[f"{taste}{n}" for taste in "ab" for n in range(10)])
-        sources = [{"algorithm": "popularity", "weight": 1}]
-        save_strategy(key="for-you", values={"sources": sources, "rules": rules}, actor="t")
+    _save(sources=[{"algorithm": "popularity", "weight": 1}], rules=_after(2))
+
+
+def _after(times: int) -> dict[str, Any]:
+    return {"fatigue": {"after": times, "factor": 0.0}}
+
+
+def _save(**values: Any) -> None:
+    with clock.frozen(NOW):
+        save_strategy(key="for-you", values=values, actor="t")
         config.reload()
 
 
 def _ids(walk: Walk, **more: Any) -> list[str]:
-    return [item["id"] for item in walk.decide(DEVICE, **more)["items"]]
+    return [item["id"] for item in walk.decide(DEVICE | more)["items"]]
 
 
 def _show(walk: Walk) -> dict[str, Any]:
@@ -55,6 +63,26 @@ def test_fatigue__shown_on_earlier_pages__sinks_until_it_is_clicked(walk: Walk) 
 
     assert _ids(walk)[0] == "a2"
     assert set(_ids(walk)[1:]).isdisjoint(FIRST)
+
+
+def test_fatigue__after_one_showing__the_shelf_rotates_from_visit_to_visit(walk: Walk) -> None:
+    _save(rules=_after(1))
+
+    shown = [item["id"] for _ in range(4) for item in _show(walk)["items"]]
+
+    assert len(set(shown)) == len(shown) == 20
+
+
+def test_fatigue__log_in_makes_one_of_two__remembered(walk: Walk) -> None:
+    _show(walk)
+    _show(walk)
+    walk.view("b9", walk.user("ann"))
+    ann = walk.user("ann", "laptop-1")
+    walk.view("b9", ann)
+    walk.process()
+
+    assert Profile.objects.filter(events__gt=0).count() == 1
+    assert set(_ids(walk, **ann)).isdisjoint(FIRST)
 
 
 def test_fatigue__two_weeks_without_a_visit__forgotten(walk: Walk) -> None:
@@ -101,9 +129,7 @@ def test_fatigue__page_tells_what_the_profile_has_seen__counted_once(
         "order": {"event": "Order Completed", "items": FIRST},
     }
     if "order" in showings:
-        with clock.frozen(NOW):
-            save_strategy(key="for-you", values={"exclude_bought_days": 0}, actor="t")
-            config.reload()
+        _save(exclude_bought_days=0)
 
     found = _ids(walk, context={"recent": [told[one] for one in showings]})
 
