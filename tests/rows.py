@@ -64,7 +64,7 @@ def _address() -> str:
 
 
 def _raw_tables() -> set[str]:
-    """Return what is made by raw SQL: Django's flush after a transactional test does not know it."""
+    """Return what raw SQL makes: Django's flush after a transactional test does not know it."""
     return {model._meta.db_table for model in apps.get_models() if not model._meta.managed}
 
 
