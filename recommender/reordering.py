@@ -17,6 +17,7 @@ from recommender.engine.blend import combine
 from recommender.engine.cases import Cases
 from recommender.engine.queries import MAX_RECENT
 from recommender.engine.rerank import DEPTH
+from recommender.engine.rulemasks import Mask
 from recommender.engine.secondlook import SEED_OF, Second, question
 from recommender.engine.training import DEPTH as ASKED
 from recommender.live import LiveBlend
@@ -53,7 +54,8 @@ def again(
     asked = _question(blend.second, visit, places, view)
     if asked is None:
         return None
-    met = np.unique(asked.items)
+    met = np.zeros(asked.n_items, np.bool_)
+    met[asked.items] = True
     told = {name: _heard(name, part, places, met) for name, part in parts.items()}
     weights = dict(blend.blend.sources)
     listed = combine(list(told.values()), [weights[name] for name in told], asked.n_items)
@@ -62,19 +64,19 @@ def again(
         return None
     better = head.rows[blend.second.order(head, told, asked)]
     own = places[first.rows]
-    slots = np.flatnonzero(np.isin(own, better))
-    by_item = slots[np.argsort(own[slots])]
+    by_item = np.argsort(own)
+    found = by_item[np.searchsorted(own, better, sorter=by_item)]
     order = np.arange(len(own))
-    order[slots] = by_item[np.searchsorted(own[by_item], better)]
+    order[np.sort(found)] = found
     return order
 
 
-def _heard(name: str, part: Ranked, places: Places, met: NDArray[np.int32]) -> Ranked:
+def _heard(name: str, part: Ranked, places: Places, met: Mask) -> Ranked:
     """Return what a source said as training hears it, in the blend's items."""
     rows = places[part.rows]
     held = rows >= 0
     if not RECIPES[name].algorithm.own_only:
-        held &= ~np.isin(rows, met)
+        held &= ~met[rows]
     return Ranked(rows[held][:ASKED], part.scores[held][:ASKED])
 
 
@@ -88,18 +90,19 @@ def _question(second: Second, visit: Visit, places: Places, view: CatalogView) -
         named = [(key, 1.0, visit.now_s) for key in visit.cart[:MAX_RECENT]]
     elif seed == "recent" and visit.personal:
         named = [(key, weights[kind], at) for kind, key, at in visit.recent if kind in weights]
-    rows = np.array([view.index.get(key, -1) for key, *_ in named], np.int64)
-    # a product that left the catalogue has no row; -1 would read the last one
-    items = np.where(rows >= 0, places[rows], -1) if len(rows) else rows
+    found = [(view.index[key], weight, at) for key, weight, at in named if key in view.index]
+    if not found:
+        return None
+    rows, told, at_s = (np.array(column) for column in zip(*found, strict=True))
+    items = places[rows]
     held = items >= 0
     if not held.any():
         return None
-    told = np.array([pair[1:] for pair in named], np.float64)[held]
     return question(
         second.use,
         items[held],
-        told[:, 0],
-        told[:, 1],
+        told[held],
+        at_s[held],
         as_of_s=visit.now_s,
         n_items=len(second.about.popularity),
     )

@@ -224,7 +224,10 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
     }
     _sign(decision, body, _shelf_claims(decision, placement, shelf))
     if decision.ask.explain:
-        body["explain"] = {"candidates": _item_candidates(visit, shelf)}
+        body["explain"] = {
+            "candidates": _item_candidates(visit, shelf),
+            "reranked": shelf.reranked,
+        }
     _measure(decision, "recommend", since_s)
     return body
 

@@ -1,7 +1,7 @@
 """Recommendations for one placement, and what shows when they fail or come too late."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,7 +16,8 @@ log = structlog.get_logger("decisions")
 class Shelf:
     """What a placement shows: items best first, the models that spoke, what was missing.
 
-    `lost`: what was looked at and is not shown, where that was asked for.
+    `lost`: what was looked at and is not shown, where that was asked for. `reranked`: blends whose
+    re-ranker put it in order, with their versions.
     """
 
     strategy: str
@@ -24,6 +25,7 @@ class Shelf:
     lost: tuple[recommender.Lost, ...]
     models: Mapping[str, int]
     degraded: tuple[str, ...]
+    reranked: Mapping[str, int] = field(default_factory=dict)
 
 
 def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
@@ -40,6 +42,7 @@ def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
         lost=answer.lost,
         models=answer.model_versions,
         degraded=answer.degraded,
+        reranked=answer.reranked,
     )
 
 

@@ -44,6 +44,8 @@ LEAST = 200
 # The newest share of the interactions that says what rises.
 _RECENT = 0.1
 _AIM, _WORTH = "NDCG@20", 0.01
+# Sums of words that are held at once, 32 MB.
+_CELLS = 4_000_000
 
 
 class Facts(NamedTuple):
@@ -209,24 +211,28 @@ def _affinity(
     found = np.zeros(len(rows))
     if attributes is None or not len(rows) or not len(cases.items):
         return found
-    words = attributes.shape[1]
-    at, counts = spans(attributes.indptr, cases.items)
-    told = np.repeat(0.8**cases.steps * cases.weights, counts) * attributes.data[at]
-    # of each case the words of its history, and how loud each is
-    said, place = np.unique(
-        np.repeat(cases.owners(), counts) * words + attributes.indices[at], return_inverse=True
-    )
-    loud = np.append(np.bincount(place, told, minlength=len(said)), 0.0)
-    for span in chunks(len(rows), 100_000):
-        at, counts = spans(attributes.indptr, rows[span])
-        own = np.repeat(case[span], counts) * words + attributes.indices[at]
-        place = np.searchsorted(said, own)
-        heard = np.append(said, -1)[place] == own
-        told = np.where(heard, loud[place], 0.0) * attributes.data[at]
-        found[span] = np.bincount(
-            np.repeat(np.arange(len(counts)), counts), told, minlength=len(counts)
-        )
+    n_words = attributes.shape[1]
+    weights = 0.8**cases.steps * cases.weights
+    # a dense row of words for each case of a part, so that nothing is sorted
+    for span in chunks(len(cases), max(1, _CELLS // n_words)):
+        starts = cases.starts[span.start : span.stop + 1]
+        own = slice(starts[0], starts[-1])
+        owner, word, said = _words(attributes, cases.items[own])
+        cells = np.repeat(np.arange(len(starts) - 1), np.diff(starts))[owner] * n_words + word
+        loud = np.bincount(cells, weights[own][owner] * said, minlength=len(starts) * n_words)
+        asked = slice(*np.searchsorted(case, (span.start, span.stop)))
+        owner, word, said = _words(attributes, rows[asked])
+        heard = loud[(case[asked][owner] - span.start) * n_words + word] * said
+        found[asked] = np.bincount(owner, heard, minlength=asked.stop - asked.start)
     return found
+
+
+def _words(
+    attributes: csr_matrix, rows: NDArray[np.integer[Any]]
+) -> tuple[NDArray[np.intp], NDArray[np.int32], NDArray[np.float32]]:
+    """Return (place of `rows`, word, how loud) of every attribute of these items."""
+    at, counts = spans(attributes.indptr, rows)
+    return np.repeat(np.arange(len(rows)), counts), attributes.indices[at], attributes.data[at]
 
 
 def _price_gap(

@@ -15,6 +15,7 @@ from recommender import masks, ready
 from recommender.strategies import save_strategy
 from tests.decisions.conftest import NOW, Decide
 from tests.recommender.stocked import install, product
+from tests.recommender.test_secondlook import facts, stump, teach
 
 HOME = "home.recommended"
 PHONE = {"kind": "context", "key": "device.type", "op": "eq", "value": "mobile"}
@@ -272,3 +273,18 @@ def test_budget_spent__items_to_be_put_in_order__stay_in_theirs(
 
     assert ids(found) == ["sku29", "sku3"]
     assert {one["source"] for one in found["items"]} == {"search"}
+
+
+def test_explain__trees_ordered_a_shelf__blend_and_version_are_named(decide: Decide) -> None:
+    source = [{"algorithm": "item_knn", "seeds": ["recent"]}, {"algorithm": "popularity"}]
+    values = {"sources": source, "weights": "learned"}
+    save_strategy(key="for-you", values=values, actor="t")
+    config.reload()
+    keys = [f"sku{n}" for n in range(30)]
+    teach(stump("freshness", 0.5), facts(len(keys)), keys=keys)
+    recent = [{"event": "Product Viewed", "item": "sku3"}]
+    asked = {"placements": [HOME], "anonymousId": "a", "context": {"recent": recent}}
+    answer = decide(asked | {"explain": True}, key="secret")
+
+    assert answer["placements"][HOME]["explain"]["reranked"] == {"blend_home": 3}
+    assert answer["modelVersions"]["blend_home"] == 3

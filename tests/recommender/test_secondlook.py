@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
+from django.urls import reverse
 
 from personalization.lib.artifacts import ArtifactError
-from recommender import live, pages, registry, reordering
+from recommender import live, registry, reordering
 from recommender.engine import rerank, secondlook, training
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions, SideInfo
@@ -124,45 +126,52 @@ def loaded(fitted: Fitted) -> LiveBlend:
     return found
 
 
-def test_load__a_blend_with_a_reranker__serves_with_it_and_its_page_says_so(shop: Path) -> None:
+def page(client: Client) -> str:
+    """The page of the one version that there is."""
+    number = ModelVersion.objects.get().pk
+    return client.get(reverse("admin:recommender_modelversion_change", args=[number])).text
+
+
+def test_load__a_blend_with_a_reranker__serves_with_it_and_its_page_says_so(
+    shop: Path, admin_client: Client
+) -> None:
     found = loaded(trained())
 
     assert found.second is not None
     assert found.keys[:2] == ["k0", "k1"]
-    page = pages.model_page(ModelVersion.objects.get())
-    assert page["reranker"].startswith("In use")
-    assert "the blend alone, without its re-ranker" in [one.title for one in page["columns"]]
+    assert "In use: 120 trees" in page(admin_client)
+    assert "the blend alone, without its re-ranker" in page(admin_client)
 
 
-def test_load__a_file_of_before_there_were_any__serves_and_its_page_says_so(shop: Path) -> None:
+def test_load__a_file_of_before_there_were_any__serves_and_its_page_says_so(
+    shop: Path, admin_client: Client
+) -> None:
     made = trained()
     facts = {name: value for name, value in made.facts.items() if name != "reranker"}
     found = loaded(Fitted({}, facts, made.metrics))
 
     assert (found.second, found.blend.sources) == (None, (("popularity", 1.0),))
-    assert "before" in pages.model_page(ModelVersion.objects.get())["reranker"]
+    assert "trained before blends had one" in page(admin_client)
 
 
 @pytest.mark.parametrize(
     "change", [{"format": secondlook.FORMAT + 1}, {"features": ["popularity", *KNOWN[1:], "hour"]}]
 )
 def test_load__a_reranker_of_another_release__the_blend_serves_without(
-    shop: Path, change: dict[str, Any]
+    shop: Path, admin_client: Client, change: dict[str, Any]
 ) -> None:
     made = trained()
     facts = {**made.facts, "reranker": {**made.facts["reranker"], **change}}
     found = loaded(replace(made, facts=facts))
 
     assert (found.second, found.blend.sources) == (None, (("popularity", 1.0),))
-    assert "another release" in pages.model_page(ModelVersion.objects.get())["reranker"]
+    assert "another release made it" in page(admin_client)
 
 
-def test_page__no_reranker_won__says_why(shop: Path) -> None:
+def test_page__no_reranker_won__says_why(shop: Path, admin_client: Client) -> None:
     stored(trained(loyal=False))
 
-    page = pages.model_page(ModelVersion.objects.get())
-
-    assert "not order questions" in page["reranker"]
+    assert "it did not order questions" in page(admin_client)
 
 
 def widened(made: Fitted) -> dict[str, Any]:
@@ -216,10 +225,10 @@ WEIGHTS = (("item_knn", 1.0), ("popularity", 0.5))
 LEARNED = [{"algorithm": "item_knn", "seeds": ["recent"]}, {"algorithm": "popularity"}]
 
 
-def facts(**columns: Any) -> Facts:
-    nothing = np.zeros(len(KEYS), np.float32)
+def facts(n_items: int = len(KEYS), **columns: Any) -> Facts:
+    nothing = np.zeros(n_items, np.float32)
     told = dict.fromkeys(("popularity", "trend", "freshness"), nothing)
-    prices = np.full(len(KEYS), np.nan, np.float32)
+    prices = np.full(n_items, np.nan, np.float32)
     return Facts(**{**told, "prices": prices, "attributes": None, **columns})
 
 
@@ -299,9 +308,7 @@ def test_serving__a_product_that_came_after_the_training__keeps_its_place(stocke
     second = ids(shown())[1]
     keys = [key for key in KEYS if key != second]
     known = np.array([float(key in LATE) for key in keys], np.float32)
-    nothing = np.zeros(len(keys), np.float32)
-    prices = np.full(len(keys), np.nan, np.float32)
-    teach(stump("freshness", 0.5), Facts(nothing, nothing, known, prices, None), keys=keys)
+    teach(stump("freshness", 0.5), facts(len(keys), freshness=known), keys=keys)
 
     assert ids(shown())[1] == second
     assert ids(shown())[0] in LATE
@@ -398,6 +405,31 @@ def test_serving__features_are_those_of_training(stocked: None) -> None:
     assert seen.rows.shape == expected.shape == (10, len(WEIGHTS) + len(KNOWN))
     assert seen.rows == pytest.approx(expected, rel=1e-5)
     assert (np.ptp(expected, axis=0)[2:] > 0).sum() >= 6
+
+
+@pytest.mark.parametrize("use", ["home", "cart"])
+def test_question__as_training_builds_its_cases(use: str) -> None:
+    rng = np.random.default_rng(8)
+    items = rng.integers(30, size=70).astype(np.int32)
+    weights = rng.integers(1, 5, size=70).astype(np.float32)
+    at_s = (rng.integers(40, size=70) * 3_600).astype(np.float64)
+    oldest = np.lexsort((items, at_s))
+    oldest = oldest[-50:]
+    whole = build(
+        [(items[oldest], weights[oldest], at_s[oldest])],
+        [np.zeros(0, np.int32)],
+        as_of_s=2e5,
+        n_items=30,
+        ordered=True,
+        timed=True,
+    )
+
+    found = secondlook.question(use, items, weights, at_s, as_of_s=2e5, n_items=30)
+
+    wanted = secondlook.asked(use, whole)
+    for name in ("starts", "items", "weights", "steps", "age_days", "truth_starts", "truth"):
+        assert getattr(found, name).tolist() == getattr(wanted, name).tolist(), name
+        assert getattr(found, name).dtype == getattr(wanted, name).dtype, name
 
 
 def test_ask__as_many_candidates_as_training_looked_at() -> None:
