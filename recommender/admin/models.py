@@ -13,7 +13,7 @@ from personalization.access.admin_base import VersionsAdmin
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState
 from personalization.lib.errors import AppError
-from recommender import pages, registry, tuned
+from recommender import model_pages, pages, registry, tuned
 from recommender.models import ModelVersion
 
 
@@ -121,7 +121,7 @@ class ModelVersionAdmin(VersionsAdmin):
         context = {
             **self._context(request, version),
             **(extra_context or {}),
-            "page": pages.model_page(version),
+            "page": model_pages.model_page(version),
             "may_decide": self.has_promote_permission(request),
         }
         return TemplateResponse(request, "studio/models/model.html", context)

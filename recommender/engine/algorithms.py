@@ -59,14 +59,19 @@ class Recipe:
 
         `kinds` (len(data),): place of each one's kind in `queries.KIND_WEIGHTS`.
         """
-        wanted = [place for place, kind in enumerate(KIND_WEIGHTS) if kind in self.kinds]
-        mask = np.isin(kinds, wanted)
+        mask = self.learns_from(kinds)
         part = data.where(mask)
         if self.weights is None:
             return part
         table = KIND_WEIGHTS | dict(self.weights)
         weights = np.array(list(table.values()), np.float32)
         return replace(part, weights=weights[kinds[mask]])
+
+    def learns_from(self, kinds: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """Return which of some interactions (n,) it learns from, by the places of their kinds."""
+        wanted = [place for place, kind in enumerate(KIND_WEIGHTS) if kind in self.kinds]
+        found: NDArray[np.bool_] = np.isin(kinds, wanted)
+        return found
 
     def changed(self, settings: Mapping[str, Any]) -> "Recipe":
         """Return the recipe with these settings in its config.

@@ -16,7 +16,7 @@ from scipy.sparse import csr_matrix
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
-from recommender.engine.factors import Factors, FactorsConfig, Folding, sized
+from recommender.engine.factors import FactorsConfig, Folding, InPasses, Look, sized
 from recommender.engine.lazy import als
 from recommender.engine.matrix import user_items
 
@@ -36,19 +36,25 @@ class AlsConfig(FactorsConfig):
     user_power: float = 0.0
 
 
-class Als(Factors):
-    """Vectors of items that explain who met them."""
+class Als(InPasses):
+    """Vectors of items that explain who met them; one that nobody met has a vector of zeros."""
 
     key = "als"
     config_type = AlsConfig
 
     @classmethod
-    def fit(
-        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    def learn(
+        cls,
+        data: Interactions,
+        config: Config,
+        *,
+        as_of_s: float,
+        side: SideInfo | None = None,
+        look: Look | None = None,
     ) -> Self:
-        """Return the model; an item that nobody met has a vector of zeros."""
+        """Return the model."""
         assert isinstance(config, AlsConfig)  # noqa: S101 -- narrows the type
-        return cls(*solved(user_items(data, config, as_of_s), config))
+        return cls(*solved(user_items(data, config, as_of_s), config, look))
 
     @classmethod
     def cost(cls, n_users: int, n_items: int, nnz: int, config: Config) -> Cost:
@@ -61,7 +67,7 @@ class Als(Factors):
 
 
 def solved(
-    matrix: csr_matrix, config: AlsConfig
+    matrix: csr_matrix, config: AlsConfig, look: Look | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], Folding]:
     """Return (item vectors, biases of 0, folding) of a (users, items) matrix."""
     n_items = matrix.shape[1]
@@ -84,6 +90,14 @@ def solved(
             num_threads=config.num_threads,
             random_state=config.seed,
         )
-        model.fit(matrix, show_progress=False)
-    items = np.asarray(model.item_factors, np.float32)
-    return items, bias, Folding(items.T @ items, ridge, alpha)
+
+        def state() -> tuple[NDArray[np.float32], NDArray[np.float32], Folding]:
+            items = np.asarray(model.item_factors, np.float32)
+            return items, bias, Folding(items.T @ items, ridge, alpha)
+
+        def after(done: int, _seconds: float, _loss: float | None) -> None:
+            if look is not None:
+                look(done + 1, lambda: Als(*state()))
+
+        model.fit(matrix, show_progress=False, callback=after)
+    return state()

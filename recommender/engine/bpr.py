@@ -19,7 +19,7 @@ from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
 from recommender.engine.base import Config, Cost, Interactions, Query, Scores, SideInfo
-from recommender.engine.factors import Factors, FactorsConfig, Folding, plain, sized
+from recommender.engine.factors import FactorsConfig, Folding, InPasses, Look, plain, sized
 from recommender.engine.lazy import bpr
 from recommender.engine.matrix import user_items
 
@@ -39,15 +39,21 @@ class BprConfig(FactorsConfig):
     user_power: float = 0.0
 
 
-class Bpr(Factors):
+class Bpr(InPasses):
     """Scores are chances (logistic) that a visitor prefers an item to one of no appeal."""
 
     key = "bpr"
     config_type = BprConfig
 
     @classmethod
-    def fit(
-        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    def learn(
+        cls,
+        data: Interactions,
+        config: Config,
+        *,
+        as_of_s: float,
+        side: SideInfo | None = None,
+        look: Look | None = None,
     ) -> Self:
         """Return the model; weights do not matter to it, only who met what."""
         assert isinstance(config, BprConfig)  # noqa: S101 -- narrows the type
@@ -64,15 +70,33 @@ class Bpr(Factors):
                 num_threads=1,
                 random_state=config.seed,
             )
-            model.fit(matrix, show_progress=False)
+
+            def made() -> Bpr:
+                return cls._of(matrix, model.item_factors, model.user_factors, config)
+
+            def after(done: int, *_told: object) -> None:
+                if look is not None:
+                    look(done + 1, made)
+
+            model.fit(matrix, show_progress=False, callback=after)
+        return cls._of(matrix, model.item_factors, model.user_factors, config)
+
+    @classmethod
+    def _of(
+        cls,
+        matrix: csr_matrix,
+        item_factors: NDArray[np.float32],
+        user_factors: NDArray[np.float32],
+        config: BprConfig,
+    ) -> Self:
         # implicit keeps the bias as a last factor, which a user's vector meets with a 1
-        learned = np.asarray(model.item_factors, np.float32)
+        learned = np.asarray(item_factors, np.float32)
         items, bias = learned[:, :-1].copy(), learned[:, -1].copy()
-        users = np.asarray(model.user_factors, np.float32)[:, :-1]
+        users = np.asarray(user_factors, np.float32)[:, :-1]
         turn, shift = _folding(matrix, items, users, config)
         bias += items @ shift
         # what nobody met still has the random vector it began with
-        unmet = np.bincount(matrix.indices, minlength=data.n_items) == 0
+        unmet = np.bincount(matrix.indices, minlength=len(items)) == 0
         items[unmet], bias[unmet] = 0, -np.inf
         return cls(items, bias, Folding(turn, 0.0, 1.0))
 

@@ -9,7 +9,8 @@ Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets"
 equation 4 (fold-in) and section 5 (what each item of the past adds to a score).
 """
 
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -17,7 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from recommender.engine.base import Algorithm, Arrays, Config, Query, Rows, Scores
+from recommender.engine.base import (
+    Algorithm,
+    Arrays,
+    Config,
+    Interactions,
+    Query,
+    Rows,
+    Scores,
+    SideInfo,
+)
 from recommender.engine.matrix import MatrixConfig
 
 # Numbers that one answer may read: 51 MB, some milliseconds of memory bandwidth.
@@ -133,6 +143,37 @@ class Factors(Algorithm):
             matrix, lower=True, overwrite_a=True, check_finite=False
         )
         return factor
+
+
+Made = Callable[[], Factors]
+Look = Callable[[int, Made], None]
+
+
+class InPasses(Factors):
+    """Factors learned in passes over the data, between which somebody may look."""
+
+    @classmethod
+    @abstractmethod
+    def learn(
+        cls,
+        data: Interactions,
+        config: Config,
+        *,
+        as_of_s: float,
+        side: SideInfo | None = None,
+        look: Look | None = None,
+    ) -> Self:
+        """Return the model as `fit` does.
+
+        `look`: called after each pass with how many there were, and what makes a model of them.
+        """
+
+    @classmethod
+    def fit(
+        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    ) -> Self:
+        """Return the model; an item that nobody met gets no score."""
+        return cls.learn(data, config, as_of_s=as_of_s, side=side)
 
 
 def plain(

@@ -21,7 +21,7 @@ from scipy.sparse import csr_matrix
 from recommender.engine.als import Als, AlsConfig, solved
 from recommender.engine.base import Config, Cost, Interactions, SideInfo
 from recommender.engine.content import FeaturesConfig, features
-from recommender.engine.factors import Factors, Folding
+from recommender.engine.factors import Folding, InPasses, Look
 from recommender.engine.lazy import linear_model
 from recommender.engine.matrix import user_items
 
@@ -37,20 +37,26 @@ class HybridConfig(AlsConfig):
     feature_ridge: float = 1.0
 
 
-class Hybrid(Factors):
+class Hybrid(InPasses):
     """Vectors of items, their own and their descriptions' mixed."""
 
     key = "hybrid"
     config_type = HybridConfig
 
     @classmethod
-    def fit(
-        cls, data: Interactions, config: Config, *, as_of_s: float, side: SideInfo | None = None
+    def learn(
+        cls,
+        data: Interactions,
+        config: Config,
+        *,
+        as_of_s: float,
+        side: SideInfo | None = None,
+        look: Look | None = None,
     ) -> Self:
-        """Return the model; without side information it is ALS."""
+        """Return the model; without side information it is ALS, and that is what is looked at."""
         assert isinstance(config, HybridConfig)  # noqa: S101 -- narrows the type
         matrix = user_items(data, config, as_of_s)
-        items, bias, folding = solved(matrix, config)
+        items, bias, folding = solved(matrix, config, look)
         met = np.bincount(matrix.indices, minlength=data.n_items).astype(np.float32)
         described = features(side or SideInfo(), data.n_items, FeaturesConfig())
         if not described.nnz or not matrix.nnz:

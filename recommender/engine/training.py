@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine import measures, secondlook
+from recommender.engine import learning, measures, secondlook, windows
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
 from recommender.engine.cases import FoldIn, halves
 from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
+from recommender.engine.learning import Asked
 from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.matrix import aged, capped_sums
 from recommender.engine.popularity import Popularity, PopularityConfig
@@ -89,6 +90,8 @@ def train(recipe: Recipe, log: Log, *, as_of_s: float) -> tuple[Fitted, Algorith
     part = log.of(recipe)
     side = side_for(recipe, log.side)
     tested, known = measure(recipe, part, side, log.fold)
+    kinds = log.kinds[recipe.learns_from(log.kinds)]
+    tested["drift"] = windows.moved(part, kinds, cut_s(part.at_s))
     model = recipe.algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s, side=side)
     arrays = model.to_arrays() | {"evidence": evidence(recipe, part, as_of_s).astype(np.float32)}
     facts = facts_of(part) | {"config": recipe.config.to_json()}
@@ -119,14 +122,14 @@ def measure(
     held = held_of(recipe, part)
     asked = bool(len(held.cases))
     as_of_s = held.cut_s if asked else 0.0
-    # rows that are baskets already are one basket each still
-    shaped = recipe.shape(held.known)
-    model = recipe.algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
+    own = held.own or recipe.algorithm.own_only
+    model, course = learning.fitted(
+        recipe, held.known, Asked.of(held.cases, fold, own=own), as_of_s=as_of_s, side=side
+    )
     floor = Popularity.fit(held.known, PopularityConfig(), as_of_s=as_of_s)
-    own = held.own or model.own_only
     every, fresh = rank(model, held.cases, fold, count=COUNT, own=own)
     values = measures.each(every, held.cases)
-    found: dict[str, Any] = _summary(values, every, held)
+    found: dict[str, Any] = _summary(values, every, held) | {"learning": course}
     common, unmet = rank(floor, held.cases, fold, count=COUNT, own=own)
     found["popularity"] = measures.means(measures.each(common, held.cases))
     if own:

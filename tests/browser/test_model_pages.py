@@ -11,6 +11,7 @@ from tests.browser.conftest import Server, faults_of, signed_in
 from tests.recommender.shop import NOW, customer, products, shop
 from tests.recommender.test_outcomes import bought, clicked, shown
 from tests.recommender.test_result_pages import version
+from tests.recommender.test_searching import adopt
 
 __all__ = ["shop"]
 
@@ -24,6 +25,7 @@ def test_pages__with_results__are_clean_and_promote_asks_first(
 ) -> None:
     products("mug", "cup", "pan", "a", "b", "c")
     first, second = version(0.2, newest_s=1), version(0.21, newest_s=2)
+    adopt()
     for number in range(6):
         who, hours = customer(f"u{number}"), 30.0 + 24 * number
         outcomes.fold([shown(who, hours), clicked(who, hours), bought(who, hours - 5)], NOW)

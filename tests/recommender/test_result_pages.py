@@ -48,13 +48,31 @@ def text(client: Client, path: str, **query: Any) -> str:
     return answer.content.decode()
 
 
+LEARNING = {
+    "by": "customers",
+    "points": [[20, 0.1], [80, 0.2], [320, 0.21]],
+    "gain": 0.01,
+    "sure": True,
+    "questions": 250,
+}
+DRIFT = [
+    {"feature": "products", "psi": 0.31, "verdict": "shifted"},
+    {"feature": "kinds", "psi": 0.12, "verdict": "watch"},
+    {"feature": "hours", "psi": 0.01, "verdict": "steady"},
+]
+
+
 def version(quality: float, *, newest_s: float, weight: float = 1.0) -> ModelVersion:
     """One trained popularity, gated."""
     who = np.arange(10, dtype=np.int32)
     weights = np.full(10, weight, np.float32)
     data = Interactions(who, who % 3, weights, np.zeros(10), 10, 3)
     model = Popularity.fit(data, PopularityConfig(), as_of_s=0.0)
-    told = {"NDCG@20": quality, "intervals": {"NDCG@20": [quality - 0.01, quality + 0.01]}}
+    told: dict[str, Any] = {
+        "NDCG@20": quality,
+        "intervals": {"NDCG@20": [quality - 0.01, quality + 0.01]},
+    }
+    told |= {"learning": LEARNING, "drift": DRIFT, "coverage@20": 0.4, "Gini@20": 0.7}
     facts = {**training.facts_of(data), "newest_s": newest_s}
     made = registry.register(
         name="popularity",

@@ -40,16 +40,10 @@ class Baseline:
         return cls(edges, _shares(values, edges))
 
     def index(self, values: Floats) -> Floats:
-        """Return the population stability index of each feature, (d,); nan for no row.
-
-        Sum over bins of (now - then) ln(now / then).
-        """
+        """Return the population stability index of each feature, (d,); nan for no row."""
         if not len(values):
             return np.full(len(self.edges), np.nan)
-        now = np.maximum(_shares(values, self.edges), _LEAST)
-        then = np.maximum(self.shares, _LEAST)
-        found: Floats = ((now - then) * np.log(now / then)).sum(axis=1)
-        return found
+        return psi(_shares(values, self.edges), self.shares)
 
     def to_arrays(self) -> Arrays:
         """Return edges and shares."""
@@ -62,6 +56,16 @@ class Baseline:
         d = len(edges)
         need(edges.shape == (d, BINS - 1) and shares.shape == (d, BINS + 1), "a baseline")
         return cls(edges, shares)
+
+
+def psi(now: Floats, then: Floats) -> Floats:
+    """Return the population stability index over the last axis of shares that sum to 1.
+
+    Sum over bins of (now - then) ln(now / then).
+    """
+    now, then = np.maximum(now, _LEAST), np.maximum(then, _LEAST)
+    found: Floats = ((now - then) * np.log(now / then)).sum(axis=-1)
+    return found
 
 
 def verdict(index: float) -> str:

@@ -1,0 +1,265 @@
+"""What the page of a trained version shows: figures side by side, courses, settings, origin."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from recommender.engine import rerank, secondlook
+from recommender.engine.algorithms import RECIPES
+from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
+from recommender.engine.training import BLENDS
+from recommender.models import FoundSettings, ModelVersion
+from recommender.pages import NOTHING
+from segments.learning.engine import drift, pictures
+
+# Versions that the course of a model shows.
+_LATEST = 40
+_FIGURES = ("Recall@20", "NDCG@20", "HR@20", "MRR@20", "MAP@20", "coverage@20", "Gini@20", "users")
+_QUALITY = "NDCG@20"
+_BOX = {"width": pictures.TREND_WIDTH, "height": pictures.TREND_HEIGHT}
+# (what there is more of, whether the last of it helped surely) -> what a person should know.
+_MORE = {
+    ("passes", True): "More passes would probably help",
+    ("passes", False): "More passes would hardly help",
+    ("customers", True): "More data would probably help",
+    ("customers", False): "More of the same data would hardly help",
+}
+_SPREADS = {
+    "products": "Interest over products, from bestsellers to new ones",
+    "kinds": "Kinds of events",
+    "hours": "Hours of the day (UTC)",
+}
+_TONES = {"steady": "good", "watch": "warn", "shifted": "bad", "unknown": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One version's figures beside the others': its title and a cell for each of the rows."""
+
+    title: str
+    cells: tuple[str, ...]
+
+
+def model_page(version: ModelVersion) -> dict[str, Any]:
+    """Return the context of a model's page: figures side by side, its course, its origin."""
+    facts = version.manifest["facts"]
+    others = list(
+        ModelVersion.objects.filter(algorithm=version.algorithm).order_by("-number")[:_LATEST]
+    )[::-1]
+    serving = next((one for one in others if one.status == ModelVersion.Status.LIVE), None)
+    return {
+        "columns": _columns(version, serving),
+        "names": _FIGURES,
+        "protocol": version.metrics.get("protocol", ""),
+        "course": _course(others),
+        "learning": _learning(version.metrics.get("learning")),
+        "drift": _drift(version, others),
+        "data": _data(facts),
+        "config": sorted(_plain(facts.get("config", {})).items()),
+        "settings": _settings(version),
+        "libraries": sorted(facts.get("libraries", {}).items()),
+        "arrays": [
+            (name, one["dtype"], one["shape"], one["bytes"], one["sha256"])
+            for name, one in sorted(version.manifest["arrays"].items())
+        ],
+        "sources": _sources(version),
+        "reranker": _reranker(version),
+        "base": facts.get("base"),
+        "can_roll_back": version.status == ModelVersion.Status.LIVE,
+    }
+
+
+def _columns(version: ModelVersion, serving: ModelVersion | None) -> list[Column]:
+    found = [
+        ("this version", version.metrics),
+        ("popularity, same questions", version.metrics.get("popularity", {})),
+    ]
+    if version.metrics.get("without_reranker"):
+        alone = version.metrics["without_reranker"]
+        found.append(("the blend alone, without its re-ranker", alone))
+    if version.metrics.get("discovery"):
+        found.append(("this, new products alone", version.metrics["discovery"]))
+    if serving is not None and serving.pk != version.pk:
+        found.append((f"live: v{serving.number}, its own days", serving.metrics))
+    return [Column(title, tuple(_cell(told, name) for name in _FIGURES)) for title, told in found]
+
+
+def _cell(metrics: Mapping[str, Any], name: str) -> str:
+    value = metrics.get(name)
+    if value is None:
+        return NOTHING
+    if isinstance(value, int):
+        return f"{value:,}"
+    held = metrics.get("intervals", {}).get(name)
+    return f"{value:.4f}" + (f" ({held[0]:.4f} to {held[1]:.4f})" if held else "")
+
+
+def _course(versions: Sequence[ModelVersion]) -> dict[str, Any] | None:
+    """Return the course of quality over versions, beside popularity's; None for fewer than two."""
+    measured = [one for one in versions if one.metrics.get(_QUALITY) is not None]
+    if len(measured) < 2:  # noqa: PLR2004 -- a line has two ends
+        return None
+    mine = [float(one.metrics[_QUALITY]) for one in measured]
+    floor = [float(one.metrics.get("popularity", {}).get(_QUALITY) or 0.0) for one in measured]
+    lines = {"model": mine, "popularity": floor} if any(floor) else {"model": mine}
+    size = [float(one.manifest["facts"]["interactions"]) for one in measured]
+    spread = {
+        name: [float(one.metrics.get(f"{name}@20") or 0.0) for one in measured]
+        for name in ("coverage", "Gini")
+    }
+    return {
+        "lines": pictures.trends(lines, {"popularity": "c1"}),
+        "sizes": pictures.trends({"interactions": size}, {"interactions": "c2"}),
+        "spread": pictures.trends(spread, {"coverage": "c2", "Gini": "c3"}, least=1.0),
+        **_BOX,
+        "fell": mine[-1] < LEAST_QUALITY_OF_LIVE * max(mine),
+        "rows": [
+            (
+                one,
+                f"{quality:.4f}",
+                f"{low:.4f}" if low else NOTHING,
+                _cell(one.metrics, "coverage@20"),
+                _cell(one.metrics, "Gini@20"),
+                f"{int(count):,}",
+            )
+            for one, quality, low, count in zip(measured, mine, floor, size, strict=True)
+        ][::-1],
+        "summary": f"{_QUALITY} from {mine[0]:.4f} (v{measured[0].number})"
+        f" to {mine[-1]:.4f} (v{measured[-1].number})"
+        + (f"; popularity {floor[-1]:.4f}" if any(floor) else ""),
+    }
+
+
+def _learning(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the learning curve and what it says; None where a version has none."""
+    if not told:
+        return None
+    by = told["by"]
+    numbers, values = zip(*told["points"], strict=True)
+    step = f"from {numbers[-2]:,} to {numbers[-1]:,} {by} it gained {told['gain']:+.4f}"
+    said = _MORE[by, bool(told["sure"])]
+    return {
+        "by": by,
+        "lines": pictures.trends({_QUALITY: values}, {}),
+        **_BOX,
+        "rows": [(f"{n:,}", f"{v:.4f}") for n, v in zip(numbers, values, strict=True)],
+        "questions": f"{told['questions']:,}",
+        "sure": told["sure"],
+        "summary": f"{_QUALITY} {values[0]:.4f} after {numbers[0]:,} {by}, {values[-1]:.4f} after"
+        f" {numbers[-1]:,}",
+        "words": f"{said}: {step}{'' if told['sure'] else ', noise or next to nothing'}.",
+    }
+
+
+def _drift(version: ModelVersion, others: Sequence[ModelVersion]) -> dict[str, Any] | None:
+    """Return how far the last days were from those before, now and at each version."""
+    mine = version.metrics.get("drift")
+    if not mine:
+        return None
+    watched = [one for one in others if one.metrics.get("drift")]
+    worst = [float(one.metrics["drift"][0]["psi"]) for one in watched]
+    highest = max(drift.SHIFTED / 0.8, *worst) if worst else drift.SHIFTED / 0.8
+    return {
+        "lines": pictures.trends({"psi": worst}, {}, least=highest),
+        **_BOX,
+        "guide": round(pictures.TREND_HEIGHT * (1 - drift.SHIFTED / highest), 1),
+        "rows": [
+            (_SPREADS[one["feature"]], f"{one['psi']:.3f}", one["verdict"], _TONES[one["verdict"]])
+            for one in mine
+        ],
+        "course": [
+            (one, f"{psi:.3f}", _SPREADS[one.metrics["drift"][0]["feature"]])
+            for one, psi in zip(watched, worst, strict=True)
+        ][::-1],
+        "summary": f"largest index at each version, {worst[-1]:.3f} at the last" if worst else "",
+    }
+
+
+def _sources(version: ModelVersion) -> list[dict[str, str]]:
+    """Return what a blend is made of, beside what each source reaches alone."""
+    told = version.manifest["facts"].get("blend", {})
+    weights: dict[str, float] = dict(told.get("sources", ()))
+    alone = version.metrics.get("sources", {})
+    names = sorted({*weights, *alone}, key=lambda name: (-weights.get(name, 0.0), name))
+    return [
+        {
+            "name": name,
+            "weight": f"{weights[name]:.2f}" if name in weights else NOTHING,
+            "quality": _cell(alone.get(name, {}), _QUALITY),
+        }
+        for name in names
+    ]
+
+
+def _reranker(version: ModelVersion) -> str:
+    """Return whether a blend's first candidates are put in order once more, in words."""
+    if version.algorithm not in BLENDS:
+        return ""
+    told = version.manifest["facts"].get("reranker")
+    if told is None:
+        return "None: this version was trained before blends had one."
+    if "left_out" in told:
+        return f"None: {told['left_out']}. The blend's own order serves."
+    if not secondlook.is_readable(told):
+        return "Not in use: another release made it. The blend's own order serves."
+    return (
+        f"In use: {told['trees']} trees put the first {rerank.DEPTH} candidates in order, by"
+        f" {', '.join(told['features'])}."
+    )
+
+
+def _data(facts: Mapping[str, Any]) -> dict[str, str]:
+    share = facts.get("top_share")
+    return {
+        "Interactions": f"{facts['interactions']:,}",
+        "Customers": f"{facts.get('users', 0):,}",
+        "Products": f"{facts['items']:,}",
+        "Window": f"{_moment(facts.get('from_s'))} to {_moment(facts.get('until_s'))}",
+        "Newest interaction": _moment(facts.get("newest_s")),
+        "Loudest product": NOTHING if share is None else f"{100 * share:.1f} % of all weight",
+    }
+
+
+def _plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in config.items() if not isinstance(value, dict | list)}
+
+
+def _settings(version: ModelVersion) -> dict[str, Any] | None:
+    """Return which settings differ from the model's own, and what a search found; None: nothing."""
+    if version.algorithm not in RECIPES:
+        return None
+    own = RECIPES[version.algorithm].config.to_json()
+    mine = _plain(version.manifest["facts"].get("config", {}))
+    found = FoundSettings.objects.filter(algorithm=version.algorithm).first()
+    later = found.settings if found else {}
+    rows = [
+        (name, _short(value), _short(own.get(name)), _short(later.get(name, own.get(name))))
+        for name, value in sorted(mine.items())
+        if value != own.get(name) or name in later
+    ]
+    if not rows and found is None:
+        return None
+    return {"rows": rows, "found": found, "gain": _gain(found.told) if found else ""}
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _gain(told: Mapping[str, Any]) -> str:
+    """Return what found settings gained, in words."""
+    if "gain" not in told:
+        return ""
+    low, high = told["interval"]
+    return (
+        f"{_QUALITY} {told[_QUALITY]:.4f} against {told['default']:.4f} with its own settings:"
+        f" {told['gain']:+.4f} ({low:+.4f} to {high:+.4f}) on {told['questions']:,} questions that"
+        f" they were not chosen on, the best of {told['trials']:,} tried"
+    )
+
+
+def _moment(at_s: float | None) -> str:
+    if at_s is None:
+        return NOTHING
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
