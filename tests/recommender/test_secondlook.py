@@ -107,10 +107,10 @@ def test_unpack__what_was_packed__the_same_order() -> None:
 # --- Kept beside its blend
 
 
-def stored(fitted: Fitted, number: int = 1) -> Any:
+def stored(fitted: Fitted, name: str = "blend_home") -> ModelVersion:
     keys = [f"k{n}" for n in range(N_ITEMS)]
     return registry.register(
-        name="blend_home",
+        name=name,
         fitted=fitted,
         item_keys=keys,
         about={"mode": registry.FULL, "until_s": NOW_S},
@@ -141,6 +141,20 @@ def test_load__a_blend_with_a_reranker__serves_with_it_and_its_page_says_so(
     assert found.keys[:2] == ["k0", "k1"]
     assert "In use: 120 trees" in page(admin_client)
     assert "the blend alone, without its re-ranker" in page(admin_client)
+
+
+def test_live__models_of_the_same_night__one_list_of_keys(shop: Path) -> None:
+    stored(trained())
+    recipe = RECIPES["popularity"]
+    nobody = np.zeros(0, np.int32)
+    empty = Interactions(nobody, nobody, np.zeros(0, np.float32), np.zeros(0), 1, N_ITEMS)
+    model = Popularity.fit(empty, recipe.config, as_of_s=NOW_S)
+    stored(Fitted(model.to_arrays(), {"interactions": 1, "items": 1}, {}), "popularity")
+    ModelVersion.objects.update(status="live")
+    live.refresh()
+
+    assert live.blends()["blend_home"].second is not None
+    assert live.blends()["blend_home"].keys is live.models()["popularity"].keys
 
 
 def test_load__a_file_of_before_there_were_any__serves_and_its_page_says_so(
