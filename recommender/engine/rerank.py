@@ -43,7 +43,7 @@ KNOWN = (
 LEAST = 200
 # The newest share of the interactions that says what rises.
 _RECENT = 0.1
-_AIM, _WORTH = "NDCG@20", 0.01
+AIM, _WORTH = "NDCG@20", 0.01
 # Sums of words that are held at once, 32 MB.
 _CELLS = 4_000_000
 
@@ -255,7 +255,7 @@ def learned(first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts) ->
     than noise, and a hundredth of what there was: less is not worth a second model.
     """
     half = halves(np.arange(len(cases)))
-    gains, before = [], each(first, cases)[_AIM]
+    gains, before = [], each(first, cases)[AIM]
     for taught in (half, ~half):
         asked = np.flatnonzero(~taught)
         told = [part.take(asked) for part in parts]
@@ -263,7 +263,7 @@ def learned(first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts) ->
         if model is None:
             return None
         ranked = reordered(model, first.take(asked), told, cases.take(asked), about)
-        gains.append(each(ranked, cases.take(asked))[_AIM] - before[asked])
+        gains.append(each(ranked, cases.take(asked))[AIM] - before[asked])
     gain = np.concatenate(gains)
     if not is_gain(gain) or gain.mean() < _WORTH * before.mean():
         return None

@@ -17,7 +17,8 @@ from recommender.engine.base import Interactions, Ranked, SideInfo
 from recommender.engine.cases import Cases
 from recommender.engine.holdout import MOST_RECENT, Holdout
 from recommender.engine.lists import Lists, blend
-from recommender.engine.rerank import DEPTH, KNOWN, Facts, features
+from recommender.engine.measures import each
+from recommender.engine.rerank import AIM, DEPTH, KNOWN, Facts, features
 from recommender.engine.trees import Reranker
 
 # Raised when the same arrays mean something else; what is newer or older than this is not asked.
@@ -182,7 +183,8 @@ def tried(
 ) -> Lists | None:
     """Return the order of the cases that were not learned of, by what the others taught.
 
-    `learned_of` (n,). None where those have too few truths.
+    `learned_of` (n,). None where those have too few truths, or where the blend's own order is
+    better: what is served is what is measured.
     """
     first, parts = _first(sources, lists, held)
     cases = asked(use, held.cases)
@@ -191,8 +193,10 @@ def tried(
     if model is None:
         return None
     rest = np.flatnonzero(~learned_of)
-    told = [part.take(rest) for part in parts]
-    return rerank.reordered(model, first.take(rest), told, cases.take(rest), about)
+    first, cases = first.take(rest), cases.take(rest)
+    found = rerank.reordered(model, first, [part.take(rest) for part in parts], cases, about)
+    after, before = (float(each(lists, cases)[AIM].mean()) for lists in (found, first))
+    return found if after > before else None
 
 
 def _first(

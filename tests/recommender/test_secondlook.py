@@ -18,9 +18,9 @@ from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions, SideInfo
 from recommender.engine.blend import Blend
 from recommender.engine.cases import FoldIn, build
-from recommender.engine.holdout import cut_s
+from recommender.engine.holdout import Holdout, cut_s
+from recommender.engine.lists import Lists, first
 from recommender.engine.lists import blend as blended
-from recommender.engine.lists import first
 from recommender.engine.popularity import Popularity
 from recommender.engine.queries import DECAY
 from recommender.engine.rerank import KNOWN, Facts
@@ -32,6 +32,7 @@ from recommender.models import ModelVersion
 from recommender.serve import Answer
 from tests.recommender.shop import NOW
 from tests.recommender.stocked import KEYS, NOW_S, ask, ids, install, stock, strategy
+from tests.recommender.test_measures import cases_of
 
 DAY_S = 86_400.0
 N_ITEMS = 40
@@ -102,6 +103,27 @@ def test_unpack__what_was_packed__the_same_order() -> None:
     assert all(
         (arrays[name] == made.arrays[name]).all() for name in arrays if name != "fact_prices"
     )
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_tried__the_others_teach_what_does_not_hold__none(same: bool) -> None:
+    """Half of the people want what they met; the others, unless `same`, the last thing they do."""
+    rng = np.random.default_rng(7)
+    rows = np.stack([rng.permutation(10) for _ in range(400)]).astype(np.int32)
+    taught = np.arange(400) < 200
+    met = rows[np.arange(400), rng.integers(5, 10, size=400)]
+    truth = np.where(taught | same, met, rows[:, 0])
+    cases = cases_of(*(((row,), (one,)) for row, one in zip(met, truth, strict=True)), n_items=10)
+    listed = Lists(rows, np.tile(np.linspace(1, 0.1, 10, dtype=np.float32), (400, 1)))
+    nobody = np.zeros(0, np.int32)
+    known = Interactions(nobody, nobody, np.zeros(0, np.float32), np.zeros(0), 1, 10)
+    held = Holdout(known, cases, True, 0.0, "", np.arange(400))
+
+    found = secondlook.tried(
+        "home", [("a", 1.0)], {"a": listed}, held, learned_of=taught, side=SideInfo()
+    )
+
+    assert (found is not None) == same
 
 
 # --- Kept beside its blend
