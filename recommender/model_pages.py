@@ -192,6 +192,15 @@ def _sources(version: ModelVersion) -> list[dict[str, str]]:
     ]
 
 
+# What else trees read of a candidate (`rerank.KNOWN`), for people.
+_LOOKED_AT = (
+    "how popular it is, how fast it rises and how new it is",
+    "how often and how lately the visitor met it",
+    "how long the visitor is known",
+    "and how its attributes and price compare with what the visitor met",
+)
+
+
 def _reranker(version: ModelVersion) -> str:
     """Return whether a blend's first candidates are put in order once more, in words."""
     if version.algorithm not in BLENDS:
@@ -203,9 +212,11 @@ def _reranker(version: ModelVersion) -> str:
         return f"None: {told['left_out']}. The blend's own order serves."
     if not secondlook.is_readable(told):
         return "Not in use: another release made it. The blend's own order serves."
+    sources = told["features"][: -len(rerank.KNOWN)]
     return (
-        f"In use: {told['trees']} trees put the first {rerank.DEPTH} candidates in order, by"
-        f" {', '.join(told['features'])}."
+        f"It has one: {told['trees']} trees put the first {rerank.DEPTH} candidates in a new order."
+        f" They look at what {', '.join(sources)} and the blend said of a product,"
+        f" {', '.join(_LOOKED_AT)}."
     )
 
 

@@ -161,7 +161,8 @@ def test_load__a_blend_with_a_reranker__serves_with_it_and_its_page_says_so(
 
     assert found.second is not None
     assert found.keys[:2] == ["k0", "k1"]
-    assert "In use: 120 trees" in page(admin_client)
+    assert "It has one: 120 trees" in page(admin_client)
+    assert "what popularity and the blend said" in page(admin_client)
     assert "the blend alone, without its re-ranker" in page(admin_client)
 
 
