@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from personalization.lib import artifacts
+from personalization.ops import fitprocess
 from recommender import registry
 from recommender.models import ModelVersion
 from segments.learning import registry as learned
@@ -31,7 +32,11 @@ def prune_storage(*, now: datetime) -> int:
 
 
 def prune_node() -> int:
-    """Delete this node's copies of models whose files are not kept; return how many."""
+    """Delete this node's copies of models whose files are not kept; return how many.
+
+    So are the folders of fits that were killed.
+    """
+    fitprocess.drop_left()
     return artifacts.prune_cache(kept())
 
 

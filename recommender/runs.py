@@ -1,6 +1,5 @@
 """What runs over the log share: their row while they work, a folder, the log laid out in it."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -49,14 +48,6 @@ def running(
 def as_of(run: JobRun, now: datetime) -> datetime:
     """Return the moment that a run began with; one resumed by newer code may not know it."""
     return datetime.fromisoformat(run.params.get("as_of", now.isoformat()))
-
-
-@contextmanager
-def folder() -> Iterator[Path]:
-    """Hold a folder that is gone after the block."""
-    Path(settings.LOCAL_DIR).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="fit-", dir=settings.LOCAL_DIR) as made:
-        yield Path(made)
 
 
 def lay_out(run: JobRun, home: Path, until: datetime, *, sources: tuple[str, ...] = ()) -> Dataset:

@@ -59,7 +59,7 @@ def search_weekly(*, slot: str, actor: str, now: datetime) -> list[Searched] | N
         due = now.isoweekday() == _SUNDAY and now.hour >= _HOUR and minutes > 0
         if not due or not ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).exists():
             return None
-        if JobRun.objects.filter(kind=services.RUN_KIND, status=JobRun.Status.RUNNING).exists():
+        if jobs.is_at_work(services.RUN_KIND):
             return None
     return search(slot=slot or f"weekly {now:%G-W%V}", actor=actor, now=now, minutes=minutes)
 
@@ -95,7 +95,7 @@ def search(
         if run is None:
             return None
         as_of = runs.as_of(run, now)
-        with runs.folder() as folder:
+        with fitprocess.folder() as folder:
             report("reading the log", 0, 0)
             runs.lay_out(run, folder, as_of)
             return _Search(run, folder, actor, as_of, report).work()

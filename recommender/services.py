@@ -100,7 +100,7 @@ def train(
         if run is None:
             return None
         as_of = runs.as_of(run, now)
-        with runs.folder() as folder:
+        with fitprocess.folder() as folder:
             report("reading the log", 0, len(models) + 1)
             jobs.advance(run.pk, done=0, total=len(models) + 1)
             item_keys = _lay_out(run, folder, as_of, models)
@@ -167,7 +167,7 @@ def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
     Cancelled, FittingError
         The run is marked so.
     """
-    if JobRun.objects.filter(kind=RUN_KIND, status=JobRun.Status.RUNNING).exists():
+    if jobs.is_at_work(RUN_KIND):
         return None
     bases = _bases()
     if not bases:
@@ -307,7 +307,7 @@ def _grow(
 ) -> list[Trained]:
     """Grow one model in a process of its own: its items come first, those of the log follow."""
     arrays = artifacts.load(base.manifest_sha256).arrays
-    with runs.folder() as folder:
+    with fitprocess.folder() as folder:
         with pulse.beating(run.pk) as check:
             data = dataset.read(
                 since=_until(base),

@@ -6,9 +6,13 @@ back at the end, and a run is cancelled by ending the process. Linux ends it, to
 is killed. The folder holds one folder a task, whose `result.json` is written last, all at once.
 """
 
+import fcntl
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +25,13 @@ from personalization.lib.supervisor import child
 # How often the process is asked after: heartbeat, and the longest that a cancel waits.
 _POLL_S = 0.5
 _RESULT = "result.json"
+_KILLED = (
+    "the fitting process was killed (SIGKILL), by somebody or by the system when memory ran out:"
+    " give the machine more of it, or lower TRAIN_MODEL_GB"
+)
+# What their names begin with; beside them lies the lock that whoever makes or looks at them takes.
+_FOLDERS = "fit-"
+_LOCK = "fits.lock"
 Wait = Callable[[str, Callable[[], None]], None]
 
 
@@ -70,11 +81,74 @@ def started(module: str, folder: Path, names: Sequence[str]) -> Iterator[Wait]:
                 process.wait()
 
 
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Hold a folder for a fitting process, gone after the block; those of killed ones go first."""
+    root = Path(settings.LOCAL_DIR)
+    root.mkdir(parents=True, exist_ok=True)
+    with _locked(root / _LOCK):
+        _drop_left(root)
+        made = Path(tempfile.mkdtemp(prefix=_FOLDERS, dir=root))
+        # ends with this process, however that ends
+        held = _hold(made)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def drop_left() -> int:
+    """Remove the folders that killed processes left on this node; return how many."""
+    root = Path(settings.LOCAL_DIR)
+    if not root.is_dir():
+        return 0
+    with _locked(root / _LOCK):
+        return _drop_left(root)
+
+
+def _drop_left(root: Path) -> int:
+    gone = 0
+    for path in root.glob(f"{_FOLDERS}*"):
+        held = _hold(path)
+        if held is not None:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(held)
+            gone += 1
+    return gone
+
+
+def _hold(path: Path) -> int | None:
+    """Return a descriptor that holds the lock of a folder; None where another process does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def is_done(folder: Path) -> bool:
     """Return whether a task's result is there."""
     return (folder / _RESULT).exists()
 
 
 def _words(folder: Path, code: int) -> str:
+    if code == -signal.SIGKILL:
+        return _KILLED
+    if code < 0:
+        return f"the fitting process was ended by {signal.Signals(-code).name}"
     tail = (folder / "stderr").read_text(errors="replace").strip().splitlines()[-1:]
-    return f"the fitting process ended with {code}: {''.join(tail)}"
+    return f"the fitting process ended with {code}: {''.join(tail) or 'it said nothing'}"

@@ -217,6 +217,17 @@ def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) 
     return mine.get() if taken else None
 
 
+def is_at_work(kind: str) -> bool:
+    """Whether a run of a kind is at work; of those that died in silence it says how they ended.
+
+    Whatever their slots: nobody starts that of a night which has passed again.
+    """
+    now = clock.now()
+    runs = JobRun.objects.filter(kind=kind, status=_Status.RUNNING)
+    _bury(runs.filter(heartbeat_at__lt=now - STALE_AFTER), now)
+    return runs.exists()
+
+
 def bury(*, kind: str, slot: str) -> None:
     """Say of a run that nobody works on (`claims.alone`) how it ended, where it says it runs."""
     _bury(JobRun.objects.filter(kind=kind, slot=slot), clock.now())

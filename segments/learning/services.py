@@ -3,7 +3,6 @@
 Part of the services of segments. What changed is told by `announce`, to the rules that read it.
 """
 
-import tempfile
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import structlog
-from django.conf import settings
 from django.db import transaction
 
 from personalization.events import extraction
@@ -211,9 +209,7 @@ def _learn(
     total = len(recipes) + 1
     report("reading the log", 0, total)
     jobs.advance(run.pk, done=len(done), total=total)
-    Path(settings.LOCAL_DIR).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="learn-", dir=settings.LOCAL_DIR) as made:
-        folder = Path(made)
+    with fitprocess.folder() as folder:
         facts = _lay_out(run, folder, recipes, now)
         due = {str(n): one for n, one in enumerate(recipes) if one.key not in done}
         for name, recipe in due.items():

@@ -71,6 +71,18 @@ def test_start_run__its_process_died__taken_over_once_it_is_silent() -> None:
 
 
 @pytest.mark.django_db
+def test_is_at_work__its_process_died__not_once_it_is_silent_whatever_its_slot() -> None:
+    with frozen(NOW):
+        run = _started()
+    with frozen(NOW + services.STALE_AFTER):
+        before = services.is_at_work("import")
+    with frozen(NOW + services.STALE_AFTER + timedelta(seconds=1)):
+        after = services.is_at_work("import")
+    run.refresh_from_db()
+    assert (before, after, run.status) == (True, False, "failed")
+
+
+@pytest.mark.django_db
 def test_start_run__failed__again_until_it_had_its_attempts() -> None:
     for _ in range(services.MAX_ATTEMPTS):
         services.fail(_started().pk, error="disk full")

@@ -198,10 +198,30 @@ def test_refresh__nothing_to_do__no_run(shop: Path, what: str) -> None:
     two_tastes(8)
     if what != "nothing live":
         services.train(slot="s1", actor="test", now=NOW, models=["popularity"])
-    if what == "training":
-        jobs.start_run(kind=services.RUN_KIND, slot="s2")
-
     with clock.frozen(LATER):
+        if what == "training":
+            jobs.start_run(kind=services.RUN_KIND, slot="s2")
         assert services.refresh(slot="", actor="test", now=LATER) is None
 
     assert not JobRun.objects.filter(kind=services.GROW_KIND).exists()
+
+
+def test_refresh__a_training_of_another_slot_was_killed__grows_once_that_is_silent(
+    shop: Path,
+) -> None:
+    two_tastes(8)
+    services.train(slot="s1", actor="test", now=NOW, models=["popularity"])
+    events([viewed(customer("late"), "a0", -1)])
+    with clock.frozen(LATER - jobs.STALE_AFTER):
+        jobs.start_run(kind=services.RUN_KIND, slot="manual")
+    with clock.frozen(LATER):
+        at_once = services.refresh(slot="", actor="test", now=LATER)
+    after = LATER + timedelta(seconds=1)
+    with clock.frozen(after):
+        grown = services.refresh(slot="", actor="test", now=after)
+
+    assert at_once is None
+    assert grown is not None
+    assert [one.status for one in grown] == ["live"]
+    killed = JobRun.objects.get(slot="manual")
+    assert (killed.status, killed.error) == ("failed", "the process ended without a word")

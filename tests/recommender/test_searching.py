@@ -197,6 +197,19 @@ def test_weekly__nothing_serves_or_a_training_runs__waits(shop: Path, settings: 
     assert not JobRun.objects.filter(kind=searching.RUN_KIND).exists()
 
 
+def test_weekly__a_training_was_killed__searches_once_that_is_silent(
+    shop: Path, settings: Any
+) -> None:
+    settings.RECOMMENDER_SEARCH_MINUTES = 0.001
+    serving()
+    with clock.frozen(SUNDAY):
+        jobs.start_run(kind=services.RUN_KIND, slot="manual")
+    with clock.frozen(SUNDAY + timedelta(minutes=6)):
+        task()
+
+    assert JobRun.objects.filter(kind=searching.RUN_KIND).exists()
+
+
 def test_check__minutes_beyond_the_evening__named(settings: Any) -> None:
     settings.RECOMMENDER_SEARCH_MINUTES = 31
     (found,) = checks.search_ends_in_its_evening(None)
