@@ -118,7 +118,8 @@ class Pool:
 class Gathering:
     """One request's look for candidates; `degraded` names what should have answered.
 
-    `dropped`: item -> why it must not be shown to this visitor now.
+    `dropped`: item -> why it must not be shown to this visitor now. `above`: rows that other
+    shelves of the page show, which come last.
     """
 
     def __init__(self, visit: Visit, spec: StrategySpec, view: CatalogView) -> None:
@@ -136,6 +137,9 @@ class Gathering:
         self.allowed[[row for key in self.dropped if (row := view.index.get(key)) is not None]] = (
             False
         )
+        repeated = visit.shown_above if visit.given is None else ()
+        rows = (view.index.get(key) for key in dict.fromkeys(repeated))
+        self.above = np.array([row for row in rows if row is not None], np.int64)
         self.pool = Pool()
         self.degraded: list[str] = []
         self._models = live.models()
@@ -256,6 +260,10 @@ class Gathering:
         verdicts.update(zip(fresh.tolist(), told.tolist(), strict=True))
         return np.array([verdicts.get(row, False) for row in rows.tolist()], np.bool_)
 
+    def repeated(self, rows: Rows) -> Mask:
+        """Return which rows other shelves of the page show, (len(rows),)."""
+        return np.isin(rows, self.above) if len(self.above) else np.zeros(len(rows), np.bool_)
+
     def newest(self, among: Mask, most: int) -> Rows:
         """Return up to `most` rows that may be shown, the newest first."""
         rows = np.flatnonzero(self.allowed & among)[::-1]
@@ -312,10 +320,11 @@ class Gathering:
         """Look for what quotas want where the candidates hold too little of it."""
         for quota in self.spec.rules.quotas:
             wanted = self.where(quota.rule)
-            if int(wanted[self.pool.rows].sum()) >= quota.least:
+            least = quota.least + int(wanted[self.above].sum())
+            if int(wanted[self.pool.rows].sum()) >= least:
                 continue
             self._climb(Rung((*self.spec.sources, POPULAR), quota.rule), _LEAST_DEPTH)
-            if int(wanted[self.pool.rows].sum()) < quota.least:
+            if int(wanted[self.pool.rows].sum()) < least:
                 self.pool.add_plain("catalog", self.newest(wanted, _MOST_NEWEST))
 
     def _add_picks(self, need: int) -> None:

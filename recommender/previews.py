@@ -22,6 +22,7 @@ LOST_WORDS: Mapping[str, str] = {
     "category_cap": "enough of this category",
     "gave_way": "gave its place to a new product",
     "excluded": "left out by the page",
+    "shown_above": "is on another shelf of the page",
     "in_cart": "is in the cart",
     "page_item": "is the product of the page",
     "bought": "was bought lately",

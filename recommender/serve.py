@@ -119,6 +119,7 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
     choosy = spec.rules.caps or spec.rules.diversity or spec.rules.quotas or spec.rules.bury
     # without a choice among more the order is that of the tiers: more candidates change no place
     need = visit.count * _CHOICE if choosy else visit.count + (RUNNERS_UP if explain else 0)
+    need += len(found.above)
     found.gather(found.rungs(chain), need=need)
     filled = fill(found)
     items = _items(found, filled)

@@ -49,7 +49,7 @@ def fill(found: Gathering) -> Filled:
     buried = np.zeros(len(pool.rows), np.bool_)
     if rules.bury is not None:
         buried = found.where(rules.bury)[pool.rows]
-    late = behind(pool.tiers, buried)
+    late = behind(pool.tiers, buried, found.repeated(pool.rows))
     rows = np.concatenate([pool.rows, _fresh(found)])
     caps = [Cap(_dense(masks.codes(name, view)[rows]), most) for name, most in rules.caps]
     quotas = [Quota(found.where(one.rule)[rows], one.least) for one in rules.quotas]
@@ -122,10 +122,13 @@ def _dense(codes: masks.Places) -> Codes:
 
 
 def _pins(found: Gathering) -> dict[int, int]:
-    """Return candidate -> place from 0 of the pins that may be shown."""
+    """Return candidate -> place from 0 of the pins that may be shown, once a page."""
     if not found.spec.rules.pins:
         return {}
-    place_of = {row: place for place, row in enumerate(found.pool.rows.tolist())}
+    repeated = found.repeated(found.pool.rows).tolist()
+    place_of = {
+        row: place for place, row in enumerate(found.pool.rows.tolist()) if not repeated[place]
+    }
     pins = {}
     for pin in found.spec.rules.pins:
         row = found.view.index.get(pin.item)
@@ -160,7 +163,7 @@ def _drawn(
     explore_by = found.spec.rules.exploration
     if explore_by is None or not explore_by.share or found.visit.given is not None:
         return []
-    fresh = np.flatnonzero(found.where(_newer(explore_by.days))[rows])
+    fresh = np.flatnonzero(found.where(_newer(explore_by.days))[rows] & ~found.repeated(rows))
     return explore(
         order,
         fresh[np.argsort(rows[fresh])],
@@ -183,15 +186,20 @@ def _seed(found: Gathering) -> int:
 
 
 def losers(found: Gathering, filled: Filled, most: int) -> Iterator[tuple[int, str]]:
-    """Yield (place of `rows`, why) of the best candidates that are not on the shelf."""
+    """Yield (place of `rows`, why) of the best `most` candidates that are not on the shelf.
+
+    Before them those that other shelves of the page show.
+    """
     held = len(found.pool.rows)
     order = np.lexsort((np.arange(held), filled.late - filled.scores[:held]))
     shown = np.array(filled.order, np.int64)
     last = max((int(np.flatnonzero(order == one)[0]) for one in shown if one < held), default=-1)
     kept = set(filled.order)
+    repeated = found.repeated(found.pool.rows)
     lost = [(rank, one) for rank, one in enumerate(order.tolist()) if one not in kept]
+    yield from ((one, "shown_above") for _, one in lost if repeated[one])
     short = len(filled.order) < found.visit.count
-    for rank, one in lost[:most]:
+    for rank, one in [(rank, one) for rank, one in lost if not repeated[one]][:most]:
         yield one, _why(filled, found, shown, one, above=short or rank < last)
 
 

@@ -54,6 +54,9 @@ class Visit:
         Request fields by the keys of docs/rules.md (`device.type`, `local_time.hour`).
     given
         Items to put in order, best first; None: choose from all.
+    shown_above
+        What the page shows on other shelves already: it comes last, only where nothing else is left
+        for a place. Items to put in order are shown all the same.
     rule
         A further rule on products, of this request alone.
     seed
@@ -73,6 +76,7 @@ class Visit:
     country: str = ""
     exclude: Collection[str] = ()
     given: Sequence[str] | None = None
+    shown_above: Sequence[str] = ()
     rule: ProductRule | None = None
     count: int = 12
     personal: bool = True
@@ -89,6 +93,7 @@ class Visit:
             country=self.country,
             exclude=self.exclude,
             given=self.given,
+            shown_above=self.shown_above,
             rule=self.rule,
             count=self.count,
             personal=False,

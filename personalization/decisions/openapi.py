@@ -132,6 +132,11 @@ _ASK: dict[str, Any] = {
         "context": _CONTEXT,
         "placements": {"type": "array", "maxItems": 50, "items": _WANTED},
         "flags": {"type": "array", "maxItems": 200, "items": {"type": "string", "minLength": 1}},
+        "deduplicate": {
+            "type": "boolean",
+            "default": False,
+            "description": "Each product on one shelf only, the earliest that shows it.",
+        },
         "explain": {"type": "boolean", "default": False},
         "writeKey": {"type": "string"},
     },

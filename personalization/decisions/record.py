@@ -99,6 +99,8 @@ def body_of(decision: Decision) -> bytes:
         "degraded": list(decision.degraded),
         "placements": {key: _placement(shown) for key, shown in decision.placements.items()},
     }
+    if decision.ask.deduplicate:
+        body["deduplicate"] = True
     if explored := _explored(decision):
         body["explored"] = explored
     if who.mask & ANALYTICS:

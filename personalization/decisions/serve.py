@@ -55,6 +55,8 @@ class Decision:
     actions: list[Action] = field(default_factory=list)
     # what its shelves have in common; none before the first of them
     visit: Visit | None = None
+    # what its shelves show so far, where none of it may come again
+    shown: dict[str, None] = field(default_factory=dict)
     models: dict[str, int] = field(default_factory=dict)
     degraded: dict[str, None] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
@@ -210,13 +212,20 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
     """Return recommendations, personal where the visitor allows it."""
     since_s = time.perf_counter()
     who = decision.visitor
-    visit = visits.at(_visit(decision), wanted, count=wanted.count or placement.count)
+    visit = visits.at(
+        _visit(decision),
+        wanted,
+        count=wanted.count or placement.count,
+        shown_above=tuple(decision.shown),
+    )
     if decision.late:
         shelf = shelves.fallback(placement.strategy, visit, why="recommend:budget")
     else:
         shelf = shelves.filled(placement.strategy, visit, explain=decision.ask.explain)
     decision.models.update(shelf.models)
     decision.degraded.update(dict.fromkeys(shelf.degraded))
+    if decision.ask.deduplicate:
+        decision.shown.update(dict.fromkeys(item.id for item in shelf.items))
     body: dict[str, Any] = {
         "strategy": shelf.strategy,
         "items": shelf.items,

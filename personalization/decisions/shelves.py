@@ -74,6 +74,9 @@ def _shown(
     """Return what of a list may be shown now, in its order."""
     gone = {*visit.exclude, *visit.cart, visit.item}
     items = [item for item in listed if item.id not in gone]
+    if visit.given is None:
+        above = frozenset(visit.shown_above)
+        items.sort(key=lambda item: item.id in above)
     try:
         may = recommender.permitted(strategy, visit, [item.id for item in items])
         items = [item for item in items if item.id in may]

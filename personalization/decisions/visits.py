@@ -40,8 +40,11 @@ def visit_of(
     )
 
 
-def at(visit: Visit, wanted: Wanted, *, count: int) -> Visit:
-    """Return the visit that the shelf of one placement is filled for."""
+def at(visit: Visit, wanted: Wanted, *, count: int, shown_above: Sequence[str]) -> Visit:
+    """Return the visit that the shelf of one placement is filled for.
+
+    `shown_above`: what the shelves before it show, where the page asks that none of it comes again.
+    """
     return replace(
         visit,
         item=wanted.item,
@@ -49,6 +52,7 @@ def at(visit: Visit, wanted: Wanted, *, count: int) -> Visit:
         given=wanted.items,
         rule=wanted.filter,
         count=count,
+        shown_above=shown_above,
     )
 
 

@@ -69,6 +69,8 @@ class Ask:
     context: Mapping[str, str] = field(default_factory=dict)
     placements: tuple[Wanted, ...] = ()
     flags: tuple[str, ...] = ()
+    # what one shelf shows the later ones leave out, as long as they have others
+    deduplicate: bool = False
     explain: bool = False
 
 
@@ -200,6 +202,7 @@ def parse_ask(data: Any) -> Ask:
         context=_words(read, context),
         placements=_placements(read, data.get("placements")),
         flags=read.texts(data.get("flags"), "flags", _MAX_FLAGS),
+        deduplicate=read.flag(data.get("deduplicate"), "deduplicate"),
         explain=read.flag(data.get("explain"), "explain"),
     )
     if not ask.placements and not ask.flags and not read.problems:

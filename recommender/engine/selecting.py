@@ -21,9 +21,10 @@ Codes = NDArray[np.integer]
 Mask = NDArray[np.bool_]
 
 # Scores lie in [0, 100): boosts make at most 50 of 1, and margin doubles it. A step of a tier is
-# more than any score can make up for, and being buried more than any tier.
+# more than any score can make up for, being buried more than any tier, coming again more than both.
 _TIER = 1e3
 _BURIED = 1e6
+_REPEATED = 1e7
 
 
 class Cap(NamedTuple):
@@ -56,10 +57,13 @@ class Shelf:
     alike: Sequence[Codes] = ()
 
 
-def behind(tiers: Codes, buried: Mask) -> NDArray[np.float64]:
-    """Return what is taken from scores in [0, 100): a later tier comes later, the buried last."""
+def behind(tiers: Codes, buried: Mask, repeated: Mask | None = None) -> NDArray[np.float64]:
+    """Return what is taken from scores in [0, 100): a later tier comes later, then the buried.
+
+    Last of all comes what the page shows already (`repeated`).
+    """
     taken: NDArray[np.float64] = _TIER * tiers + _BURIED * buried
-    return taken
+    return taken if repeated is None else taken + _REPEATED * repeated
 
 
 def choose(

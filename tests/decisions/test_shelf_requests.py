@@ -1,5 +1,6 @@
 """What a page may ask of a shelf, through HTTP: filters, lists to order, device and country."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ from django.test import Client
 
 from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
+from personalization.content.services import upsert_placement
 from personalization.decisions import record
 from personalization.decisions.models import Decision
 from personalization.ops import serve as config
@@ -273,6 +275,74 @@ def test_budget_spent__items_to_be_put_in_order__stay_in_theirs(
 
     assert ids(found) == ["sku29", "sku3"]
     assert {one["source"] for one in found["items"]} == {"search"}
+
+
+@pytest.fixture
+def twins(decide: Decide) -> Callable[..., list[dict[str, Any]]]:
+    """A page with two shelves of one strategy, which may not repeat each other; returns them."""
+    values = {"kind": "recommendations", "strategy": "for-you", "count": 12}
+    upsert_placement(key="home.more", values=values, actor="t")
+    rules()
+
+    def asked(more: dict[str, Any] | None = None, **body: Any) -> list[dict[str, Any]]:
+        second = {"key": "home.more", "count": 3, **(more or {})}
+        page = {"placements": [{"key": HOME, "count": 3}, second], "deduplicate": True, **body}
+        answer = decide(page, key="secret")
+        return [answer["placements"][key] for key in (HOME, "home.more")]
+
+    return asked
+
+
+def test_deduplicate__the_earlier_shelf_keeps_its_own__the_later_goes_on(
+    twins: Callable[..., list[dict[str, Any]]],
+) -> None:
+    apart = [ids(one) for one in twins()]
+    alike = [ids(one) for one in twins(deduplicate=False)]
+
+    assert apart == [["sku0", "sku1", "sku2"], ["sku3", "sku4", "sku5"]]
+    assert alike == [["sku0", "sku1", "sku2"]] * 2
+
+
+def test_deduplicate__too_little_is_left__filled_up_with_what_is_above(
+    twins: Callable[..., list[dict[str, Any]]],
+) -> None:
+    few = {"filter": product("key", "in", ["sku0", "sku1", "sku9"])}
+
+    assert ids(twins(few)[1]) == ["sku9", "sku0", "sku1"]
+
+
+def test_deduplicate__explained__says_so_and_the_log_too(
+    twins: Callable[..., list[dict[str, Any]]],
+) -> None:
+    told = twins(explain=True)[1]["explain"]["candidates"]
+    record.flush()
+
+    lost = {one["id"] for one in told if one["lost"] == "shown_above"}
+    assert lost == {"sku0", "sku1", "sku2"}
+    assert [row.body.get("deduplicate") for row in Decision.objects.all()] == [True]
+
+
+def test_deduplicate__budget_spent__holds_for_the_list_made_ahead(
+    twins: Callable[..., list[dict[str, Any]]], settings: Any
+) -> None:
+    ready.watch()
+    settings.DECISION_BUDGET_MS = 0
+    few = {"filter": product("key", "in", ["sku0", "sku9"])}
+
+    assert ids(twins()[1]) == ["sku3", "sku4", "sku5"]
+    assert ids(twins(few)[1]) == ["sku9", "sku0"]
+
+
+def test_deduplicate__items_to_be_put_in_order__are_all_shown(
+    twins: Callable[..., list[dict[str, Any]]],
+) -> None:
+    assert sorted(ids(twins({"items": ["sku1", "sku0"]})[1])) == ["sku0", "sku1"]
+
+
+def test_deduplicate__no_truth_value__refused(decide: Decide) -> None:
+    error = decide({"placements": [HOME], "deduplicate": "yes"}, status=400)["error"]
+
+    assert [one["path"] for one in error["details"]] == ["deduplicate"]
 
 
 def test_explain__trees_ordered_a_shelf__blend_and_version_are_named(decide: Decide) -> None:

@@ -170,6 +170,33 @@ def test_prices__of_the_visitors_country__are_what_rules_compare() -> None:
     assert {one.id: one.lost for one in lost}["p1"] == "filtered"
 
 
+def test_shown_above__comes_last_even_behind_what_is_buried() -> None:
+    rules = {"bury": product("brand", "eq", "acme")}
+    above = ["p1", "p0", "ghost"]
+
+    found = shelf(rules, count=12, shown_above=above)
+    assert found[:4] == ["p3", "p5", "p7", "p9"]
+    assert found[-2:] == ["p1", "p0"]
+    assert shelf(rules, shown_above=above, personal=False) == ["p3", "p5", "p7", "p9"]
+
+
+def test_shown_above__pin_quota_and_chance__take_others() -> None:
+    pinned = {"pins": [{"item": "p9", "place": 1}]}
+    quota = {"quotas": [{"rule": product("brand", "eq", "bolt"), "least": 3}]}
+    chance = {"exploration": {"share": 1.0, "days": 30}}
+
+    assert shelf(pinned, shown_above=["p9"]) == ["p0", "p1", "p2", "p3"]
+    assert shelf(quota, shown_above=["p1", "p3"]) == ["p0", "p5", "p7", "p9"]
+    assert "p11" not in shelf(chance, shown_above=["p11"])
+
+
+def test_shown_above__caps_hold_where_the_shelf_is_filled_up() -> None:
+    capped = {"caps": {"brand": 2}, "filter": product("key", "in", ["p0", "p1", "p2", "p4"])}
+
+    assert shelf(capped) == ["p0", "p1", "p2"]
+    assert shelf(capped, shown_above=["p0", "p1"]) == ["p2", "p4", "p1"]
+
+
 def test_margin__lifts_what_earns_more() -> None:
     upsert_products([{"key": "p1", "attributes": {"margin": 0.9}}], actor="test", now=NOW)
     catalogue.refresh()

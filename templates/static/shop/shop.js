@@ -143,6 +143,8 @@ async function fill(shelves, current) {
       ...who(),
       context: { ...context(), cart: cart().map((line) => line.id), recent: may("personalization") ? store.get("recent", []) : [] },
       placements,
+      // No product on two shelves of one page.
+      deduplicate: true,
     });
   } catch {
     return; // The page stands without shelves.
