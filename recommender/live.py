@@ -219,7 +219,7 @@ def _sharing(blend: LiveBlend, lists: list[list[str]]) -> LiveBlend:
 def _try(name: str, number: int, sha256: str) -> Live | LiveBlend | None:
     try:
         found = load(name, number, sha256)
-    except (ArtifactError, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # fallback edge: whatever is wrong with one, the others serve
         log.exception("model.refused", model=name, number=number, error=type(error).__name__)
         return None
     log.info("model.loaded", model=name, number=number)

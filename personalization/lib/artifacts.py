@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from io import BufferedReader, BytesIO
@@ -62,6 +63,11 @@ def save(
         Names are identifiers; no dtype may hold objects.
     facts
         Plain JSON: algorithm, config, data window, metrics.
+
+    Raises
+    ------
+    ArtifactError
+        The storage cannot be written: it is full, say, or renames files.
     """
     store = storages["models"]
     bodies: dict[str, bytes] = {}
@@ -80,9 +86,13 @@ def save(
     manifest = {"format": FORMAT, "arrays": listed, "facts": dict(facts)}
     body = orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS)
     sha256 = hashlib.sha256(body).hexdigest()
-    for name, data in bodies.items():
-        _put(store, f"{sha256}/{name}.npy", data)
-    _put(store, f"{sha256}/{_MANIFEST}", body)
+    try:
+        for name, data in bodies.items():
+            _put(store, f"{sha256}/{name}.npy", data)
+        _put(store, f"{sha256}/{_MANIFEST}", body)
+    except OSError as error:
+        msg = f"the models storage (MODEL_DIR) cannot be written: {error.strerror or error}"
+        raise ArtifactError(msg) from error
     return sha256, manifest
 
 
@@ -100,11 +110,11 @@ def load(sha256: str) -> Artifact:
         msg = "an artifact is named by 64 hex digits"
         raise ArtifactError(msg)
     folder = Path(settings.MODEL_CACHE_DIR) / sha256
-    if folder.is_dir():
+    if os.path.lexists(folder):
         try:
             return _open(folder, sha256)
         except ArtifactError:
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
     _materialise(folder, sha256)
     return _open(folder, sha256)
 
@@ -114,7 +124,7 @@ def prune_cache(keep: Collection[str]) -> int:
     root = Path(settings.MODEL_CACHE_DIR)
     gone = [path for path in root.glob("*") if _HASH.fullmatch(path.name) and path.name not in keep]
     for path in gone:
-        shutil.rmtree(path, ignore_errors=True)
+        _remove(path)
     return len(gone)
 
 
@@ -165,8 +175,7 @@ def _put(store: Storage, name: str, body: bytes) -> None:
 def _materialise(folder: Path, sha256: str) -> None:
     """Copy an artifact from the storage into `folder`, all or nothing, safe against a power cut."""
     store = storages["models"]
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f"{sha256[:12]}-", dir=folder.parent))
+    made = _made_beside(folder, sha256)
     try:
         with store.open(f"{sha256}/{_MANIFEST}", "rb") as file:
             manifest = _manifest(file.read(), sha256)
@@ -189,6 +198,24 @@ def _materialise(folder: Path, sha256: str) -> None:
         raise ArtifactError(msg) from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _made_beside(folder: Path, sha256: str) -> Path:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{sha256[:12]}-", dir=folder.parent))
+    except OSError as error:
+        msg = f"{folder.parent} (MODEL_CACHE_DIR) cannot be written: {error.strerror or error}"
+        raise ArtifactError(msg) from error
+
+
+def _remove(path: Path) -> None:
+    """Remove what lies there, as far as that can be: a folder, a file, a link to nothing."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    with suppress(OSError):
+        path.unlink()
 
 
 def _write(path: Path, source: Any) -> None:
@@ -225,8 +252,8 @@ def _open(folder: Path, sha256: str) -> Artifact:
             name: _array(folder / f"{name}.npy", listed)
             for name, listed in manifest["arrays"].items()
         }
-    except FileNotFoundError as error:
-        msg = f"this node's copy of {sha256[:12]} lacks a file"
+    except OSError as error:
+        msg = f"this node's copy of {sha256[:12]} cannot be read: {error.strerror or error}"
         raise ArtifactError(msg) from error
     return Artifact(sha256, manifest["facts"], arrays)
 

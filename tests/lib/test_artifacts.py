@@ -1,5 +1,6 @@
 """Model files: what is stored comes back, what was damaged is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,47 @@ def test_load__damaged__cache_is_fetched_again_storage_is_refused(
         with pytest.raises(ArtifactError):
             artifacts.load(sha256)
         assert not [p for p in folders[1].glob("*") if p.name.startswith(sha256[:12] + "-")]
+
+
+def _file(folder: Path) -> None:
+    folder.parent.mkdir(exist_ok=True)
+    folder.write_bytes(b"not a folder")
+
+
+def _manifest_folder(folder: Path) -> None:
+    (folder / "manifest.json").mkdir(parents=True)
+
+
+def _link_to_nothing(folder: Path) -> None:
+    folder.parent.mkdir(exist_ok=True)
+    folder.symlink_to("nowhere")
+
+
+@pytest.mark.parametrize("lay", [_file, _manifest_folder, _link_to_nothing])
+def test_load__something_else_lies_in_the_cache__fetched_anew(
+    folders: tuple[Path, Path], lay: Callable[[Path], None]
+) -> None:
+    sha256, _ = artifacts.save(ARRAYS, {})
+    lay(folders[1] / sha256)
+
+    assert (artifacts.load(sha256).arrays["data"] == ARRAYS["data"]).all()
+
+
+def test_load__cache_is_no_folder__refused_naming_the_setting(folders: tuple[Path, Path]) -> None:
+    sha256, _ = artifacts.save(ARRAYS, {})
+    _file(folders[1])
+
+    with pytest.raises(ArtifactError, match=r"\(MODEL_CACHE_DIR\) cannot be written"):
+        artifacts.load(sha256)
+
+
+def test_save__storage_cannot_be_written__refused_naming_the_setting(
+    folders: tuple[Path, Path],
+) -> None:
+    _file(folders[0])
+
+    with pytest.raises(ArtifactError, match=r"\(MODEL_DIR\) cannot be written"):
+        artifacts.save(ARRAYS, {})
 
 
 @pytest.mark.parametrize("name", ["", "../../etc/passwd", "a" * 63, "G" * 64])

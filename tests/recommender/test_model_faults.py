@@ -1,5 +1,6 @@
 """Model files that must not serve, runs that were killed, shops with next to nothing."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from django.test import Client
 
+from personalization.access.services import create_key
 from personalization.lib import artifacts, clock
 from personalization.ops import services as jobs
 from personalization.ops.fitprocess import FittingError
@@ -114,6 +117,43 @@ def test_live__made_for_other_code__refused_and_the_previous_serves(
     )
 
     assert live.refresh()["popularity"] is first
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stored", [True, False], ids=["still stored", "stored no more"])
+def test_live__a_file_lies_where_a_model_was_cached__the_others_load_after_a_restart(
+    shop: Path, stored: bool
+) -> None:
+    two_tastes(8)
+    services.train(slot="s1", actor="t", now=NOW, models=["popularity", "item_knn"])
+    before = set(live.refresh())
+    sha256 = ModelVersion.objects.get(algorithm="item_knn").manifest_sha256
+    copy = shop.parent / "cache" / sha256
+    shutil.rmtree(copy)
+    copy.write_bytes(b"not a folder")
+    if not stored:
+        shutil.rmtree(shop / sha256)
+    live.forget()
+
+    assert before == {"popularity", "item_knn"}
+    assert set(live.refresh()) == (before if stored else {"popularity"})
+
+
+@pytest.mark.django_db
+def test_promote__node_cannot_write_its_cache__422_with_the_reason(
+    shop: Path, client: Client
+) -> None:
+    row = version(0.2, newest_s=1)
+    ModelVersion.objects.update(status="retired")
+    shutil.rmtree(shop.parent / "cache")
+    (shop.parent / "cache").write_bytes(b"not a folder")
+    _, secret = create_key(name="server", kind="secret", actor="t")
+    answer = client.post(
+        f"/api/models/{row.pk}/promote/", headers={"Authorization": f"Bearer {secret}"}
+    )
+
+    assert answer.status_code == 422
+    assert "MODEL_CACHE_DIR" in answer.json()["error"]["message"]
 
 
 @pytest.mark.django_db
