@@ -1,5 +1,7 @@
 """The storefront in Chromium: clean in every theme and width; shelves follow the clicks."""
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -68,8 +70,73 @@ def test_shop__walk__shelves_follow_the_clicks_by_keyboard_too(window: Watch, sh
     assert before != after
     assert after
 
+    expect(page.locator("#seen-shelf")).to_be_visible()
     page.locator("#persona").select_option(index=1)
     expect(page.locator(SHELF)).not_to_have_attribute("data-shown", after)
+    expect(page.locator("#cart-count")).to_have_text("0")
+    expect(page.locator("#seen-shelf")).to_be_hidden()
+
+
+@looks("light-desktop")
+def test_shop__product_page__no_product_on_two_shelves(window: Watch, shop: str) -> None:
+    page = loaded(window.open(f"{shop}p/lark-00001/"))
+    settled(page)
+    similar = shown(page, '[data-placement="product.similar"]').split(",")
+
+    assert len(similar) > 1
+    assert not set(similar) & set(shown(page).split(","))
+
+
+@looks("light-desktop")
+def test_shop__ordered__nothing_goes_with_an_empty_cart(window: Watch, shop: str) -> None:
+    page = loaded(window.open(shop))
+    page.get_by_role("button", name="Accept all").click()
+    settled(page)
+    page.locator(f"{SHELF} .card a").first.click()
+    page.wait_for_url("**/shop/p/**")
+    loaded(page)
+    page.locator("#add").click()
+    settled(page)
+    loaded(window.open(f"{shop}cart/"))
+    beside = page.locator('[data-placement="cart.complements"]')
+    expect(beside).to_be_visible()
+
+    page.locator("#order").click()
+
+    expect(page.locator("#cart-empty")).to_be_visible()
+    expect(beside).to_be_hidden()
+
+
+@looks("light-desktop")
+@pytest.mark.parametrize("taken", [True, False])
+def test_shop__page_left__sent_again_only_what_no_beacon_took(
+    window: Watch, shop: str, *, taken: bool
+) -> None:
+    page = window.page
+    page.add_init_script(
+        """
+        const real = window.fetch;
+        window.fetch = (path, ...rest) =>
+            path === "/v1/batch" ? Promise.reject(new Error("away")) : real(path, ...rest);
+        navigator.sendBeacon = () => {
+            sessionStorage.setItem("left", localStorage.getItem("shop.queue"));
+            return TAKEN;
+        };
+        """.replace("TAKEN", json.dumps(taken))
+    )
+    loaded(window.open(shop))
+    page.get_by_role("button", name="Accept all").click()
+    expect(page.locator("#consent")).to_be_hidden()
+    page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+    page.locator(f"{SHELF} .card a").first.click()
+    page.wait_for_url("**/shop/p/**")
+    loaded(page)
+
+    left = json.loads(page.evaluate("sessionStorage.getItem('left')"))
+    waits = json.loads(page.evaluate("localStorage.getItem('shop.queue')"))
+    again = {one["messageId"] for one in left} & {one["messageId"] for one in waits}
+    assert left[-1]["event"] == "Decision Clicked"
+    assert bool(again) is not taken
 
 
 @looks("light-desktop")

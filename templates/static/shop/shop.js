@@ -80,6 +80,7 @@ function track(event, properties = {}, item = properties.product_id) {
 }
 
 let flushing = null;
+let travelling = new Set();
 
 // One call at a time; whoever asks meanwhile waits for it.
 function flush() {
@@ -90,22 +91,37 @@ function flush() {
 async function sendQueue() {
   while (queue.length && page.key) {
     const batch = queue.slice(0, 50);
+    travelling = new Set(batch);
     try {
       await call("POST", "/v1/batch", { batch, context: context(), sentAt: new Date().toISOString() });
     } catch {
       return; // Kept, and sent with the next event or page: message ids make a second arrival harmless.
+    } finally {
+      travelling = new Set();
     }
-    const sent = new Set(batch.map((event) => event.messageId));
-    queue = queue.filter((event) => !sent.has(event.messageId));
-    store.set("queue", queue);
+    drop(batch);
   }
 }
 
-// The page goes away: a beacon cannot set headers, so the key travels in the body.
+function drop(events) {
+  const gone = new Set(events.map((event) => event.messageId));
+  queue = queue.filter((event) => !gone.has(event.messageId));
+  store.set("queue", queue);
+}
+
+// The page goes away: a beacon cannot set headers, so the key travels in the body. What the browser takes it delivers
+// without an answer that anybody could wait for: that counts as sent, or each click would come twice. What it does not
+// take, and what was on its way without an answer yet, the next page sends.
 addEventListener("pagehide", () => {
-  if (!queue.length || !page.key) return;
-  const body = { batch: queue.slice(0, 50), context: context(), writeKey: page.key, sentAt: new Date().toISOString() };
-  navigator.sendBeacon("/v1/batch", new Blob([JSON.stringify(body)], { type: "text/plain" }));
+  const waiting = queue.filter((event) => !travelling.has(event)).slice(0, 50);
+  if (!waiting.length || !page.key || !navigator.onLine) return;
+  const body = { batch: waiting, context: context(), writeKey: page.key, sentAt: new Date().toISOString() };
+  if (navigator.sendBeacon("/v1/batch", new Blob([JSON.stringify(body)], { type: "text/plain" }))) drop(waiting);
+});
+
+// Back again from the browser's memory: other pages have sent meanwhile.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) queue = store.get("queue", []);
 });
 
 function context() {
@@ -124,7 +140,13 @@ const cart = () => store.get("cart", []);
 let deciding = 0;
 
 async function decide() {
-  const shelves = [...document.querySelectorAll("[data-placement]")];
+  const every = [...document.querySelectorAll("[data-placement]")];
+  for (const shelf of every) {
+    // Nothing goes well with nothing.
+    shelf.hidden = shelf.dataset.placement === "cart.complements" && !cart().length;
+    if (shelf.hidden) shelf.setAttribute("aria-busy", "false");
+  }
+  const shelves = every.filter((shelf) => !shelf.hidden);
   const mine = ++deciding;
   for (const shelf of shelves) shelf.setAttribute("aria-busy", "true");
   await fill(shelves, () => mine === deciding);
@@ -216,8 +238,9 @@ function showHero(hero, placement) {
 
 async function seen() {
   const shelf = $("#seen-shelf");
-  if (!shelf || !may("personalization")) return;
-  const ids = [...new Set(store.get("recent", []).map((event) => event.item))].slice(0, 8);
+  if (!shelf) return;
+  const actions = may("personalization") ? store.get("recent", []) : [];
+  const ids = [...new Set(actions.map((event) => event.item))].slice(0, 8);
   const details = ids.length ? await products(ids) : {};
   const known = ids.filter((id) => details[id]);
   $(".cards", shelf).replaceChildren(...known.map((id) => card(id, details[id], "")));
@@ -321,11 +344,7 @@ $("#persona").addEventListener("change", async (event) => {
   await flush();
   const user = event.target.value;
   if (!user) {
-    // A new visitor: the next person on this browser must not inherit this one's id.
-    store.set("user", null);
-    store.set("anonymousId", "");
-    store.set("recent", []);
-    decide();
+    await become(null);
     return;
   }
   const body = new FormData();
@@ -340,13 +359,22 @@ $("#persona").addEventListener("change", async (event) => {
     return;
   }
   const token = await answer.json();
-  // What the visitor before did is not this customer's: the demo switches people, it does not merge them.
+  toast(`You are ${token.name}.`);
+  await become(token);
+});
+
+// Somebody else sits here now, null: a new visitor. What the one before did, looked at and put into the cart is not
+// theirs, nor is the id: the demo switches people, it does not merge them.
+async function become(user) {
+  store.set("user", user);
   store.set("anonymousId", "");
   store.set("recent", []);
-  store.set("user", token);
-  toast(`You are ${token.name}.`);
+  store.set("cart", []);
+  countCart();
+  if (page.page === "cart") await showCart();
+  seen();
   decide();
-});
+}
 
 // --- Consent -------------------------------------------------------------------------------------
 
