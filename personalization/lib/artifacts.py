@@ -221,6 +221,8 @@ def _remove(path: Path) -> None:
 def _write(path: Path, source: Any) -> None:
     with path.open("wb") as file:
         shutil.copyfileobj(source, file, _BLOCK)
+        # it is mapped while it serves: a write in place would reach, or end, every web worker
+        os.fchmod(file.fileno(), 0o444)
         file.flush()
         os.fsync(file.fileno())
 

@@ -65,6 +65,7 @@ def test_load__damaged__cache_is_fetched_again_storage_is_refused(
     folder = folders[place == "cache"] / sha256
     path = folder / ("manifest.json" if damage == "manifest" else "data.npy")
     body = path.read_bytes()
+    path.chmod(0o644)
     if damage == "remove":
         path.unlink()
     else:
@@ -151,3 +152,15 @@ def test_prune_cache__others_go__mapped_ones_stay_readable(folders: tuple[Path, 
     assert artifacts.prune_cache({keep}) == 1
     assert float(mapped.sum()) == float(ARRAYS["data"].sum())
     assert [path.name for path in folders[1].iterdir()] == [keep]
+
+
+def test_load__copies_on_the_node__cannot_be_written_and_can_be_pruned(
+    folders: tuple[Path, Path],
+) -> None:
+    sha256, _ = artifacts.save(ARRAYS, {})
+    artifacts.load(sha256)
+    modes = {path.stat().st_mode & 0o777 for path in (folders[1] / sha256).iterdir()}
+
+    assert modes == {0o444}
+    assert artifacts.prune_cache(()) == 1
+    assert not (folders[1] / sha256).exists()

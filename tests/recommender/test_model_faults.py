@@ -66,6 +66,8 @@ def test_live__files_of_the_newer_version_damaged__refused_and_the_previous_serv
     first = live.refresh()["popularity"]
     second = version(0.21, newest_s=2)
     for root in (shop, shop.parent / "cache"):
+        for path in (root / second.manifest_sha256).iterdir():
+            path.chmod(0o644)
         damage(root / second.manifest_sha256)
 
     assert live.refresh()["popularity"] is first
