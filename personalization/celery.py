@@ -30,4 +30,4 @@ def _ensure_servers(**_: Any) -> None:
 @signals.worker_ready.connect
 def _start_background(**_: Any) -> None:
     """Start the worker's periodic jobs in its main process; the pool was forked before."""
-    background.start("worker")
+    background.start("worker", queues=sorted(app.amqp.queues.consume_from))

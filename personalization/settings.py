@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kombu import Exchange, Queue
+
 from personalization.lib.embedded import paths
 from personalization.lib.environment import NotingEnv
 
@@ -151,6 +153,22 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_connect_timeout": 3,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Learning takes minutes to an hour: it has a queue of its own, so that what somebody waits for (a
+# segment that is published) is never behind it. A worker without --queues takes from both.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name) for name in ("celery", "learning")
+]
+CELERY_TASK_ROUTES = {
+    name: {"queue": "learning"}
+    for name in (
+        "recommender.tasks.retrain",
+        "recommender.tasks.refresh",
+        "recommender.tasks.search",
+        "segments.learning.tasks.learn",
+        "segments.learning.tasks.lookalike",
+        "segments.learning.tasks.score",
+    )
+}
 CELERY_TIMEZONE = "UTC"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 

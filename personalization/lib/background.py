@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from django.db import close_old_connections
@@ -27,6 +28,7 @@ _registered: dict[str, Periodic] = {}
 _stop = threading.Event()
 _threads: list[threading.Thread] = []
 _kinds: list[str] = []
+_facts: dict[str, Any] = {}
 
 
 def register(name: str, *, seconds: float, run: Callable[[], object], kinds: set[str]) -> None:
@@ -37,11 +39,15 @@ def register(name: str, *, seconds: float, run: Callable[[], object], kinds: set
     _registered[name] = Periodic(name, seconds, run, frozenset(kinds))
 
 
-def start(kind: str) -> None:
-    """Start one daemon thread a job registered for `kind`. Calling it again does nothing."""
+def start(kind: str, **facts: Any) -> None:
+    """Start one daemon thread a job registered for `kind`. Calling it again does nothing.
+
+    `facts`: plain JSON, what the process says of itself with its signs of life.
+    """
     if _threads:
         return
     _kinds.append(kind)
+    _facts.update(facts)
     for job in _registered.values():
         if kind in job.kinds:
             thread = threading.Thread(target=_loop, args=(job,), name=job.name, daemon=True)
@@ -52,6 +58,11 @@ def start(kind: str) -> None:
 def kind() -> str:
     """Kind of this process: what it was started as, or `command`."""
     return _kinds[-1] if _kinds else "command"
+
+
+def facts() -> dict[str, Any]:
+    """Return what this process says of itself."""
+    return dict(_facts)
 
 
 def stop(timeout_s: float = 5.0) -> None:

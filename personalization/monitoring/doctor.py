@@ -13,7 +13,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from personalization.lib import clock
-from personalization.ops import heartbeats
+from personalization.ops import heartbeats, serve
 from personalization.ops.checks import database_is_durable, redis_faults, redis_version
 
 # Every open write transaction holds back all processors (docs/architecture.md).
@@ -121,6 +121,20 @@ def _migrations() -> Finding:
     return Finding("migrations", "applied")
 
 
+def _configuration() -> Finding:
+    """Build the newest version: where that fails, all go on by an older one, keys apart."""
+    found = serve.newest_fault()
+    if found is None:
+        return Finding("configuration", "the newest version builds")
+    version, fault = found
+    state = f"version {version} cannot be built: {str(fault)[:300]}"
+    fix = (
+        f"mend what {fault.part} names and save it, or roll back to an older version in the admin "
+        "(Jobs and configuration, Config versions)"
+    )
+    return Finding("configuration", state, fix)
+
+
 def _transactions() -> Finding:
     oldest = _one(
         "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) "
@@ -170,6 +184,16 @@ def _heartbeats() -> Finding:
     return Finding("processes", state, fix, warning=len(missing) == len(heartbeats.KINDS))
 
 
+def _queues() -> Finding:
+    left = heartbeats.queues_without_worker()
+    if not left:
+        return Finding("queues", "each has a worker")
+    fix = f"celery --app personalization.celery worker --queues {','.join(left)} (or manage.py up)"
+    state = f"no worker takes from {', '.join(left)}"
+    # where nothing runs at all, the line above says so
+    return Finding("queues", state, fix, warning=not any(heartbeats.alive().values()))
+
+
 def _clock() -> Finding:
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
@@ -188,10 +212,12 @@ def _default_partition() -> Finding:
 
 _WITH_DATABASE: tuple[Callable[[], Finding], ...] = (
     _migrations,
+    _configuration,
     _transactions,
     _lag,
     _parked,
     _heartbeats,
+    _queues,
     _clock,
     _default_partition,
 )

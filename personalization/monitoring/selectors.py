@@ -10,6 +10,7 @@ from personalization.lib.widgets import Figure, Sparkline, Table, Tone, duration
 from personalization.monitoring.engine import quantile
 from personalization.monitoring.models import MinuteStat
 from personalization.monitoring.services import BUCKET_PREFIX
+from personalization.ops import serve as config
 from personalization.ops.models import ConfigVersion, Heartbeat
 from recommender.models import ModelVersion
 
@@ -211,7 +212,12 @@ def _configuration(now: datetime) -> Figure:
         return figure
     version, at, actor = newest
     age, unit = duration(max((now - at).total_seconds(), 0.0))
-    return replace(figure, value=f"v{version}", note=f"published {age} {unit} ago by {actor}")
+    figure = replace(figure, value=f"v{version}", note=f"published {age} {unit} ago by {actor}")
+    fault = config.stuck()
+    if fault is None:
+        return figure
+    note = f"an older version serves; this one cannot be built: {str(fault)[:200]}"
+    return replace(figure, note=note, tone=Tone.BAD, state="not in force")
 
 
 def _processes(now: datetime) -> Figure:

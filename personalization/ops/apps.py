@@ -3,6 +3,7 @@
 from django.apps import AppConfig
 
 from personalization.lib import background
+from personalization.lib.registries import readiness
 
 
 class OpsConfig(AppConfig):
@@ -17,6 +18,7 @@ class OpsConfig(AppConfig):
         from personalization.ops import checks, heartbeats, serve  # noqa: PLC0415 -- needs loaded models
 
         checks.register_all()
+        readiness.register("configuration", serve.readiness)
         background.register(
             "heartbeat",
             seconds=heartbeats.EVERY_S,

@@ -44,7 +44,12 @@ def prepared_before() -> bool:
 def programs() -> list[Program]:
     """Return all programs in the order of their start."""
     watcher = [manage("servers", "servers", "watch")] if servers.wanted() else []
-    return [*watcher, _web(), manage("processor", "process"), _worker(), manage("beat", "beat")]
+    workers = [
+        _worker("worker", "celery", settings.WORKER_CONCURRENCY, stop_timeout_s=30.0),
+        # one at a time, as each fit uses what the machine has; what is killed goes on later
+        _worker("learner", "learning", 1, stop_timeout_s=10.0),
+    ]
+    return [*watcher, _web(), manage("processor", "process"), *workers, manage("beat", "beat")]
 
 
 def _tables() -> str:
@@ -72,12 +77,14 @@ def _web() -> Program:
     return Program("web", command, _process("web"))
 
 
-def _worker() -> Program:
-    """Return the Celery worker. Its pool forks; training starts a process of its own."""
+def _worker(name: str, queue: str, concurrency: int, *, stop_timeout_s: float) -> Program:
+    """Return the Celery worker of a queue. Its pool forks; training starts a process of its own."""
     celery = [sys.executable, "-m", "celery", "--app", "personalization.celery", "--quiet"]
-    flags = ["worker", "--pool", "prefork", "--concurrency", str(settings.WORKER_CONCURRENCY)]
+    flags = ["worker", "--pool", "prefork", "--concurrency", str(concurrency)]
+    whose = ["--queues", queue, "--hostname", f"{name}@%h"]
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", settings.LOG_LEVEL]
-    return Program("worker", [*celery, *flags, *quiet], _process("worker"), stop_timeout_s=30.0)
+    command = [*celery, *flags, *whose, *quiet]
+    return Program(name, command, _process(name), stop_timeout_s=stop_timeout_s)
 
 
 def _process(name: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ costs no query. Other processes (commands, tests) look for themselves, at most o
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
@@ -19,16 +19,17 @@ from django.db import InterfaceError, OperationalError
 
 from personalization.lib import lastgood
 from personalization.lib.errors import Unavailable
-from personalization.lib.metrics import CONFIG_VERSION
-from personalization.lib.registries import DiscreetPart, config_parts
+from personalization.lib.metrics import CONFIG_UNBUILT, CONFIG_VERSION
+from personalization.lib.registries import ConfigPart, DiscreetPart, config_parts
+from personalization.ops.errors import NotBuilt
 from personalization.ops.models import ConfigVersion
 
 log = structlog.get_logger("ops")
 
 # Revocation of a key must hold within a second (docs/api.md, Keys).
 _CHECK_EVERY_S = 1.0
-# A process that starts after a version that does not build looks this far back for one that does.
-_LOOK_BACK = 10
+# Versions read at once by a process that looks back for one that builds.
+_CHUNK = 10
 # Name of the file on the node's disk.
 _KEPT = "config"
 
@@ -57,7 +58,10 @@ class _State:
         self.snapshot: Snapshot | None = None
         # canonical JSON of the snapshot, until it is on the node's disk
         self.unkept = b""
-        self.failed = _NONE
+        # what did not build here, and why: tried and logged once
+        self.failed: dict[_Mark, NotBuilt] = {}
+        # the newest version of the store, as last seen
+        self.newest = _NONE
         self.watched = False
         self.look_at = 0.0
 
@@ -94,13 +98,50 @@ def part(name: str) -> Any:
 
 
 def reload() -> Snapshot:
-    """Read the newest version now, even if its number did not change, and return what is served."""
+    """Read the newest version now, even if its number did not change, and return what is served.
+
+    Raises
+    ------
+    NotBuilt
+        The newest cannot be built here; what was served still is.
+    """
     with _lock:
-        _state.failed = _NONE
-        _state.look_at = monotonic() + _CHECK_EVERY_S
-        newest = _newest()
-        _take(*_built(newest)) if newest is not None else _take(*_from_tables())
+        built = _best()
+        if built is not None:
+            _take(*built)
+        fault = stuck()
+        if fault is not None:
+            raise NotBuilt(fault.part, fault)
         return current()
+
+
+def stuck() -> NotBuilt | None:
+    """Return why this process does not serve the newest version; None where it does."""
+    return _state.failed.get(_state.newest)
+
+
+def readiness() -> tuple[bool, str]:
+    """Return whether there is a configuration to serve by, and what is wrong; asks nobody."""
+    fault = stuck()
+    if fault is None:
+        return True, ""
+    served = _state.snapshot
+    version = f"version {_state.newest[0]} cannot be built ({fault.part})"
+    if served is None:
+        return False, f"{version}, nor any before it"
+    return True, f"{version}; version {served.version} serves"
+
+
+def newest_fault() -> tuple[int, NotBuilt] | None:
+    """Return the newest version and why it cannot be built here; None where it can."""
+    row = _newest()
+    if row is None:
+        return None
+    try:
+        build(row)
+    except NotBuilt as error:
+        return row.version, error
+    return None
 
 
 def watch() -> None:
@@ -128,39 +169,99 @@ def forget() -> None:
 def build(row: ConfigVersion) -> Snapshot:
     """Return the snapshot that `row` stands for.
 
-    A part that is younger than the row (an app added since) is built from its tables. Whatever
-    a part raises on bytes that it cannot serve goes through.
+    A part that is younger than the row (an app added since) is built from its tables.
+
+    Raises
+    ------
+    NotBuilt
+        A part cannot be built of what the row says.
     """
-    return _built(row)[0]
+    return _of(row, _data(row))[0]
 
 
-def _built(row: ConfigVersion) -> tuple[Snapshot, bytes]:
-    """Return the snapshot and its whole data as canonical JSON."""
+def build_part(name: str, entry: ConfigPart, data: Any) -> Any:
+    """Return what serving reads of one part. Raises NotBuilt, whatever its `load` raises."""
+    try:
+        return entry.load(data)
+    except Exception as error:
+        # fallback edge: whichever it is, the version cannot be served
+        raise NotBuilt(name, error) from error
+
+
+def _data(row: ConfigVersion) -> dict[str, Any]:
     told = orjson.loads(row.body)
-    data = {
+    return {
         name: told[name] if name in told else entry.export() for name, entry in config_parts.items()
     }
+
+
+def _of(row: ConfigVersion, data: Mapping[str, Any]) -> tuple[Snapshot, bytes]:
+    """Return the snapshot of a version that says `data`, and the data as canonical JSON."""
     return Snapshot(row.version, row.sha256, _loaded(data)), _canonical(data)
 
 
 def _first() -> Snapshot:
     """Load the newest version that builds; where the store is away, what this node last served."""
     try:
-        rows = list(ConfigVersion.objects.order_by("-version")[:_LOOK_BACK])
-        if not rows:
-            return _take(*_from_tables())
+        built = _best()
     except (OperationalError, InterfaceError) as error:
         remembered = _recalled()
         if remembered is not None:
             return _take(remembered)
         msg = "the configuration cannot be read yet; send it again"
         raise Unavailable(msg) from error
-    for row in rows:
+    if built is None:
+        msg = "no published configuration can be built; publish one"
+        raise Unavailable(msg)
+    return _take(*built)
+
+
+def _best() -> tuple[Snapshot, bytes] | None:
+    """Return the newest version that builds, before the first what the tables say; None: none does.
+
+    Where that is not the newest of all, the parts of the newest that stand alone take part: keys
+    are revoked whatever else is wrong.
+    """
+    newest = _newest()
+    _see(_mark(newest))
+    if newest is None:
+        return _from_tables()
+    for row in _downwards(newest):
         built = _try(row)
         if built is not None:
-            return _take(*built)
-    msg = "no published configuration can be built; publish one"
-    raise Unavailable(msg)
+            return built if row is newest else _mended(row, newest, built)
+    return None
+
+
+def _downwards(newest: ConfigVersion) -> Iterator[ConfigVersion]:
+    """Yield all versions, newest first."""
+    rows = [newest]
+    while rows:
+        yield from rows
+        older = ConfigVersion.objects.filter(version__lt=rows[-1].version)
+        rows = list(older.order_by("-version")[:_CHUNK])
+
+
+def _mended(
+    row: ConfigVersion, newest: ConfigVersion, built: tuple[Snapshot, bytes]
+) -> tuple[Snapshot, bytes]:
+    """Return a version with those parts of the newest that stand alone, where they build.
+
+    Its hash is that of both together, so that this node's disk tells it from the version itself.
+    """
+    told = orjson.loads(newest.body)
+    alone = {
+        name: told[name]
+        for name, entry in config_parts.items()
+        if name in told and getattr(entry, "stands_alone", False)
+    }
+    data = orjson.loads(built[1]) | alone
+    body = _canonical(data)
+    try:
+        return Snapshot(row.version, sha256(body).hexdigest(), _loaded(data)), body
+    except NotBuilt:
+        log.exception("config.part_build_failed", version=newest.version)
+        return built
 
 
 def _look() -> bool:
@@ -170,28 +271,36 @@ def _look() -> bool:
     """
     _state.look_at = monotonic() + _CHECK_EVERY_S
     try:
-        if _newest_mark() in {_held_mark(), _state.failed}:
-            return True
-        row = _newest()
-        if row is None:
-            _take(*_from_tables())
-            return True
+        _see(_newest_mark())
+        if _state.newest != _held_mark() and stuck() is None:
+            built = _best()
+            if built is not None:
+                _take(*built)
     except (OperationalError, InterfaceError) as error:
         log.warning("config.look_failed", error=type(error).__name__)
         return False
-    built = _try(row)
-    if built is not None:
-        _take(*built)
     return True
 
 
+def _see(mark: _Mark) -> None:
+    """Note what the store says is newest."""
+    _state.newest = mark
+    CONFIG_UNBUILT.set(mark[0] if stuck() else 0)
+
+
 def _try(row: ConfigVersion) -> tuple[Snapshot, bytes] | None:
+    """Return a version built; None for one that cannot be: tried, and told, once a process."""
+    mark = _mark(row)
+    if mark in _state.failed:
+        return None
     try:
-        return _built(row)
-    except Exception:
-        # fallback edge: a bad version must not take the server down
-        _state.failed = (row.version, row.sha256)
-        log.exception("config.build_failed", version=row.version)
+        return _of(row, _data(row))
+    except NotBuilt as error:
+        # a bad version must not take the server down
+        log.exception("config.build_failed", version=row.version, part=error.part)
+        # without its traceback, which would keep the whole version in memory
+        _state.failed[mark] = NotBuilt(error.part, error)
+        _see(_state.newest)
         return None
 
 
@@ -240,7 +349,9 @@ def _recalled() -> Snapshot | None:
 
 
 def _loaded(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    return MappingProxyType({name: entry.load(data[name]) for name, entry in config_parts.items()})
+    return MappingProxyType(
+        {name: build_part(name, entry, data[name]) for name, entry in config_parts.items()}
+    )
 
 
 def _discreet(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,6 +365,10 @@ def _discreet(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _canonical(data: Mapping[str, Any]) -> bytes:
     return orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
+
+
+def _mark(row: ConfigVersion | None) -> _Mark:
+    return (row.version, row.sha256) if row is not None else (0, "")
 
 
 def _newest_mark() -> _Mark:

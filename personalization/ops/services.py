@@ -1,6 +1,6 @@
 """Writes of the ops room: configuration is published and rolled back; jobs run and are stopped."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -12,6 +12,8 @@ from django.db.models import F, Model, Q, QuerySet
 from personalization.lib import clock
 from personalization.lib.errors import AppError, Problem
 from personalization.lib.registries import (
+    CheckedPart,
+    ConfigPart,
     FittedPart,
     RestorablePart,
     config_parts,
@@ -135,18 +137,27 @@ def _append(data: dict[str, Any], *, actor: str, note: str) -> ConfigVersion:
 
 
 def _validate(data: dict[str, Any]) -> None:
-    problems: list[Problem] = []
-    for name, entry in config_parts.items():
-        try:
-            entry.validate(data[name])
-            if isinstance(entry, FittedPart):
-                entry.check(data[name], data)
-        except AppError as error:
-            faults = error.details or (Problem("", error.message),)
-            problems += [Problem(_path(name, fault.path), fault.problem) for fault in faults]
+    problems = [
+        Problem(_path(name, fault.path), fault.problem)
+        for name, entry in config_parts.items()
+        for fault in _faults(name, entry, data)
+    ]
     if problems:
         msg = "this configuration could not be served; nothing was published"
         raise errors.ConfigInvalid(msg, details=problems)
+
+
+def _faults(name: str, entry: ConfigPart, data: dict[str, Any]) -> Sequence[Problem]:
+    """Return every fault of a part: what it says is checked, then it is built as readers will."""
+    try:
+        if isinstance(entry, CheckedPart):
+            entry.validate(data[name])
+        if isinstance(entry, FittedPart):
+            entry.check(data[name], data)
+        serve.build_part(name, entry, orjson.loads(orjson.dumps(data[name])))
+    except AppError as error:
+        return error.details or (Problem("", error.message),)
+    return ()
 
 
 def _path(part: str, path: str) -> str:

@@ -23,7 +23,7 @@ from personalization.lib.supervisor.supervisor import read_state
 from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ("servers", "web", "processor", "worker", "beat")
+PROGRAMS = ("servers", "web", "processor", "worker", "learner", "beat")
 # A cold start makes a cluster, migrates and starts five programs, on two busy cores.
 _START_TIMEOUT_S = 180.0
 

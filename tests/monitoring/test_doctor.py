@@ -32,7 +32,8 @@ def by_check() -> dict[str, doctor.Finding]:
 
 def test_doctor__sound_deployment__no_fault(durable: None) -> None:
     for kind in heartbeats.KINDS:
-        Heartbeat.objects.create(name=kind, kind=kind, at=clock.now())
+        told = {"queues": ["celery", "learning"]} if kind == "worker" else {}
+        Heartbeat.objects.create(name=kind, kind=kind, at=clock.now(), facts=told)
 
     found = by_check()
 
@@ -44,6 +45,15 @@ def test_doctor__one_kind_silent__named() -> None:
     Heartbeat.objects.create(name="w", kind="web", at=clock.now())
 
     assert "processor" in by_check()["processes"].fix
+
+
+def test_doctor__nobody_takes_from_a_queue__named_with_the_command() -> None:
+    Heartbeat.objects.create(name="w", kind="worker", at=clock.now(), facts={"queues": ["celery"]})
+    found = by_check()["queues"]
+
+    assert found.is_fault
+    assert "learning" in found.state
+    assert "worker --queues learning" in found.fix
 
 
 def test_doctor__no_redis__named(settings: Settings, tmp_path: Path) -> None:
