@@ -149,10 +149,13 @@ def taking_in(version: SegmentVersion) -> bool:
 
 
 def run_of(versions: Iterable[SegmentVersion]) -> JobRun | None:
-    """Return the newest run of the backfill; None, too, where no version waits for it."""
-    if not any(map(taking_in, versions)):
-        return None
-    return JobRun.objects.filter(kind=RUN_KIND).order_by("-id").first()
+    """Return the newest run of the backfill, where it takes in what waits; None where it has none.
+
+    A run of an older generation tells nothing of the versions that wait now.
+    """
+    waiting = [one.generation or 0 for one in versions if taking_in(one)]
+    run = JobRun.objects.filter(kind=RUN_KIND).order_by("-id").first() if waiting else None
+    return run if run is not None and _generation(run) >= min(waiting) else None
 
 
 def progress(version: SegmentVersion, run: JobRun | None) -> float | None:

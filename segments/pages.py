@@ -328,10 +328,17 @@ def _actions(
     row: Segment, version: SegmentVersion, rights: Rights, *, tried: bool
 ) -> list[dict[str, Any]]:
     return [
-        {"label": one.label, "url": _act_url(row, version, one.verb), "danger": one.danger}
+        {"label": _label(version, one), "url": _act_url(row, version, one.verb)}
+        | {"danger": one.danger}
         for one in _ACTS.get(version.status, ())
         if getattr(rights, one.right) and not _idle(version, one.verb, tried=tried)
     ]
+
+
+def _label(version: SegmentVersion, act: Act) -> str:
+    """Return what a button is called: what takes over when ready is no trial."""
+    waits = version.status == _Status.SHADOW and version.publish_when_ready
+    return "Do not publish it" if waits and act.verb == "stop" else act.label
 
 
 def _idle(version: SegmentVersion, verb: str, *, tried: bool) -> bool:

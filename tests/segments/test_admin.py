@@ -300,6 +300,22 @@ def test_versions__being_taken_in__progress_of_the_job_and_its_page(publisher: C
     assert "data-live=" in page(publisher, "viewers")
 
 
+def test_versions__published_and_no_job_yet__waits_for_the_worker_and_is_no_trial(
+    publisher: Client,
+) -> None:
+    viewers()
+    JobRun.objects.create(kind=RUN_KIND, slot="generation 0", status="succeeded", created_at=AT)
+    services.save_draft(key="viewers", rule=ONCE, actor="test")
+    post(publisher, "viewers", "act", "publish")
+
+    text = page(publisher, "viewers", "versions")
+
+    assert "Waiting for the worker" in text
+    assert "succeeded" not in text
+    assert "Do not publish it" in text
+    assert "Stop the trial" not in text
+
+
 def test_versions__taken_in_while_the_page_was_open__offers_the_new_numbers(
     publisher: Client,
 ) -> None:
