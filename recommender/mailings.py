@@ -39,12 +39,16 @@ ORDER BY customer_id LIMIT %s
 
 @dataclass(frozen=True, slots=True)
 class Mailing:
-    """What is to be written: of which strategy, for whom ("" everybody), by which purpose."""
+    """What is to be written: of which strategy, for whom ("" everybody), by which purpose.
+
+    `anonymous`: also for customers without a user id, whom no e-mail tool can address.
+    """
 
     strategy: str
     segment: str = ""
     purpose: str = MARKETING
     count: int = 12
+    anonymous: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,8 @@ def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line]:
             parts: Mapping[str, Any] = document["p"]
             granted, denied = parts.get("consent", (0, 0))
             in_force = purposes().in_force(granted, denied, gpc=False, restrict={})
-            if in_force & wanted == wanted:
-                users = sorted(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
+            users = sorted(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
+            if in_force & wanted == wanted and (users or mailing.anonymous):
                 visit = visit_of(document, count=mailing.count, now=now)
                 yield Line(customer, tuple(users), recommend(mailing.strategy, visit).items)
         after = ids[-1]
@@ -121,6 +125,7 @@ def stream(
 def _record(mailing: Mailing, after: int, actor: str) -> None:
     row = Strategy.objects.get(key=mailing.strategy)
     told = {"segment": mailing.segment, "purpose": mailing.purpose, "after": after}
+    told |= {"anonymous": True} if mailing.anonymous else {}
     audit(actor=actor, action="export", obj=row, before=None, after=told)
 
 

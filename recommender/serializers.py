@@ -26,6 +26,9 @@ class MailingSerializer(serializers.Serializer[None]):
     count = serializers.IntegerField(
         default=12, min_value=1, max_value=MOST_PLACES, help_text="Products a customer."
     )
+    anonymous = serializers.BooleanField(
+        default=False, help_text="Also customers without a user id."
+    )
     after = serializers.IntegerField(
         default=0, min_value=0, max_value=2**63 - 1, help_text="The last customer already read."
     )

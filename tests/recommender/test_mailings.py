@@ -71,6 +71,17 @@ def test_write_lists__country_and_ids__as_a_decision_has_them(
     assert [json.loads(cell) for cell in first] == [people[0], ["a b", "u0"], ["p9", "p1"]]
 
 
+def test_write_lists__no_user_id__left_out_unless_asked(people: list[int], tmp_path: Path) -> None:
+    Identity.objects.filter(customer_id=people[0]).update(kind=Identity.Kind.ANONYMOUS)
+    few, every = tmp_path / "few", tmp_path / "every"
+    call_command("write_lists", str(few), verbosity=0)
+    call_command("write_lists", str(every), anonymous=True, verbosity=0)
+
+    first, *rest = [json.loads(line) for line in every.read_text().splitlines()]
+    assert (first["customer"], first["user_ids"]) == (people[0], [])
+    assert [json.loads(line) for line in few.read_text().splitlines()] == rest
+
+
 @pytest.mark.parametrize("kind", ["ndjson", "csv"])
 def test_write_lists__broken_off__goes_on_after_the_last_whole_line(
     people: list[int], tmp_path: Path, kind: str
@@ -139,7 +150,12 @@ def test_lists__purpose_withdrawn__left_out_at_once(
     ConsentState.objects.filter(customer_id=people[0]).update(denied=purposes().bit("marketing"))
 
     assert [line["customer"] for line in lines(get())] == [people[1], people[4]]
-    everybody = [line["customer"] for line in lines(get(purpose="personalization"))]
+    Identity.objects.filter(customer_id=people[1]).update(kind=Identity.Kind.ANONYMOUS)
+    assert [line["customer"] for line in lines(get())] == [people[4]]
+    assert [line["customer"] for line in lines(get(anonymous="true"))] == [people[1], people[4]]
+    everybody = [
+        line["customer"] for line in lines(get(purpose="personalization", anonymous="true"))
+    ]
     assert everybody == [people[0], people[1], people[3], people[4]]
 
 
@@ -152,6 +168,7 @@ def test_lists__purpose_withdrawn__left_out_at_once(
         ("email", {"count": 101}, 422, "count"),
         ("email", {"limit": 0}, 422, "limit"),
         ("email", {"after": "x"}, 422, "after"),
+        ("email", {"anonymous": "perhaps"}, 422, "anonymous"),
         ("email", {"coutn": 3}, 400, "coutn"),
     ],
 )

@@ -27,13 +27,15 @@ class Command(BaseCommand):
         parser.add_argument("--segment", metavar="KEY", default="", help="only its members")
         parser.add_argument("--purpose", default=mailings.MARKETING)
         parser.add_argument("--count", type=int, default=12, help="items a customer")
+        parser.add_argument(
+            "--anonymous", action="store_true", help="also customers without a user id"
+        )
         parser.add_argument("--format", choices=sorted(mailings.FORMATS), default="ndjson")
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Write, then say how many."""
-        mailing = Mailing(
-            options["strategy"], options["segment"], options["purpose"], options["count"]
-        )
+        names = ("strategy", "segment", "purpose", "count", "anonymous")
+        mailing = Mailing(**{name: options[name] for name in names})
         out: Path = options["out"]
         out.touch()
         with out.open("r+b") as file:
