@@ -17,7 +17,7 @@ class PurposeAdmin(AuditedModelAdmin):
     """Purposes: their titles and defaults change, their keys and bits never."""
 
     audits = False
-    list_display = ("key", "title", "default_granted", "gpc_denies", "bit")
+    list_display = ("key", "title", "before_an_answer", "with_gpc")
     ordering = ("bit",)
     empty_state = EmptyState(
         what="Each row is one purpose that people can allow or refuse, with its default.",
@@ -27,6 +27,16 @@ class PurposeAdmin(AuditedModelAdmin):
         docs="decisions/0002-consent-defaults",
     )
     fields = ("key", "title", "default_granted", "gpc_denies")
+
+    @admin.display(description="before somebody answers", ordering="default_granted")
+    def before_an_answer(self, purpose: Purpose) -> str:
+        """Say what holds for somebody who has said nothing."""
+        return "Allowed, until they refuse" if purpose.default_granted else "Waits for their yes"
+
+    @admin.display(description="with the browser's signal (GPC)", ordering="gpc_denies")
+    def with_gpc(self, purpose: Purpose) -> str:
+        """Say what `Sec-GPC: 1` does."""
+        return "Refused for that visit" if purpose.gpc_denies else "Makes no difference"
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Fix the key: stored events refer to it by its bit."""

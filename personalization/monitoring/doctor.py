@@ -135,6 +135,19 @@ def _configuration() -> Finding:
     return Finding("configuration", state, fix)
 
 
+def _consent() -> Finding:
+    """Name what holds for somebody who has said nothing: a choice, no fault (decision 0002)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT key, default_granted FROM consent_purpose ORDER BY bit")
+        rows = cursor.fetchall()
+    told = [
+        f"{', '.join(keys)} {word}"
+        for word, granted in (("granted", True), ("not granted", False))
+        if (keys := [key for key, default in rows if default is granted])
+    ]
+    return Finding("consent", f"by default, before an answer: {'; '.join(told)}")
+
+
 def _transactions() -> Finding:
     oldest = _one(
         "SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)), 0) "
@@ -213,6 +226,7 @@ def _default_partition() -> Finding:
 _WITH_DATABASE: tuple[Callable[[], Finding], ...] = (
     _migrations,
     _configuration,
+    _consent,
     _transactions,
     _lag,
     _parked,

@@ -46,6 +46,13 @@ def test_purpose_page__default_changed__holds_and_is_told() -> None:
     assert (told.actor, told.action) == ("ann", "update")
 
 
+def test_purpose_list__default_in_force__in_words() -> None:
+    page = staff().get(PURPOSES).content.decode()
+
+    assert page.count("Allowed, until they refuse") == 2
+    assert page.count("Waits for their yes") == 1
+
+
 def test_purpose_page__key_sent__keeps_its_own() -> None:
     row = Purpose.objects.get(key="marketing")
 

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django import Settings
 
+from personalization.consent.models import Purpose
 from personalization.events.models import Watermark
 from personalization.lib import clock
 from personalization.monitoring import doctor
@@ -54,6 +55,18 @@ def test_doctor__nobody_takes_from_a_queue__named_with_the_command() -> None:
     assert found.is_fault
     assert "learning" in found.state
     assert "worker --queues learning" in found.fix
+
+
+def test_doctor__consent__says_what_holds_before_an_answer() -> None:
+    before = by_check()["consent"]
+    Purpose.objects.update(default_granted=False)
+
+    told = "by default, before an answer: "
+    assert (before.fix, before.state) == (
+        "",
+        f"{told}analytics, personalization granted; marketing not granted",
+    )
+    assert by_check()["consent"].state == f"{told}analytics, personalization, marketing not granted"
 
 
 def test_doctor__no_redis__named(settings: Settings, tmp_path: Path) -> None:
