@@ -17,7 +17,7 @@ from personalization.consent.selectors import resolved
 from personalization.events import fates, log, logins, rejected
 from personalization.events.attribution import Gate, Known, People, Person
 from personalization.events.engine import wire
-from personalization.events.engine.flags import MINIMISED
+from personalization.events.engine.flags import BOT, MINIMISED
 from personalization.events.engine.schema import Schema
 from personalization.events.models import Fate
 from personalization.events.rejected import Refusal
@@ -161,6 +161,7 @@ def _answered(done: _Done, sending: Sending) -> Outcome:
         duplicates=done.kept - written,
         withheld=minimised + len(done.dropped),
         rejected=tuple(sorted((r.answer() for r in done.refusals), key=lambda r: r.index)),
+        bots=sum(1 for row in done.rows if row["f"] & BOT),
     )
     _count(outcome)
     _note(done, sending)

@@ -47,6 +47,10 @@ _ANSWER: dict[str, Any] = {
         "accepted": _COUNT,
         "duplicates": _COUNT,
         "withheld": {**_COUNT, "description": "Minimised, or dropped, as consent demands."},
+        "bot": {
+            **_COUNT,
+            "description": "By the user agent a robot's: kept, never folded. Absent for none.",
+        },
         "rejected": {
             "type": "array",
             "items": {

@@ -50,10 +50,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a call. Each event is counted once: the four add up to what was sent."""
+    """What became of a call. Each event is counted once: the first four add up to what was sent."""
 
     accepted: int = 0
     duplicates: int = 0
     # Stored without personal parts, or dropped, as consent demands.
     withheld: int = 0
     rejected: tuple[Rejected, ...] = ()
+    # Of those that were kept: by the user agent from a robot, and so never folded.
+    bots: int = 0

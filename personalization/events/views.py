@@ -118,24 +118,23 @@ def _sending(
 
 
 def _answer(outcome: Outcome) -> HttpResponse:
-    return json_response(
-        {
-            "success": True,
-            "accepted": outcome.accepted,
-            "duplicates": outcome.duplicates,
-            "withheld": outcome.withheld,
-            "rejected": [
-                {
-                    "index": one.index,
-                    "messageId": one.message_id,
-                    "problems": [
-                        {"path": fault.path, "problem": fault.problem} for fault in one.problems
-                    ],
-                }
-                for one in outcome.rejected
-            ],
-        }
-    )
+    body: dict[str, Any] = {
+        "success": True,
+        "accepted": outcome.accepted,
+        "duplicates": outcome.duplicates,
+        "withheld": outcome.withheld,
+        "rejected": [
+            {
+                "index": one.index,
+                "messageId": one.message_id,
+                "problems": [
+                    {"path": fault.path, "problem": fault.problem} for fault in one.problems
+                ],
+            }
+            for one in outcome.rejected
+        ],
+    }
+    return json_response(body | {"bot": outcome.bots} if outcome.bots else body)
 
 
 def _meta_name(header: str) -> str:

@@ -280,9 +280,20 @@ def test_consent__no_personalization__is_minimised(browser: Client, how: str) ->
 
 
 def test_browser__crawler__is_flagged(browser: Client) -> None:
-    post(browser, "track", viewed(), **{"user-agent": BOT})
+    answer = post(browser, "track", viewed(), **{"user-agent": BOT})
 
     assert Event.objects.get().flags & 1
+    assert (counts(answer), answer["bot"]) == ((1, 0, 0, 0), 1)
+
+
+def test_curl__with_a_public_key__told_that_it_counts_as_a_robot(
+    browser: Client, server: Client
+) -> None:
+    curl = {"user-agent": "curl/8.5.0"}
+
+    assert post(browser, "batch", {"batch": [viewed("m1"), viewed("m2")]}, **curl)["bot"] == 2
+    assert "bot" not in post(server, "track", viewed("m3"), **curl)
+    assert "bot" not in post(browser, "track", viewed("m4"), **{"user-agent": PHONE})
 
 
 def test_browser__phone_from_abroad__has_device_place_and_short_address(browser: Client) -> None:
