@@ -40,10 +40,6 @@ class SegmentsPart:
         newest = Generation.objects.values_list("value", flat=True).filter(pk=1).first()
         return {"generation": newest or 0, "versions": versions}
 
-    def validate(self, data: Mapping[str, Any]) -> None:
-        """Raise Unprocessable when the rules do not compile together."""
-        self.load(data)
-
     def load(self, data: Mapping[str, Any]) -> rules.Live:
         """Return the live rules, compiled."""
         try:

@@ -14,15 +14,13 @@ class AccessPart:
 
     # A rollback must neither revive a revoked key nor lose one made since.
     never_rolls_back = True
+    # Revocation must not wait until somebody mends a strategy.
+    stands_alone = True
 
     def export(self) -> dict[str, Any]:
         """Return the keys that may be used, in the order of their ids."""
         rows = ApiKey.objects.filter(revoked_at=None).order_by("id")
         return {"keys": [_entry(row) for row in rows]}
-
-    def validate(self, data: Any) -> None:
-        """Raise Unprocessable when `load(data)` could not serve."""
-        self.load(data)
 
     def load(self, data: Any) -> Mapping[str, keys.KeyRecord]:
         """Return {sha256: KeyRecord}, read-only."""

@@ -18,10 +18,6 @@ class ConsentPart:
         fields = ("key", "title", "bit", "default_granted", "gpc_denies")
         return {"purposes": list(Purpose.objects.order_by("bit").values(*fields))}
 
-    def validate(self, data: Any) -> None:
-        """Raise Unprocessable when `load(data)` could not serve."""
-        self.load(data)
-
     def load(self, data: Any) -> Purposes:
         """Return the purposes, immutable."""
         try:

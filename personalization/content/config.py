@@ -40,7 +40,6 @@ class ContentPart:
         if problems:
             msg = "the content could not be served"
             raise Unprocessable(msg, details=problems)
-        self.load(data)
 
     def check(self, data: Any, whole: Mapping[str, Any]) -> None:
         """Raise Unprocessable naming every active placement whose strategy does not exist."""

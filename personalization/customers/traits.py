@@ -38,10 +38,6 @@ class TraitsPart:
         fields = ("key", "title", "type", "personal", "server_only")
         return list(TraitRow.objects.order_by("key").values(*fields))
 
-    def validate(self, data: Any) -> None:
-        """Raise Unprocessable when `load(data)` could not serve."""
-        self.load(data)
-
     def load(self, data: Any) -> Mapping[str, Trait]:
         """Return the traits, immutable."""
         try:

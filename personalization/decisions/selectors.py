@@ -10,6 +10,7 @@ from personalization.content import serve as content
 from personalization.decisions.engine.ids import day_of
 from personalization.decisions.models import Decision
 from personalization.ops import serve as config
+from personalization.ops.errors import NotBuilt
 from personalization.ops.models import ConfigVersion
 
 NOT_RECORDED = "not_recorded"
@@ -48,7 +49,10 @@ def _candidates(row: Decision) -> dict[str, list[content.Candidate]]:
     version = ConfigVersion.objects.filter(version=row.config_version).first()
     if version is None:
         return {}
-    known = content.placements(config.build(version))
+    try:
+        known = content.placements(config.build(version))
+    except NotBuilt:
+        return {}  # today's code cannot read what was decided by
     asked: dict[str, Any] = row.body.get("placements", {})
     return {
         key: content.candidates(known[key], row.at.timestamp())

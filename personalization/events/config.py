@@ -15,10 +15,6 @@ class SchemaPart:
         rows = EventSchema.objects.order_by("name").values("name", "fact", "properties")
         return {"types": list(rows)}
 
-    def validate(self, data: Any) -> None:
-        """Raise Unprocessable when `load(data)` could not serve."""
-        self.load(data)
-
     def restore(self, data: Any) -> None:
         """Make the event types what they were.
 

@@ -8,14 +8,17 @@ from collections.abc import Callable
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from personalization.lib.registries import readiness
+
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class HealthMiddleware:
     """Answers the two probes and lets everything else pass.
 
-    Live: this process serves. Ready: it can accept events, so PostgreSQL answers; Redis is a cache
-    and does not count.
+    Live: this process serves. Ready: it can accept events, so PostgreSQL answers and there is a
+    configuration; Redis is a cache and does not count. What is wrong and no reason to send traffic
+    elsewhere is told beside it.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -39,4 +42,9 @@ def _readiness() -> HttpResponse:
         answer = JsonResponse({"ready": False, "postgres": "down"}, status=503)
         answer["Retry-After"] = "1"
         return answer
-    return JsonResponse({"ready": True})
+    told: dict[str, object] = {"ready": True}
+    for name, look in readiness.items():
+        able, wrong = look()
+        told |= {name: wrong} if wrong else {}
+        told["ready"] = told["ready"] and able
+    return JsonResponse(told, status=200 if told["ready"] else 503)

@@ -40,6 +40,11 @@ CONFIG_VERSION = Gauge(
     "Configuration version that this process serves.",
     multiprocess_mode="mostrecent",
 )
+CONFIG_UNBUILT = Gauge(
+    "p13n_ops_config_unbuilt_number",
+    "Newest configuration version where a process cannot build it and serves another; else 0.",
+    multiprocess_mode="max",
+)
 DECISION_LOG_LOST = Counter(
     "p13n_decisions_log_lost_total", "Decisions answered whose log row could not be written."
 )

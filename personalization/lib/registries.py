@@ -34,16 +34,25 @@ class Registry(Generic[T]):
 
 
 class ConfigPart(Protocol):
-    """One app's share of a published configuration snapshot."""
+    """One app's share of a published configuration snapshot.
+
+    Nothing is published that does not `load`. One with a true `stands_alone` names nothing of
+    others: what it says newest holds also while another part cannot be built.
+    """
 
     def export(self) -> Any:
         """Return the part as plain JSON data, read from the tables."""
 
-    def validate(self, data: Any) -> None:
-        """Raise AppError when `load(data)` could not serve."""
-
     def load(self, data: Any) -> Any:
         """Return the immutable object that serving reads."""
+
+
+@runtime_checkable
+class CheckedPart(Protocol):
+    """A config part of which `load` does not notice every fault."""
+
+    def validate(self, data: Any) -> None:
+        """Raise AppError naming each fault of `data`."""
 
 
 @runtime_checkable
@@ -120,6 +129,9 @@ segment_users: Registry[Callable[[str], Sequence[str]]] = Registry("user of segm
 merge_hooks: Registry[Callable[[int, int], None]] = Registry("merge hook")
 # kind of JobRun -> dotted name of the task that works on it; called with the run's slot
 job_tasks: Registry[str] = Registry("job task")
+# what `/healthz/ready` looks at besides PostgreSQL: () -> (whether this process can serve, what is
+# wrong; "" for nothing)
+readiness: Registry[Callable[[], tuple[bool, str]]] = Registry("look at readiness")
 
 
 @dataclass(frozen=True, slots=True)
