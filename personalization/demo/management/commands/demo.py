@@ -110,9 +110,12 @@ Send an event:
   curl -s {base}/v1/track -H 'Authorization: Bearer {keys.secret}' -d \\
     '{{"event": "Product Viewed", "anonymousId": "lark-v-me",
       "properties": {{"product_id": "lark-00001"}}}}'
-Get recommendations:
+Get recommendations, personal a second later (what is popular while the first models are loaded):
   curl -s '{base}/v1/recommendations/for-you?anonymousId=lark-v-me&count=5' \\
     -H 'Authorization: Bearer {keys.secret}'
+(With the public key curl itself would be the visitor, and count as a robot.)
+
+Ctrl-C stops everything, `make demo` goes on from there, `make clean` takes it all away.
 
 """
 
