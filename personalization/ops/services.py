@@ -154,9 +154,16 @@ def _faults(name: str, entry: ConfigPart, data: dict[str, Any]) -> Sequence[Prob
             entry.validate(data[name])
         if isinstance(entry, FittedPart):
             entry.check(data[name], data)
-        serve.build_part(name, entry, orjson.loads(orjson.dumps(data[name])))
     except AppError as error:
         return error.details or (Problem("", error.message),)
+    try:
+        plain = _plain({"": data[name]})[""]
+    except TypeError as error:
+        return (Problem("", f"cannot be kept as JSON: {error}"),)
+    try:
+        serve.build_part(name, entry, plain)
+    except errors.NotBuilt as error:
+        return error.details
     return ()
 
 

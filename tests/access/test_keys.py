@@ -265,4 +265,4 @@ def test_revoke_key__twice__leaves_one_entry_in_the_trail() -> None:
 )
 def test_part__bytes_of_another_shape__does_not_load(data: object) -> None:
     with pytest.raises(Unprocessable):
-        AccessPart().validate(data)
+        AccessPart().load(data)

@@ -175,4 +175,4 @@ def test_latest__any_ledger__a_linked_grant_never_lifts_the_users_withdrawal(
 )
 def test_part__bytes_that_cannot_gate__are_refused(data: object) -> None:
     with pytest.raises(Unprocessable):
-        ConsentPart().validate(data)
+        ConsentPart().load(data)

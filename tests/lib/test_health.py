@@ -1,11 +1,15 @@
 """The probes: live needs nothing, ready needs PostgreSQL and not Redis, any Host will do."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 from pytest_django import Settings
+
+from personalization.lib import health
+from personalization.lib.registries import Registry
 
 
 def test_live__any_host__answers_without_a_database() -> None:
@@ -38,3 +42,19 @@ def test_ready__connection_was_closed_under_it__red_and_then_green() -> None:
 
     assert Client().get("/healthz/ready").status_code == 503
     assert Client().get("/healthz/ready").status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("able", "status"), [(True, 200), (False, 503)])
+def test_ready__something_else_is_wrong__told_and_red_where_it_cannot_serve(
+    monkeypatch: pytest.MonkeyPatch, able: bool, status: int
+) -> None:
+    looks: Registry[Any] = Registry("look")
+    looks.register("sound", lambda: (True, ""))
+    looks.register("configuration", lambda: (able, "version 3 cannot be built (one)"))
+    monkeypatch.setattr(health, "readiness", looks)
+
+    answer = Client().get("/healthz/ready")
+
+    assert answer.status_code == status
+    assert answer.json() == {"ready": able, "configuration": "version 3 cannot be built (one)"}

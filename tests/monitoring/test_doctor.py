@@ -18,9 +18,12 @@ from personalization.consent.models import Purpose
 from personalization.events.models import Watermark
 from personalization.lib import clock
 from personalization.monitoring import doctor
+from personalization.monitoring.selectors import system_figures
 from personalization.ops import heartbeats
+from personalization.ops import serve as config
 from personalization.ops.checks import database_faults
-from personalization.ops.models import Heartbeat
+from personalization.ops.models import ConfigVersion, Heartbeat
+from personalization.ops.services import publish
 from tests.ops.old_redis import old_redis
 
 pytestmark = pytest.mark.django_db
@@ -194,3 +197,22 @@ def _log(rows: int, *, day: str, age_s: int = 0) -> None:
             "FROM generate_series(1, %s) AS n",
             [day, age_s, rows],
         )
+
+
+def test_configuration__newest_cannot_be_built__doctor_and_overview_name_the_part() -> None:
+    publish(actor="t")
+    good = by_check()["configuration"]
+    row = ConfigVersion.objects.get()
+    ConfigVersion.objects.create(
+        version=row.version + 1, sha256="x", body='{"access":7}', actor="t", created_at=clock.now()
+    )
+    config.look_again()
+    config.current()
+
+    found = by_check()["configuration"]
+    figure = next(one for one in system_figures(clock.now()) if one.title == "Configuration")
+
+    assert (good.fix, found.is_fault) == ("", True)
+    assert "version 2 cannot be built: access: " in found.state
+    assert "roll back" in found.fix
+    assert (figure.value, figure.state) == ("v2", "not in force")

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError, transaction
+from structlog.testing import capture_logs
 
 from personalization.lib import lastgood
 from personalization.lib.errors import Problem, Unavailable, Unprocessable
+from personalization.lib.metrics import CONFIG_UNBUILT
 from personalization.lib.registries import Registry
 from personalization.ops import errors, serve, services
 from personalization.ops.models import ConfigVersion
@@ -138,8 +140,8 @@ def test_watch__version_that_does_not_build__keeps_the_old_one(parts: dict[str, 
     services.publish(actor="t")
     serve.watch()
     parts["one"].value = [2]
-    parts["one"].broken = True
     services.publish(actor="t")
+    parts["one"].broken = True
     serve.watch()
     assert serve.current().version == 1
     parts["one"].broken = False
@@ -150,18 +152,121 @@ def test_watch__version_that_does_not_build__keeps_the_old_one(parts: dict[str, 
 
 
 @pytest.mark.django_db
-def test_current__newest_does_not_build_at_start__an_older_one_serves(
-    parts: dict[str, Part], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("value", [[3], {"x": 10**40}], ids=["load", "json"])
+def test_publish__part_that_cannot_be_built__refused(parts: dict[str, Part], value: Any) -> None:
+    services.publish(actor="t")
+    parts["one"].value, parts["one"].broken = value, True
+
+    with pytest.raises(errors.ConfigInvalid) as caught:
+        services.publish(actor="t")
+
+    assert [d.path for d in caught.value.details] == ["one"]
+    assert ConfigVersion.objects.count() == 1
+
+
+class _Poisonable(Part):
+    """A config part that a later release cannot build where it says poison."""
+
+    def load(self, data: Any) -> Any:
+        if self.broken and data[0] == "poison":
+            raise KeyError("poison")
+        return ("loaded", data)
+
+
+@pytest.fixture
+def poisoned(parts: dict[str, Part]) -> dict[str, Part]:
+    """A good version 1, then twelve that name poison; part `two` stands alone and moves on."""
+    bad = _Poisonable([1])
+    services.config_parts.register("bad", bad)  # type: ignore[attr-defined]
+    parts["two"].stands_alone = True  # type: ignore[attr-defined]
+    services.publish(actor="t")
+    serve.watch()
+    for number in range(12):
+        bad.value, parts["two"].value = ["poison", number], f"revoked {number}"
+        services.publish(actor="t")
+    bad.broken = True
+    return parts
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("starts", [False, True])
+def test_current__newest_cannot_be_built__older_one_serves_with_what_stands_alone(
+    poisoned: dict[str, Part], starts: bool
 ) -> None:
-    services.publish(actor="t")
-    parts["one"].value = "poison"
-    services.publish(actor="t")
-    load = parts["one"].load
-    monkeypatch.setattr(
-        parts["one"], "load", lambda data: 1 / 0 if data == "poison" else load(data)
-    )
-    serve.forget()
+    if starts:
+        serve.forget()
+    with capture_logs() as logged:
+        for _ in range(3):
+            serve.watch()
+            snapshot = serve.current()
+
+    assert (snapshot.version, serve.part("bad")) == (1, ("loaded", [1]))
+    assert serve.part("two") == ("loaded", "revoked 11")
+    told = [line["version"] for line in logged if line["event"] == "config.build_failed"]
+    assert told == list(range(13, 1, -1))
+    kept = lastgood.recall("config")
+    assert kept is not None
+    assert b"revoked 11" in kept[1]
+
+
+@pytest.mark.django_db
+def test_stuck__newest_cannot_be_built__said_until_one_can(poisoned: dict[str, Part]) -> None:
+    assert serve.readiness() == (True, "")
+    serve.watch()
+
+    fault = serve.stuck()
+    assert fault is not None
+    assert fault.part == "bad"
+    assert serve.readiness() == (True, "version 13 cannot be built (bad); version 1 serves")
+    assert CONFIG_UNBUILT._value.get() == 13
+    with pytest.raises(errors.NotBuilt, match="bad: cannot be built: KeyError"):
+        serve.reload()
     assert serve.current().version == 1
+
+    services.rollback(version=1, actor="t")
+    serve.watch()
+    assert (serve.stuck(), serve.readiness(), serve.current().version) == (None, (True, ""), 14)
+    assert CONFIG_UNBUILT._value.get() == 0
+
+
+@pytest.mark.django_db
+def test_current__what_stands_alone_cannot_be_built_either__older_one_serves_as_it_was(
+    poisoned: dict[str, Part], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = poisoned["two"].load
+    monkeypatch.setattr(
+        poisoned["two"], "load", lambda data: 1 / 0 if "revoked" in data else load(data)
+    )
+    serve.watch()
+
+    assert serve.current().version == 1
+    assert serve.part("two") == ("loaded", {"a": 2, "b": 1})
+
+
+@pytest.mark.django_db
+def test_current__no_version_can_be_built__not_ready(poisoned: dict[str, Part]) -> None:
+    poisoned["one"].broken = True
+    serve.forget()
+
+    with pytest.raises(Unavailable, match="publish one"):
+        serve.current()
+
+    able, wrong = serve.readiness()
+    assert (able, wrong) == (False, "version 13 cannot be built (one), nor any before it")
+
+
+@pytest.mark.django_db
+def test_newest_fault__by_a_process_that_serves_nothing__names_version_and_part(
+    poisoned: dict[str, Part],
+) -> None:
+    found = serve.newest_fault()
+
+    assert found is not None
+    assert (found[0], found[1].part) == (13, "bad")
+    ConfigVersion.objects.filter(version__gt=1).delete()
+    assert serve.newest_fault() is None
+    ConfigVersion.objects.all().delete()
+    assert serve.newest_fault() is None
 
 
 @pytest.mark.django_db
@@ -225,9 +330,9 @@ def test_publish__cannot_be_built_here_after_the_commit__what_waits_for_it_happe
     parts: dict[str, Part],
 ) -> None:
     happened: list[str] = []
-    parts["one"].broken = True
     with transaction.atomic():
         services.publish(actor="t")
+        parts["one"].broken = True
         transaction.on_commit(lambda: happened.append("task sent"))
 
     assert happened == ["task sent"]
