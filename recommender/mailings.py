@@ -20,6 +20,7 @@ from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import documents
 from personalization.lib.errors import NotFound, Problem, Unprocessable
 from recommender import visits
+from recommender.engine.merchandising import MOST_PLACES
 from recommender.models import Strategy
 from recommender.serve import Item, Visit, recommend, strategies
 from segments.models import Segment
@@ -92,6 +93,9 @@ def _checked(mailing: Mailing) -> int | None:
     if mailing.purpose not in purposes():
         msg = f"there is no purpose {mailing.purpose!r}"
         raise Unprocessable(msg, details=[Problem("purpose", "is not known")])
+    if not 1 <= mailing.count <= MOST_PLACES:
+        msg = f"a list holds 1 to {MOST_PLACES} items, not {mailing.count}"
+        raise Unprocessable(msg, details=[Problem("count", f"must be 1 to {MOST_PLACES}")])
     if not mailing.segment:
         return None
     row = Segment.objects.filter(key=mailing.segment).first()
@@ -142,7 +146,8 @@ def write(
 ) -> Iterator[int]:
     """Write lists to a file opened for reading and writing; yield the customer of each line.
 
-    What is there already stays; a line that broke off is written anew. In the audit trail.
+    What is there already stays; a line that broke off is written anew. In the audit trail. Raises
+    what `lines` raises, and Unprocessable where a line that is there is none of these lists.
     """
     _checked(mailing)
     after = _written_to(file, kind)
@@ -168,9 +173,13 @@ def _written_to(file: BinaryIO, kind: str) -> int:
 
 
 def _customer_of(line: bytes, kind: str) -> int:
-    if kind == "ndjson":
-        return int(orjson.loads(line)["customer"])
-    return int(line.split(b",", 1)[0])
+    try:
+        if kind == "ndjson":
+            return int(orjson.loads(line)["customer"])
+        return int(line.split(b",", 1)[0])
+    except (ValueError, TypeError, KeyError):
+        msg = f"the file holds something else than lists as {kind}: name another, or delete it"
+        raise Unprocessable(msg, details=[Problem("file", "is none of these lists")]) from None
 
 
 def _ndjson(line: Line) -> bytes:

@@ -31,6 +31,7 @@ RUN_KIND = "recommender.search"
 _SUNDAY, _HOUR = 7, 21
 # A search ends after one and a half times its minutes: well within its task's time and its evening.
 MOST_MINUTES = 30
+_MOST_BY_HAND = 24 * 60
 _TRYING = "recommender.trying"
 
 
@@ -82,14 +83,14 @@ def search(
     Raises
     ------
     Unprocessable
-        There is no such model, none of them has settings to search, or there are no minutes.
+        There is no such model, none of them has settings to search, or no such minutes.
     Cancelled, FittingError
         The run is marked so.
     """
     names = _names(models)
-    if not minutes > 0:
-        msg = f"a search of {minutes:g} minutes finds nothing: give it some"
-        raise Unprocessable(msg, details=[Problem("minutes", "must be above 0")])
+    if not 0 < minutes <= _MOST_BY_HAND:
+        msg = f"a search cannot take {minutes:g} minutes: give it more than 0, at most a day"
+        raise Unprocessable(msg, details=[Problem("minutes", "must be above 0, at most a day")])
     params = {"models": names, "minutes": minutes}
     with runs.running(RUN_KIND, slot, params, now) as run:
         if run is None:

@@ -1,8 +1,11 @@
-"""Celery doors of the recommender."""
+"""Celery doors of the recommender. A run that somebody stops says so in its row: no error."""
+
+from contextlib import suppress
 
 from celery import shared_task
 
 from personalization.lib import clock
+from personalization.ops.errors import Cancelled
 from recommender import outcomes, pruning, searching, services
 
 
@@ -16,7 +19,8 @@ def retrain(slot: str = "") -> None:
 
     A run whose worker died, or that failed, goes on at a later beat of its slot.
     """
-    services.retrain(slot=slot, actor="beat", now=clock.now())
+    with suppress(Cancelled):
+        services.retrain(slot=slot, actor="beat", now=clock.now())
 
 
 @shared_task(
@@ -27,7 +31,8 @@ def refresh(slot: str = "") -> None:
 
     One run an hour; what a killed worker left goes on at a later beat of the hour.
     """
-    services.refresh(slot=slot, actor="beat", now=clock.now())
+    with suppress(Cancelled):
+        services.refresh(slot=slot, actor="beat", now=clock.now())
 
 
 # RECOMMENDER_SEARCH_MINUTES is checked to end well within.
@@ -37,7 +42,8 @@ def search(slot: str = "") -> None:
 
     What a killed worker left goes on at a later beat of the evening.
     """
-    searching.search_weekly(slot=slot, actor="beat", now=clock.now())
+    with suppress(Cancelled):
+        searching.search_weekly(slot=slot, actor="beat", now=clock.now())
 
 
 @shared_task(

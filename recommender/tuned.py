@@ -8,7 +8,7 @@ import structlog
 from django.db import transaction
 
 from personalization.access.audit import audit
-from personalization.lib.errors import Conflict
+from personalization.lib.errors import Conflict, Problem, Unprocessable
 from recommender import weighing
 from recommender.engine.algorithms import RECIPES, Recipe
 from recommender.models import FoundSettings
@@ -73,10 +73,15 @@ def reset(name: str, *, actor: str) -> None:
 
     Raises
     ------
+    Unprocessable
+        There is no such model.
     Conflict
         They do already.
     """
     row = FoundSettings.objects.filter(algorithm=name).first()
+    if row is None and name not in RECIPES:
+        msg = f"no model is called {name!r}; there are {', '.join(RECIPES)}"
+        raise Unprocessable(msg, details=[Problem("models", name)])
     if row is None:
         msg = f"{name} is trained with its own settings already"
         raise Conflict(msg)

@@ -5,6 +5,7 @@ Knows what a line means and which lines are wrong; what is held out of a log say
 
 import csv
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -88,12 +89,18 @@ def temporal(train: Iterable[str], test: Iterable[str] | None) -> Given:
 
 
 def lightgcn(train: Iterable[str], test: Iterable[str] | None) -> Given:
-    """Return `user item item ...` a line; the order of a line means nothing."""
+    """Return `user item item ...` a line; the order of a line means nothing.
+
+    Raises
+    ------
+    FormatError
+        A line is no text, or the file is one of `tsv`.
+    """
     return _lists(train, test, ordered=False)
 
 
 def leave_one_out(train: Iterable[str], test: Iterable[str] | None) -> Given:
-    """Return `user item item ...` a line, oldest first."""
+    """Return `user item item ...` a line, oldest first. Raises as `lightgcn`."""
     return _lists(train, test, ordered=True)
 
 
@@ -103,11 +110,11 @@ def sessions(train: Iterable[str], test: Iterable[str] | None) -> Given:
     Raises
     ------
     FormatError
-        A line of `test` is no prefix, tab, item.
+        A line is no text, the file is one of `tsv`, or a line of `test` is no prefix, tab, item.
     """
     users, items = Table(), Table()
     columns = _Columns()
-    for number, line in enumerate(train):
+    for number, line in enumerate(_texts(train, "train")):
         keys = line.split()
         # a session later in the file is the newer one; its steps lie between it and the next
         for place, key in enumerate(keys):
@@ -123,6 +130,11 @@ def baskets(train: Iterable[str], test: Iterable[str] | None) -> Given:
     """Return one basket a line, in the order of time; the csv of UCI Online Retail by invoice.
 
     Items are separated by tabs, else commas, else spaces (by what the first line has).
+
+    Raises
+    ------
+    FormatError
+        A line is no text, the file is one of `tsv`, or a column of an invoice line is wrong.
     """
     users, items = Table(), Table()
     log = _baskets(train, users, items, "train")
@@ -186,7 +198,7 @@ def _baskets(lines: Iterable[str], users: Table, items: Table, name: str) -> Log
             columns.add(users[f"{name} {row.invoice}"], items[row.product], 1.0, row.at_s)
         return merged_log(columns.log(timed=True, ordered=False))
     separator = _separator(first)
-    for number, line in enumerate(stream):
+    for number, line in enumerate(_texts(stream, name)):
         keys = [key.strip() for key in line.strip("\r\n").split(separator)]
         kept = dict.fromkeys(key for key in keys if key)
         if kept:
@@ -241,9 +253,9 @@ def _invoice_lines(
 def _lists(train: Iterable[str], test: Iterable[str] | None, *, ordered: bool) -> Given:
     users, items = Table(), Table()
 
-    def read(lines: Iterable[str]) -> Log:
+    def read(lines: Iterable[str], name: str) -> Log:
         columns, lengths = _Columns(), Counter[int]()
-        for line in lines:
+        for line in _texts(lines, name):
             keys = line.split()
             if not keys:
                 continue
@@ -253,13 +265,13 @@ def _lists(train: Iterable[str], test: Iterable[str] | None, *, ordered: bool) -
         log = columns.log(timed=False, ordered=ordered)
         return log if ordered else merged_log(log)
 
-    log = read(train)
-    return Given(log, users, items, None if test is None else read(test))
+    log = read(train, "train")
+    return Given(log, users, items, None if test is None else read(test, "test"))
 
 
 def _asked(lines: Iterable[str], items: Table) -> Asked:
     before, after = [], []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_texts(lines, "test"), 1):
         if not line.strip():
             continue
         prefix, tab, target = line.strip("\r\n").partition("\t")
@@ -269,6 +281,35 @@ def _asked(lines: Iterable[str], items: Table) -> Asked:
         before.append(tuple(items[key] for key in prefix.split()))
         after.append(items[target.strip()])
     return Asked(tuple(before), tuple(after))
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+# Of a line of `tsv`: more is no weight; less is no time in seconds since 1973.
+_WEIGHT, _TIME_S = 1e5, 1e8
+
+
+def _texts(lines: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the lines of a file of ids; one that cannot be ids is refused."""
+    for number, line in enumerate(lines, 1):
+        plain = line.rstrip("\r\n").replace("\t", " ")
+        if not plain.isprintable() and _CONTROL.search(plain):
+            msg = (
+                f"{name} line {number}: holds bytes that are no text;"
+                " give lines of ids, and a packed file the name .gz"
+            )
+            raise FormatError(msg)
+        if number == 1 and _is_of_tsv(line):
+            msg = f"{name} line 1: user, item, weight and time between tabs are --format tsv"
+            raise FormatError(msg)
+        yield line
+
+
+def _is_of_tsv(line: str) -> bool:
+    """Whether a line is surely no list of ids but user, item, weight, time."""
+    match line.split("\t"):
+        case [_, _, weight, time] if _is_number(weight) and _is_number(time):
+            return float(weight) <= _WEIGHT and float(time) >= _TIME_S
+    return False
 
 
 def _first(lines: Iterable[str]) -> tuple[str, Iterable[str]]:

@@ -105,13 +105,19 @@ def _cut(given: Given, cut_s: float | None) -> Split:
 
 
 def _temporal(given: Given, cut_s: float | None) -> Split:
-    """Hold out what came from the cut on; without one, or one that lies ahead, the newest fifth."""
+    """Hold out what came from the cut on; without one the newest fifth of the time."""
     log = given.log
     if not len(log):
         raise NothingToAskError(_EMPTY)
     first, last = float(log.at_s.min()), float(log.at_s.max())
-    if cut_s is None or cut_s > last:
+    if cut_s is None:
         cut_s = last - SHARE * (last - first)
+    elif not first < cut_s <= last:
+        msg = (
+            f"--cut leaves nothing on one side: the data is from {_day(first)} to {_day(last)};"
+            " choose a moment after the first and not after the last"
+        )
+        raise NothingToAskError(msg)
     return _cut(given, cut_s)
 
 
@@ -276,6 +282,12 @@ def _owned(split: Split, *, own: bool) -> Split:
     if own or not split.own:
         return _checked(split)
     cases = split.cases.with_truth(~split.cases.is_repeat())
+    if len(split.cases) and not len(cases):
+        msg = (
+            f"no test case ({split.words}): all that is asked is known already from the training"
+            " data, and known items are left out; is --test the same file as --train?"
+        )
+        raise NothingToAskError(msg)
     return _checked(replace(split, cases=cases, own=False))
 
 
@@ -344,4 +356,7 @@ def _users_of(log: Log) -> int:
 
 
 def _day(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M")
+    try:
+        return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):  # no year of ours
+        return f"{at_s:.0f} s"

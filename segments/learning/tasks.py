@@ -20,9 +20,9 @@ def learn(slot: str = "") -> None:
     lookalikes.retire_orphans()
     try:
         lookalikes.work_on_open(now=clock.now())
+        services.relearn(slot=slot, actor="beat", now=clock.now())
     except Cancelled:
         return
-    services.relearn(slot=slot, actor="beat", now=clock.now())
 
 
 @shared_task(
@@ -30,7 +30,10 @@ def learn(slot: str = "") -> None:
 )
 def score(slot: str = "") -> None:
     """Score all customers for one slot; running twice scores once. Beat calls it often."""
-    services.rescore(slot=slot, now=clock.now())
+    try:
+        services.rescore(slot=slot, now=clock.now())
+    except Cancelled:
+        return
 
 
 @shared_task(

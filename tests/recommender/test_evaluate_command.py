@@ -173,6 +173,16 @@ def test_evaluate__table__printed_with_progress_apart(
         ("tsv", "", {}, "no test case"),
         ("lightgcn", "u a b\nv a\n", {"models": ["best"]}, "--models: unknown best; there are"),
         ("temporal", "u\ta\t1\t1\nu\tb\t1\t2\n", {"cut": "soon"}, "--cut 'soon' is no date"),
+        ("temporal", "u\ta\t1\t1\nu\tb\t1\t2\n", {"cut": "9999-12-31"}, "the data is from 1970-"),
+        (
+            "temporal",
+            "u\ta\t1\t1\nu\tb\t1\t2\n",
+            {"cut": "0001-01-01T00:00:00+14:00"},
+            "the data is from 1970-",
+        ),
+        ("tsv", "u\ta\n", {"minutes": float("nan")}, "--minutes nan: give minutes from 0"),
+        ("tsv", "u\ta\n", {"minutes": 1e308}, "--minutes 1e+308: give"),
+        ("tsv", "u\ta\n", {"search": float("inf")}, "--search inf: give"),
     ],
 )
 def test_evaluate__unusable__says_why(

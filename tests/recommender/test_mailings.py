@@ -107,6 +107,38 @@ def test_write_lists__what_there_is_not__said(
         call_command("write_lists", str(tmp_path / "x"), **wrong)
 
 
+@pytest.mark.parametrize("count", [-3, 0, 100_000_000])
+def test_write_lists__no_such_count__said(people: list[int], tmp_path: Path, count: int) -> None:
+    with pytest.raises(CommandError, match="1 to 100 items"):
+        call_command("write_lists", str(tmp_path / "x"), count=count)
+
+
+@pytest.mark.parametrize("where", [".", "nowhere/x"], ids=["a folder", "in no folder"])
+def test_write_lists__no_file_can_be_there__said(
+    people: list[int], tmp_path: Path, where: str
+) -> None:
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("write_lists", str(tmp_path / where))
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_write_lists__file_of_something_else__said_and_left_alone(
+    people: list[int], tmp_path: Path, kind: str
+) -> None:
+    out = tmp_path / "notes"
+    out.write_text("dear diary\ntoday")
+    with pytest.raises(CommandError, match="something else"):
+        call_command("write_lists", str(out), format=kind)
+
+    assert out.read_text() == "dear diary\ntoday"
+
+
+@pytest.mark.parametrize("wrong", [{"count": -5}, {"count": 101}, {"top": 0}])
+def test_shelves__no_such_number__said(people: list[int], wrong: dict[str, int]) -> None:
+    with pytest.raises(CommandError, match="give 1 to 100"):
+        call_command("shelves", **wrong)
+
+
 @pytest.fixture
 def get(people: list[int], client: Client) -> Callable[..., Any]:
     """A caller of the lists with a secret key."""

@@ -135,12 +135,19 @@ def test_temporal__test_file_of_its_own__validation_as_long_as_it() -> None:
     assert asked(split, given)[0][1] == ["i12", "i13", "i14", "i15"]
 
 
-def test_temporal__cut_ahead_of_all__newest_fifth() -> None:
+@pytest.mark.parametrize("day", [99, -1, -800_000], ids=["after", "before", "before all years"])
+def test_temporal__cut_beside_the_data__refused_with_its_span(day: int) -> None:
     given = read("temporal", "".join(f"u\ti{day}\t1\t{day * DAY_S}\n" for day in range(20)))
 
-    split = protocols.validation("temporal", given, cut_s=99 * DAY_S)
+    with pytest.raises(protocols.NothingToAskError, match="1970-01-01 00:00 to 1970-01-20 00:00"):
+        held_out("temporal", given, day * DAY_S, own=True)
 
-    assert len(asked(split, given)[0][1]) > 2
+
+def test_lightgcn__test_equals_train__said_so() -> None:
+    given = read("lightgcn", "u a b\nv b c\n", "u a b\nv b c\n")
+
+    with pytest.raises(protocols.NothingToAskError, match="known already"):
+        held_out("lightgcn", given)
 
 
 def test_tsv__times__global_cut_where_people_come_back() -> None:

@@ -318,6 +318,16 @@ def test_command__reset__its_own_settings_and_no_training(shop: Path) -> None:
     assert (tuned.changes(), JobRun.objects.filter(kind=services.RUN_KIND).count()) == ({}, 0)
     with pytest.raises(CommandError, match="already"):
         call_command("train", reset=["popularity"])
+    with pytest.raises(CommandError, match="no model is called 'nope'"):
+        call_command("train", reset=["nope"])
+
+
+@pytest.mark.parametrize("minutes", [float("inf"), 1e308, -1.0])
+def test_command__search_of_no_such_length__said_before_a_run(shop: Path, minutes: float) -> None:
+    with pytest.raises(CommandError, match="cannot take"):
+        call_command("train", search=minutes, models=["popularity"])
+
+    assert not JobRun.objects.exists()
 
 
 def test_trials__a_line_in_the_making__left_out(tmp_path: Path) -> None:

@@ -19,12 +19,12 @@ from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
-from recommender import live, registry, services
+from recommender import live, registry, searching, services
 from recommender.engine.gate import Evidence, objection
 from recommender.engine.training import BLENDS, Fitted
 from recommender.models import ModelVersion
 from recommender.strategies import save_strategy
-from recommender.tasks import retrain
+from recommender.tasks import retrain, search
 from tests.recommender.shop import NOW, customer, events, two_tastes, viewed
 from tests.recommender.stocked import ask
 
@@ -340,6 +340,45 @@ def test_train_command__strategy__trains_its_ladder_and_prints_a_table(
         "popularity",
         "item_knn",
     }
+
+
+def test_train_command__model_disk_cannot_be_written__said_and_the_run_tells_it(
+    shop: Path,
+) -> None:
+    two_tastes(8)
+    shop.write_bytes(b"no folder")
+
+    with pytest.raises(CommandError, match=r"\(MODEL_DIR\) cannot be written"):
+        call_command("train", models=["popularity"], stdout=StringIO())
+
+    assert "MODEL_DIR" in JobRun.objects.get().error
+
+
+def test_train_command__nothing_can_be_laid_out__said(shop: Path, settings: Any) -> None:
+    two_tastes(8)
+    settings.LOCAL_DIR = shop.parent / "file" / "local"
+    (shop.parent / "file").write_bytes(b"no folder")
+
+    with pytest.raises(CommandError, match="Not a directory"):
+        call_command("train", models=["popularity"], stdout=StringIO())
+
+
+@pytest.mark.parametrize(
+    ("task", "kind"), [(retrain, services.RUN_KIND), (search, searching.RUN_KIND)]
+)
+def test_task__its_run_is_stopped__no_error(
+    shop: Path, settings: Any, task: Any, kind: str
+) -> None:
+    two_tastes(8)
+    settings.RECOMMENDER_SEARCH_MINUTES = 1
+    JobRun.objects.create(
+        kind=kind, slot="s", params={"models": [], "minutes": 1}, cancel_requested=True,
+        created_at=NOW,
+    )  # fmt: skip
+
+    task(slot="s")
+
+    assert JobRun.objects.get().status == "cancelled"
 
 
 def test_train_command__unknown_strategy__says_which_exist(shop: Path) -> None:

@@ -35,6 +35,8 @@ Read = TypeVar("Read")
 _CANDIDATES = tuple(entry.name for entry in ENTRIES)
 # The clock's limit for each second of work that is granted.
 _WALL = 1.5
+# A day: beyond it somebody meant something else, and the alarm's clock has its end.
+_MOST_MINUTES = 24 * 60
 _COLUMNS = ("Recall@20", "NDCG@20", "HR@10", "MRR@20")
 
 
@@ -79,6 +81,8 @@ class Command(BaseCommand):
     def handle(self, *_args: Any, **options: Any) -> None:
         """Measure and print."""
         started = time.perf_counter()
+        _refuse_minutes("minutes", options["minutes"])
+        _refuse_minutes("search", options["search"])
         wall_s = _WALL * 60 * (options["minutes"] + options["search"])
         try:
             with alarm.stopping(wall_s):
@@ -122,6 +126,12 @@ class Command(BaseCommand):
 
     def _report(self, words: str) -> None:
         self.stderr.write(words, self.style.NOTICE)
+
+
+def _refuse_minutes(name: str, value: float) -> None:
+    if not 0 <= value <= _MOST_MINUTES:
+        msg = f"--{name} {value:g}: give minutes from 0 to {_MOST_MINUTES}"
+        raise CommandError(msg)
 
 
 def _work_s() -> float:

@@ -12,6 +12,7 @@ from personalization.catalog import serve as catalogue
 from personalization.lib import clock
 from recommender import live, reasons, serve
 from recommender.engine.base import NOBODY
+from recommender.engine.merchandising import MOST_PLACES
 from recommender.visits import Visit
 
 
@@ -29,6 +30,10 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Print a table: the product, its shelf."""
+        for name in ("top", "count"):
+            if not 1 <= options[name] <= MOST_PLACES:
+                msg = f"--{name} {options[name]}: give 1 to {MOST_PLACES}"
+                raise CommandError(msg)
         strategy, view = options["strategy"], catalogue.refresh()
         live.refresh()
         if strategy not in serve.strategies():

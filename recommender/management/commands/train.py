@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -60,6 +61,10 @@ class Command(BaseCommand):
             _print(_train(models))
         except AppError as error:
             raise CommandError(error.message) from error
+        except OSError as error:
+            where = error.filename or settings.LOCAL_DIR
+            msg = f"{where}: {error.strerror or error}"
+            raise CommandError(msg) from error
 
     def _reset(self, names: list[str]) -> None:
         for name in names:

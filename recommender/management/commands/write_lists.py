@@ -36,14 +36,19 @@ class Command(BaseCommand):
         """Write, then say how many."""
         names = ("strategy", "segment", "purpose", "count", "anonymous")
         mailing = Mailing(**{name: options[name] for name in names})
-        out: Path = options["out"]
-        out.touch()
-        with out.open("r+b") as file:
-            try:
-                kind, now = options["format"], clock.now()
-                written = sum(
-                    1 for _ in mailings.write(mailing, file, kind, actor="command", now=now)
-                )
-            except AppError as error:
-                raise CommandError(str(error)) from error
+        out, kind = options["out"], options["format"]
+        try:
+            written = _write(mailing, out, kind)
+        except AppError as error:
+            raise CommandError(error.message) from error
+        except OSError as error:
+            msg = f"{out} cannot be written: {error.strerror or error}"
+            raise CommandError(msg) from error
         self.stdout.write(f"{written} lists written to {out}")
+
+
+def _write(mailing: Mailing, out: Path, kind: str) -> int:
+    out.touch()
+    with out.open("r+b") as file:
+        lists = mailings.write(mailing, file, kind, actor="command", now=clock.now())
+        return sum(1 for _ in lists)
