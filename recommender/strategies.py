@@ -1,14 +1,16 @@
 """Writes of strategies: checked as a set, audited, published. Part of the services of this app."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from personalization.access.audit import audit, state
 from personalization.lib.errors import Conflict, Problem, Unprocessable
+from personalization.lib.keys import key_fault
 from personalization.ops.services import publish
 from recommender.engine import merchandising
+from recommender.engine.strategies import source_problems
 from recommender.models import Strategy
 from recommender.productrules import edited_faults
 from recommender.selectors import mark_of
@@ -28,7 +30,7 @@ def save_strategy(
     Conflict
         A colleague has changed the strategy meanwhile, or made it.
     Unprocessable
-        A rule names what no product has, or is none.
+        Names what is wrong with the rules and sources that are given, or with a new key.
     ConfigInvalid
         The strategies together could not serve; nothing is written.
     """
@@ -38,10 +40,14 @@ def save_strategy(
             f"a colleague has saved strategy {key!r} meanwhile; keep a copy of yours, open it anew"
         )
         raise Conflict(msg)
-    found = merchandising.faults(values.get("rules", {}), edited_faults([row.rules] if row else []))
+    found = list(_faults(values, row))
+    fix = key_fault(key) if row is None else ""
+    found += [Problem("key", fix)] if fix else []
     if found:
-        msg = "these rules cannot be saved"
-        raise Unprocessable(msg, details=[Problem(f"rules.{p.path}", p.problem) for p in found])
+        msg = "this strategy cannot be saved"
+        raise Unprocessable(msg, details=found)
+    if "rules" in values:
+        values = {**values, "rules": merchandising.given(values["rules"])}
     before = state(row) if row else None
     row = row or Strategy(key=key)
     for name, value in values.items():
@@ -57,3 +63,10 @@ def save_strategy(
         audit(actor=actor, action=action, obj=row, before=before, after=state(row))
     publish(actor=actor, note=f"strategy {key}")
     return row
+
+
+def _faults(values: Mapping[str, Any], row: Strategy | None) -> Iterator[Problem]:
+    judge = edited_faults([row.rules] if row else [])
+    for one in merchandising.faults(values.get("rules", {}), judge):
+        yield Problem(f"rules.{one.path}".rstrip("."), one.problem)
+    yield from source_problems(values.get("sources", []))

@@ -14,6 +14,8 @@ from rest_framework.response import Response
 from personalization.access.api import ApiViewSet
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
+from personalization.lib.errors import Problem, Unprocessable
+from personalization.lib.storable import shown
 from recommender import mailings, registry, strategies
 from recommender.models import ModelVersion, Strategy
 from recommender.serializers import (
@@ -21,7 +23,7 @@ from recommender.serializers import (
     ModelVersionSerializer,
     StrategySerializer,
 )
-from segments.wire import NdjsonRenderer
+from segments.wire import BoundedJSONParser, NdjsonRenderer
 
 
 class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
@@ -29,6 +31,7 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
 
     queryset = Strategy.objects.all()
     serializer_class = StrategySerializer
+    parser_classes = (BoundedJSONParser,)
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
     action_roles = {"lists": "editor"}
@@ -40,23 +43,40 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
 
     def partial_update(self, request: Request, key: str) -> Response:
         """Change fields of a strategy."""
-        row = self.get_object()
-        serializer = self.get_serializer(row, data=request.data, partial=True)
-        serializer.is_valid(raise_exception=True)
-        values = {name: value for name, value in serializer.validated_data.items() if name != "key"}
+        values = self._valid(request, self.get_object())
+        if values.pop("key", key) != key:
+            msg = "a strategy keeps its key"
+            fix = "cannot be changed, as placements name it; make another strategy"
+            raise Unprocessable(msg, details=[Problem("key", fix)])
         row = strategies.save_strategy(key=key, values=values, actor=actor_of(request))
         return Response(self.get_serializer(row).data)
 
     def create(self, request: Request) -> Response:
         """Make a strategy."""
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        values = dict(serializer.validated_data)
+        values = self._valid(request)
         key = values.pop("key")
         row = strategies.save_strategy(
             key=key, values=values, actor=actor_of(request), expected="none"
         )
         return Response(self.get_serializer(row).data, status=201)
+
+    def _valid(self, request: Request, row: Strategy | None = None) -> dict[str, Any]:
+        """Return the typed fields of the body, of a stored `row` those that are sent.
+
+        Raises
+        ------
+        Unprocessable
+            Names fields that a strategy has not: a misspelt one would be lost in silence.
+        """
+        serializer = self.get_serializer(row, data=request.data, partial=row is not None)
+        serializer.is_valid(raise_exception=True)
+        unknown = sorted(set(request.data) - set(serializer.fields))
+        if unknown:
+            msg = f"unknown fields; known are {', '.join(serializer.fields)}"
+            raise Unprocessable(
+                msg, details=[Problem(shown(name), "is not known") for name in unknown]
+            )
+        return dict(serializer.validated_data)
 
     @extend_schema(
         parameters=[MailingSerializer], responses={(200, "application/x-ndjson"): OpenApiTypes.STR}

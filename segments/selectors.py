@@ -1,6 +1,5 @@
 """Reads of segments: what rules may name, sizes, who names whom."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +19,8 @@ from segments.engine.catalogue import Attribute, Catalogue, EventType, Named
 from segments.engine.language import digest, leaves, parse, references
 from segments.models import Segment, SegmentVersion
 
-__all__ = ["LIVE", "catalogue", "dependents", "is_key", "mark_of", "sizes"]
+__all__ = ["LIVE", "catalogue", "dependents", "mark_of", "sizes"]
 
-_KEY = re.compile(r"[a-z][a-z0-9_-]{0,59}")
 # Type of a described property -> type of an attribute.
 _TYPES: Mapping[str, str] = {
     "string": words.STRING,
@@ -51,11 +49,6 @@ class Use:
 
     where: str
     what: str
-
-
-def is_key(key: object) -> bool:
-    """Whether a text may be the key of a segment."""
-    return isinstance(key, str) and _KEY.fullmatch(key) is not None
 
 
 def mark_of(draft: SegmentVersion | None) -> str:

@@ -14,6 +14,7 @@ from django.db.models import F, Max
 from personalization.access.audit import audit, state
 from personalization.lib import clock
 from personalization.lib.errors import Problem
+from personalization.lib.keys import key_fault
 from personalization.lib.tasks import enqueue
 from personalization.ops.services import publish
 from segments import errors, selectors
@@ -256,11 +257,9 @@ def delete_segment(*, key: str, actor: str) -> None:
 
 def check_key(key: str) -> None:
     """Raise RuleInvalid when a text cannot be the key of a segment."""
-    if not selectors.is_key(key) or key in RESERVED:
+    fix = key_fault(key, reserved=RESERVED)
+    if fix:
         msg = "this key cannot be used"
-        fix = "use small letters, digits, - and _; at most 60, beginning with a letter"
-        if key in RESERVED:
-            fix = "is an address of the API; take another one"
         raise errors.RuleInvalid(msg, details=[Problem("key", fix)])
 
 

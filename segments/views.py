@@ -22,6 +22,7 @@ from personalization.access.errors import RoleMissing
 from personalization.access.permissions import may
 from personalization.lib import clock
 from personalization.lib.errors import Malformed, NotFound, Problem
+from personalization.lib.keys import is_key
 from segments import diffs, errors, exports, listing, lists, selectors, services, why
 from segments import serializers as shapes
 from segments.engine.validation import AUDIENCE_KINDS, FILTER_KINDS, SEGMENT_KINDS, faults
@@ -358,7 +359,7 @@ class SegmentViewSet(ApiViewSet):
 
 
 def _row(key: str) -> Segment:
-    row = listing.segments().filter(key=key).first() if selectors.is_key(key) else None
+    row = listing.segments().filter(key=key).first() if is_key(key) else None
     if row is None:
         msg = "there is no such segment"
         raise errors.SegmentUnknown(msg)

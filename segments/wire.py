@@ -18,8 +18,8 @@ from segments.serializers import PreviewSerializer
 MAX_LEVELS = 64
 
 
-class RuleJSONParser(JSONParser):
-    """JSON of a bounded depth, of texts and numbers that can be kept."""
+class BoundedJSONParser(JSONParser):
+    """JSON of a bounded depth."""
 
     def parse(
         self,
@@ -34,6 +34,20 @@ class RuleJSONParser(JSONParser):
             raise ParseError("nested too deeply") from error
         if nested_deeper(data, MAX_LEVELS):
             raise ParseError("nested too deeply")
+        return data
+
+
+class RuleJSONParser(BoundedJSONParser):
+    """JSON of a bounded depth, of texts and numbers that can be kept."""
+
+    def parse(
+        self,
+        stream: Any,
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Return the body; ParseError for what is nested too deeply or cannot be kept."""
+        data = super().parse(stream, media_type, parser_context)
         try:
             orjson.dumps(data)
         except orjson.JSONEncodeError as error:

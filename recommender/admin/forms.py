@@ -10,9 +10,17 @@ from django.urls import reverse_lazy
 from django.utils.text import format_lazy
 
 from personalization.lib.errors import Problem
+from personalization.lib.keys import key_fault
+from recommender.engine import merchandising
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.merchandising import CAPS, MAX_DAYS, MOST_PLACES
-from recommender.engine.strategies import SEEDS, default_seeds, problems
+from recommender.engine.strategies import (
+    LEAST_WEIGHT,
+    MOST_WEIGHT,
+    SEEDS,
+    default_seeds,
+    problems,
+)
 from recommender.models import Strategy
 from recommender.productrules import edited_faults, rule_faults
 from recommender.selectors import mark_of, strategy_rows
@@ -75,8 +83,8 @@ class SourceForm(forms.Form):
     algorithm = forms.ChoiceField(required=False, label="Model")
     weight = forms.FloatField(
         required=False,
-        min_value=0.01,
-        max_value=100,
+        min_value=LEAST_WEIGHT,
+        max_value=MOST_WEIGHT,
         label="Weight",
         widget=forms.NumberInput({"step": "any"}),
     )
@@ -194,7 +202,7 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         row = self.instance
-        held: Mapping[str, Any] = row.rules or {}
+        held = merchandising.given(row.rules or {})
         self._presets(held)
         self.initial["seen"] = mark_of(row)
         # a caller that names single fields alone leaves the others as they are
@@ -249,6 +257,14 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
             css={"all": ["studio/strategies.css"]}, js=[_script("studio/strategies.js")]
         )
         return super().media + BoostForm().media + own
+
+    def clean_key(self) -> str:
+        """Refuse what cannot be a key."""
+        key = str(self.cleaned_data["key"])
+        fix = key_fault(key) if key != self.instance.key else ""
+        if fix:
+            raise ValidationError(fix)
+        return key
 
     def clean_use(self) -> str:
         """Keep what is stored where nothing is sent."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from personalization.lib.errors import Problem
+from personalization.lib.storable import shown, unstorable
 from recommender.engine.rulemasks import ProductRule
 from segments.engine.values import is_number
 
@@ -97,8 +98,14 @@ class Merchandising:
         yield from (one.rule for one in self.quotas)
 
 
+def given(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members that say something: null is as good as absent, in all that is read."""
+    return {name: value for name, value in data.items() if value is not None}
+
+
 def parse(data: Mapping[str, Any]) -> Merchandising:
     """Return the values of JSON that `faults` has passed; what is absent is the default."""
+    data = given(data)
     explore, tired = data.get("exploration"), data.get("fatigue")
     return Merchandising(
         filter=_optional(data.get("filter")),
@@ -143,13 +150,15 @@ def faults(data: Any, judge: Judge) -> list[Problem]:
     """Return every fault, each with its path."""
     if not isinstance(data, Mapping):
         return [Problem("", "is an object")]
-    found: list[Problem] = []
+    found = list(unstorable(data))
+    if found:
+        return found
     for name, value in data.items():
         check = _CHECKS.get(name)
         if check is None:
-            found.append(Problem(str(name)[:60], f"is not known; use {', '.join(_CHECKS)}"))
+            found.append(Problem(shown(name), f"is not known; use {', '.join(_CHECKS)}"))
         elif value is not None:
-            found += check(value, str(name), judge)
+            found += check(value, name, judge)
     return found
 
 

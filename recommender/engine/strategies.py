@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from personalization.lib.errors import Problem
+from personalization.lib.storable import shown
 from recommender.engine import merchandising
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.merchandising import Judge, Merchandising
@@ -27,6 +28,10 @@ IN_GROUP = "popular_in_group"
 # What is due to be bought again: asked about purchases alone, whatever a strategy says.
 AGAIN = "buy_again"
 MOST_SOURCES = 8
+# What a form and the API take; what was stored before the bound serves all the same.
+LEAST_WEIGHT, MOST_WEIGHT = 0.01, 100.0
+# Scores are float32: of a source that weighs less nothing is left but nan.
+_LEAST_SERVED = 1e-6
 LEARNED = "learned"
 # Use -> the blend that training learns on such questions (engine.training.BLENDS).
 BLEND_OF: Mapping[str, str] = {
@@ -84,7 +89,7 @@ def spec_of(data: Mapping[str, Any]) -> StrategySpec:
         sources=tuple(
             Source(
                 one["algorithm"],
-                float(one.get("weight", 1.0)),
+                max(float(one.get("weight", 1.0)), _LEAST_SERVED),
                 tuple(one.get("seeds", default_seeds(one["algorithm"]))),
             )
             for one in given
@@ -112,7 +117,7 @@ def _row_problems(
 ) -> list[Problem]:
     path = f"[{row['key']}]"
     found: list[Problem] = []
-    if row["algorithm"] not in RECIPES:
+    if not _is_model(row["algorithm"]):
         found.append(Problem(f"{path}.algorithm", f"must be one of {', '.join(RECIPES)}"))
     params = row["params"]
     if not isinstance(params, Mapping) or set(params) - {"seeds"}:
@@ -127,13 +132,16 @@ def _row_problems(
         found.append(Problem(f"{path}.use", f"must be one of {', '.join(USES)}"))
     if row.get("weights", "") not in ("", LEARNED):
         found.append(Problem(f"{path}.weights", f'is "" or "{LEARNED}"'))
-    found += _source_problems(row.get("sources") or [], f"{path}.sources")
+    found += source_problems(row.get("sources") or [], f"{path}.sources", least=0)
     for one in merchandising.faults(row.get("rules", {}), judge):
         found.append(Problem(f"{path}.rules.{one.path}".rstrip("."), one.problem))
     return found
 
 
-def _source_problems(sources: Any, path: str) -> list[Problem]:
+def source_problems(
+    sources: Any, path: str = "sources", *, least: float = LEAST_WEIGHT
+) -> list[Problem]:
+    """Return every fault of the models of a strategy; weights are above 0 and at least `least`."""
     if not isinstance(sources, list | tuple) or len(sources) > MOST_SOURCES:
         return [Problem(path, f"is a list of at most {MOST_SOURCES}")]
     found: list[Problem] = []
@@ -143,17 +151,22 @@ def _source_problems(sources: Any, path: str) -> list[Problem]:
             found.append(Problem(here, "is an object with algorithm, weight and seeds"))
             continue
         found += [
-            Problem(f"{here}.{name}", "is not known; use algorithm, weight, seeds")
+            Problem(f"{here}.{shown(name)}", "is not known; use algorithm, weight, seeds")
             for name in sorted(set(one) - {"algorithm", "weight", "seeds"})
         ]
-        if one.get("algorithm") not in RECIPES:
+        if not _is_model(one.get("algorithm")):
             found.append(Problem(f"{here}.algorithm", f"must be one of {', '.join(RECIPES)}"))
         weight = one.get("weight", 1)
-        if not is_number(weight) or not 0 < weight <= 100:  # noqa: PLR2004 -- far beyond any use
-            found.append(Problem(f"{here}.weight", "is a number above 0, at most 100"))
+        if not is_number(weight) or weight <= 0 or not least <= weight <= MOST_WEIGHT:
+            words = f"is a number from {LEAST_WEIGHT:g} to {MOST_WEIGHT:g}"
+            found.append(Problem(f"{here}.weight", words))
         if not _are_seeds(one.get("seeds", [])):
             found.append(Problem(f"{here}.seeds", f"lists some of {', '.join(SEEDS)}"))
     return found
+
+
+def _is_model(name: object) -> bool:
+    return isinstance(name, str) and name in RECIPES
 
 
 def _are_seeds(seeds: object) -> bool:

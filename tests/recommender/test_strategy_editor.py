@@ -273,3 +273,18 @@ def test_version_of_before_rules__restored_with_none(db: None) -> None:
     row = Strategy.objects.get(key="similar")
     assert (row.rules, row.sources, row.use) == ({}, [], "home")
     assert part.load(old)["similar"].sources[0].algorithm == "item_knn"
+
+
+def test_editor__nulls_stored_before__page_opens(staff: Client) -> None:
+    row = Strategy.objects.get(key="similar")
+    row.rules = {"pins": None, "editorial": None, "readmission_days": None, "diversity": None}
+    row.save()
+
+    assert staff.get(reverse("admin:recommender_strategy_change", args=[row.pk])).status_code == 200
+
+
+def test_editor__key_that_is_none__refused_beside_the_field(staff: Client) -> None:
+    answer = staff.post(reverse("admin:recommender_strategy_add"), FULL | {"key": "a/b"})
+
+    assert "use small letters" in answer.content.decode()
+    assert not Strategy.objects.filter(key="a/b").exists()
