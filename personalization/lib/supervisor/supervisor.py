@@ -156,15 +156,23 @@ class Supervisor:
         for held in running:
             with suppress(ProcessLookupError):
                 os.kill(held.pid, signal.SIGTERM)
+        if running:
+            names = ", ".join(held.program.name for held in running)
+            longest_s = max(held.program.stop_timeout_s for held in running)
+            self._say("up", f"stopping {names}: {longest_s:.0f} s at most")
         begun = time.monotonic()
+        due = sorted(running, key=lambda held: held.program.stop_timeout_s)
         while any(held.pid for held in running):
             self._nap()
             self._note_ends()
-            waited_s = time.monotonic() - begun
-            for held in running:
-                if held.pid and waited_s > held.program.stop_timeout_s:
-                    self._say(held.program.name, "does not stop: killed")
-                    child.signal_group(held.pid, signal.SIGKILL)
+            while due and time.monotonic() - begun > due[0].program.stop_timeout_s:
+                self._kill(due.pop(0))
+
+    def _kill(self, held: _Held) -> None:
+        """End at once what did not stop in its time; until it is reaped that is not said again."""
+        if held.pid:
+            self._say(held.program.name, "does not stop: killed")
+            child.signal_group(held.pid, signal.SIGKILL)
 
     def _end_leftovers(self) -> None:
         mark = f"{child.MARK}={self._local}"
@@ -183,9 +191,8 @@ class Supervisor:
     def _nap(self) -> None:
         """Sleep until a signal, the next start that is due, or half a second."""
         now = time.monotonic()
-        due = [
-            held.start_at_s - now for held in self._held.values() if not held.pid and not held.done
-        ]
+        waiting = [] if self._stopping else self._held.values()
+        due = [held.start_at_s - now for held in waiting if not held.pid and not held.done]
         select.select([self._wake_read], [], [], max(0.0, min([_LONGEST_NAP_S, *due])))
         with suppress(BlockingIOError):
             os.read(self._wake_read, 4096)
