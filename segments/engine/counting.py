@@ -1,10 +1,8 @@
 """Leaves that count, or put a figure on, the events of a window: to (truth, until)."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import localcontext
-from itertools import accumulate
 from math import ceil, floor
 from operator import le
 from typing import Any
@@ -148,12 +146,25 @@ def _avg(leaf: Leaf) -> Figure:
 
 def _running(entries: Sequence[list[Any]]) -> tuple[list[Any], list[int]]:
     """Return the sums and counts of the values of the first n entries, in millionths."""
-    values = [list(map(exact, entry[2:])) for entry in entries]
-    whole = all(type(value) is int for own in values for value in own)
-    # whole numbers need no context of decimals, which costs more than adding them
-    with nullcontext() if whole else localcontext(prec=400):
-        sums = list(accumulate(map(sum, values), initial=0))
-    return sums, list(accumulate(map(len, values), initial=0))
+    try:
+        return _added(entries)
+    except TypeError:
+        # some have more places than millionths have: those are remembered as texts
+        with localcontext(prec=400):
+            return _added([[at, tie, *map(exact, values)] for at, tie, *values in entries])
+
+
+def _added(entries: Iterable[Sequence[Any]]) -> tuple[list[Any], list[int]]:
+    """Return the same of numbers, in the context that holds."""
+    sums, counts = [0], [0]
+    total = count = 0
+    for entry in entries:
+        for value in entry[2:]:
+            total += value
+            count += 1
+        sums.append(total)
+        counts.append(count)
+    return sums, counts
 
 
 def _compared_millionths(leaf: Leaf) -> Callable[[int], bool]:
