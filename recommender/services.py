@@ -54,18 +54,28 @@ class Trained:
 def slot_at(now: datetime) -> str:
     """Return the slot that is due: one a night; one an hour while nothing serves yet."""
     if ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).exists():
-        return f"nightly {now:%Y-%m-%d}"
+        return night_of(now)
     return f"first {now:%Y-%m-%d %H}h"
+
+
+def night_of(now: datetime) -> str:
+    """Return the slot of the night of a day, by which a whole training of that day may go."""
+    return f"nightly {now:%Y-%m-%d}"
 
 
 def retrain(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
     """Train what is due (`due_models`) for `slot`, or for the next one; None: nothing to do.
 
-    A shop whose log is empty starts no run, so that its first events find the slot free.
+    A shop whose log is empty, or being filled with a history, starts no run by itself, so that its
+    events find the slot free.
     """
-    if not slot and not extraction.any_touch(kinds=KINDS, until=now):
+    if not slot and not _worth_learning(now):
         return None
     return train(slot=slot or slot_at(now), actor=actor, now=now)
+
+
+def _worth_learning(now: datetime) -> bool:
+    return not jobs.is_log_filling() and extraction.any_touch(kinds=KINDS, until=now)
 
 
 def train(
@@ -159,15 +169,15 @@ def _in_order(names: Sequence[str]) -> tuple[str, ...]:
 def refresh(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:
     """Grow the live models that can be by what came since their full training; None: nothing to do.
 
-    Part of the hour: one run a slot, as in `train`. None also while a full run is at work, before
-    the first full one, and when nothing came.
+    Part of the hour: one run a slot, as in `train`. None also while a full run is at work or the
+    log is being filled, before the first full one, and when nothing came.
 
     Raises
     ------
     Cancelled, FittingError
         The run is marked so.
     """
-    if jobs.is_at_work(RUN_KIND):
+    if jobs.is_at_work(RUN_KIND) or (not slot and jobs.is_log_filling()):
         return None
     bases = _bases()
     if not bases:

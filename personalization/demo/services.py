@@ -21,10 +21,13 @@ from personalization.events import bulk
 from personalization.events.bulk import BulkEvent, Counts
 from personalization.events.processor import bulk as processing
 from personalization.lib import clock
+from personalization.lib.tasks import enqueue
+from personalization.ops import pulse
 from personalization.ops import services as jobs
 from personalization.ops.claims import claimed
 from personalization.ops.models import JobRun
-from recommender.services import train
+from recommender.services import night_of, train
+from segments.learning import services as learning
 from segments.live.backfilling import publish_built_in
 
 ACTOR = "demo"
@@ -71,8 +74,13 @@ def fill(*, say: Say, plan: Plan | None = None, first: int = FIRST_EVENTS) -> bo
     with claimed(kind=state.KIND, slot=state.SLOT, params=params) as run:
         if run is None:
             return False
-        _fill(_Filling(run, say), first)
+        # fits and folds say nothing of this run while they work
+        with pulse.beating(run.pk):
+            _fill(_Filling(run, say), first)
         jobs.succeed(run.pk, result={"events": run.done})
+    # what beat would do within a quarter of an hour, once for tonight
+    enqueue("segments.learning.tasks.learn", learning.night_of(clock.now()))
+    enqueue("segments.learning.tasks.score")
     return True
 
 
@@ -218,16 +226,23 @@ def _bulk_event(record: Record) -> BulkEvent:
 
 
 def _train(filling: _Filling, name: str) -> None:
-    """Train once a stage; a killed training begins again under another slot."""
+    """Train once a stage; a killed training begins again under another slot.
+
+    The whole is what this night would train: beat need not do it again.
+    """
     key = f"trained_{name}"
     if filling.run.checkpoint.get(key):
         return
     filling.stage("models")
     now = clock.now()
-    train(
-        slot=f"demo {name} {now.isoformat()}",
-        actor=ACTOR,
-        now=now,
-        report=lambda stage, done, total: filling.say(f"models: {stage}", done, total),
-    )
+    own = f"demo {name} {now.isoformat()}"
+    for slot in (night_of(now), own) if name == "whole" else (own,):
+        trained = train(
+            slot=slot,
+            actor=ACTOR,
+            now=now,
+            report=lambda stage, done, total: filling.say(f"models: {stage}", done, total),
+        )
+        if trained is not None:
+            break
     filling.keep(**{key: now.isoformat()})

@@ -129,6 +129,9 @@ segment_users: Registry[Callable[[str], Sequence[str]]] = Registry("user of segm
 merge_hooks: Registry[Callable[[int, int], None]] = Registry("merge hook")
 # kind of JobRun -> dotted name of the task that works on it; called with the run's slot
 job_tasks: Registry[str] = Registry("job task")
+# kind of JobRun that fills the log with a history -> what it is called: what learns from the log by
+# itself waits until it is whole
+log_fillers: Registry[str] = Registry("filler of the log")
 # what `/healthz/ready` looks at besides PostgreSQL: () -> (whether this process can serve, what is
 # wrong; "" for nothing)
 readiness: Registry[Callable[[], tuple[bool, str]]] = Registry("look at readiness")

@@ -18,6 +18,7 @@ from personalization.lib.registries import (
     RestorablePart,
     config_parts,
     job_tasks,
+    log_fillers,
     trails,
 )
 from personalization.lib.tasks import enqueue
@@ -244,6 +245,13 @@ def is_at_work(kind: str) -> bool:
     runs = JobRun.objects.filter(kind=kind, status=_Status.RUNNING)
     _bury(runs.filter(heartbeat_at__lt=now - STALE_AFTER), now)
     return runs.exists()
+
+
+def is_log_filling() -> bool:
+    """Whether a run that fills the log with a history is at work."""
+    kinds = [kind for kind, _ in log_fillers.items()]
+    alive = Q(status=_Status.RUNNING, heartbeat_at__gte=clock.now() - STALE_AFTER)
+    return JobRun.objects.filter(alive, kind__in=kinds).exists()
 
 
 def bury(*, kind: str, slot: str) -> None:

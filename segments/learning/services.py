@@ -76,16 +76,23 @@ def _readers(rules: Live, keys: Collection[str]) -> set[int]:
 def slot_at(now: datetime) -> str:
     """Return the slot that is due: one a night; one an hour while nothing scores yet."""
     if LearnedModel.objects.filter(status=LearnedModel.Status.LIVE).exists():
-        return f"nightly {now:%Y-%m-%d}"
+        return night_of(now)
     return f"first {now:%Y-%m-%d %H}h"
+
+
+def night_of(now: datetime) -> str:
+    """Return the slot of the night of a day."""
+    return f"nightly {now:%Y-%m-%d}"
 
 
 def relearn(*, slot: str, actor: str, now: datetime) -> list[Learned] | None:
     """Learn all models anew for `slot`, or for the one that is due; None when nothing is to do.
 
-    A shop whose log is empty starts no run, so that its first events find the slot free.
+    A shop whose log is empty, or being filled with a history, starts no run by itself, so that its
+    events find the slot free.
     """
-    if not slot and not extraction.any_touch(kinds=("view", "add", "order"), until=now):
+    kinds = ("view", "add", "order")
+    if not slot and (jobs.is_log_filling() or not extraction.any_touch(kinds=kinds, until=now)):
         return None
     return learn(slot=slot or slot_at(now), actor=actor, now=now, recipes=due_recipes())
 

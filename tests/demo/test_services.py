@@ -18,6 +18,9 @@ from personalization.events.models import Event
 from personalization.lib import clock
 from personalization.ops.models import JobRun
 from recommender.models import ModelVersion
+from recommender.services import RUN_KIND, night_of
+from recommender.tasks import retrain
+from segments.learning.tasks import learn
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,6 +60,32 @@ def test_fill__small_plan__everything_is_there(tmp_path_factory: pytest.TempPath
     before = Event.objects.count(), Identity.objects.count(), ModelVersion.objects.count()
     assert not fill(say=quiet)
     assert (Event.objects.count(), Identity.objects.count(), ModelVersion.objects.count()) == before
+
+
+def test_fill__beat_comes_by_meanwhile__nothing_learns_beside_it_nor_again_tonight() -> None:
+    def beat(stage: str, _done: int, _total: int) -> None:
+        if stage == "events":
+            retrain()
+            learn()
+
+    nights = {night_of(clock.now())}
+    fill(say=beat, plan=small_plan(), first=2_000)
+    nights.add(night_of(clock.now()))
+
+    slots = JobRun.objects.filter(kind=RUN_KIND).order_by("pk").values_list("slot", flat=True)
+    first, whole = slots
+    assert first.startswith("demo first")
+    assert whole in nights
+    assert not JobRun.objects.filter(kind="segments.learn").exists()
+
+
+def test_fill__tonight_s_training_was_before__trains_all_the_same() -> None:
+    for night in (night_of(clock.now()), night_of(clock.now() + timedelta(days=1))):
+        JobRun.objects.create(kind=RUN_KIND, slot=night, status="succeeded", created_at=clock.now())
+
+    fill(say=quiet, plan=small_plan(), first=6_000)
+
+    assert ModelVersion.objects.filter(status="live").exists()
 
 
 def test_fill__killed_while_loading__goes_on_without_doubling() -> None:
