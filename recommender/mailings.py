@@ -6,13 +6,14 @@ that a file that broke off is gone on with after its last whole line.
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from typing import Any, BinaryIO
 
 import orjson
+import structlog
+from django.db import Error as DatabaseFault
 from django.db import connection
 
 from personalization.access.audit import audit
@@ -24,6 +25,8 @@ from recommender.engine.merchandising import MOST_PLACES
 from recommender.models import Strategy
 from recommender.serve import Item, Visit, recommend, strategies
 from segments.models import Segment
+
+log = structlog.get_logger("recommender")
 
 MARKETING = "marketing"
 # Documents of so many customers are read at once.
@@ -61,8 +64,17 @@ class Line:
     items: tuple[Item, ...]
 
 
-def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line]:
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A customer whose list could not be made; the log says why."""
+
+    customer: int
+
+
+def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line | Skipped]:
     """Yield the lists of the customers behind id `after`, in order, as they would be shown now.
+
+    One customer who cannot be served ends nobody else's.
 
     Raises
     ------
@@ -74,14 +86,30 @@ def lines(mailing: Mailing, *, after: int = 0, now: datetime) -> Iterator[Line]:
     while ids := _ids(version, after):
         for customer, (_version, aliases, body) in sorted(documents.build(ids).items()):
             document = orjson.loads(body)
-            parts: Mapping[str, Any] = document["p"]
-            granted, denied = parts.get("consent", (0, 0))
+            granted, denied = document["p"].get("consent", (0, 0))
             in_force = purposes().in_force(granted, denied, gpc=False, restrict={})
             users = sorted(one.removeprefix(_USER) for one in aliases if one.startswith(_USER))
             if in_force & wanted == wanted and (users or mailing.anonymous):
-                visit = visit_of(document, count=mailing.count, now=now)
-                yield Line(customer, tuple(users), recommend(mailing.strategy, visit).items)
+                yield _line(mailing, customer, users, document, now)
         after = ids[-1]
+
+
+def _line(
+    mailing: Mailing,
+    customer: int,
+    users: Sequence[str],
+    document: Mapping[str, Any],
+    now: datetime,
+) -> Line | Skipped:
+    try:
+        visit = visit_of(document, count=mailing.count, now=now)
+        return Line(customer, tuple(users), recommend(mailing.strategy, visit).items)
+    except DatabaseFault:
+        raise
+    except Exception:
+        # fallback edge: what one customer has brought must not end the lists of all others
+        log.exception("mailing.customer_skipped", customer=customer)
+        return Skipped(customer)
 
 
 def _checked(mailing: Mailing) -> int | None:
@@ -119,11 +147,26 @@ def stream(
 ) -> Iterator[bytes]:
     """Return at most `limit` lists behind customer `after` as lines of JSON, made as they are read.
 
-    In the audit trail before the first of them. Raises what `lines` raises.
+    A further, last line says `end`: without it the stream broke off. In the audit trail before the
+    first of them. Raises what `lines` raises.
     """
     _checked(mailing)
     _record(mailing, after, actor)
-    return map(_ndjson, islice(lines(mailing, after=after, now=now), limit))
+    return _told(mailing, after, limit, now)
+
+
+def _told(mailing: Mailing, after: int, limit: int | None, now: datetime) -> Iterator[bytes]:
+    told = {"end": True, "lines": 0, "skipped": 0, "after": after}
+    for line in lines(mailing, after=after, now=now):
+        told["after"] = line.customer
+        if isinstance(line, Skipped):
+            told["skipped"] += 1
+            continue
+        yield _ndjson(line)
+        told["lines"] += 1
+        if told["lines"] == limit:
+            break
+    yield orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _record(mailing: Mailing, after: int, actor: str) -> None:
@@ -143,8 +186,8 @@ def visit_of(document: Mapping[str, Any], *, count: int, now: datetime) -> Visit
 
 def write(
     mailing: Mailing, file: BinaryIO, kind: str, *, actor: str, now: datetime
-) -> Iterator[int]:
-    """Write lists to a file opened for reading and writing; yield the customer of each line.
+) -> Iterator[Line | Skipped]:
+    """Write lists to a file opened for reading and writing; yield each, and who has none.
 
     What is there already stays; a line that broke off is written anew. In the audit trail. Raises
     what `lines` raises, and Unprocessable where a line that is there is none of these lists.
@@ -154,8 +197,9 @@ def write(
     _record(mailing, after, actor)
     told_line = FORMATS[kind]
     for line in lines(mailing, after=after, now=now):
-        file.write(told_line(line))
-        yield line.customer
+        if isinstance(line, Line):
+            file.write(told_line(line))
+        yield line
 
 
 def _written_to(file: BinaryIO, kind: str) -> int:

@@ -4,10 +4,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
@@ -190,10 +188,11 @@ def known_fields(
 ) -> dict[str, Any]:
     """Return what rules read of a request: `context`, and where it is silent the profile.
 
-    Hour and weekday are those of the visitor's time zone, else of the shop's.
+    Hour and weekday are those of the visitor's time zone, else, or where nobody knows it, of the
+    shop's.
     """
-    zone = context.get("timezone") or profile.get("timezone") or ""
-    local = at.astimezone(_zone(zone) or _zone(settings.SHOP_TIME_ZONE))
+    named = context.get("timezone") or profile.get("timezone") or ""
+    local = at.astimezone(clock.zone(named) or clock.zone(settings.SHOP_TIME_ZONE))
     found = {
         **context,
         "local_time.hour": local.hour,
@@ -202,14 +201,6 @@ def known_fields(
     if "device.type" not in found and profile.get("device_type"):
         found["device.type"] = profile["device_type"]
     return found
-
-
-@lru_cache(maxsize=512)
-def _zone(name: str) -> ZoneInfo | None:
-    try:
-        return ZoneInfo(name) if name else None
-    except (ValueError, OSError):
-        return None  # no such zone
 
 
 def excluded(visit: Visit, spec: StrategySpec, view: CatalogView) -> dict[str, str]:

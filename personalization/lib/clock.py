@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 _frozen: list[datetime] = []
 
@@ -21,6 +23,15 @@ def to_us(at: datetime) -> int:
     """Microseconds since the epoch of an aware datetime, exact (no float in between)."""
     delta = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+@lru_cache(maxsize=512)
+def zone(name: str) -> ZoneInfo | None:
+    """Return the time zone of a name that came from outside; None for what nobody knows."""
+    try:
+        return ZoneInfo(name) if name else None
+    except (KeyError, ValueError, OSError):  # no such name, none that could be, a folder of them
+        return None
 
 
 @contextmanager

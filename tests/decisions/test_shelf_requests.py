@@ -358,3 +358,11 @@ def test_explain__trees_ordered_a_shelf__blend_and_version_are_named(decide: Dec
 
     assert answer["placements"][HOME]["explain"]["reranked"] == {"blend_home": 3}
     assert answer["modelVersions"]["blend_home"] == 3
+
+
+@pytest.mark.parametrize("zone", ["Mars/X", "Europe", "UTC+1", "é"])
+def test_context__time_zone_that_nobody_knows__the_shops_counts(decide: Decide, zone: str) -> None:
+    hour = {"kind": "context", "key": "local_time.hour", "op": "eq", "value": NOW.hour}
+    rules(filter=hour)
+
+    assert len(ids(shelf(decide, context={"timezone": zone}))) == 3

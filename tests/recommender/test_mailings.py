@@ -6,9 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 from django.test import Client
+from structlog.testing import capture_logs
 
 from personalization.access.models import AuditEvent
 from personalization.access.services import create_key
@@ -16,8 +19,11 @@ from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
 from personalization.consent.models import ConsentState
 from personalization.consent.serve import PERSONALIZATION, purposes
+from personalization.customers import documents
 from personalization.customers.models import Identity, Profile
 from personalization.ops import serve as config
+from recommender import mailings
+from recommender.serve import recommend
 from tests.access.test_api import member
 from tests.recommender.shop import NOW, customer
 from tests.recommender.stocked import install, stock, strategy
@@ -153,7 +159,9 @@ def get(people: list[int], client: Client) -> Callable[..., Any]:
 
 def lines(answer: Any) -> list[dict[str, Any]]:
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/x-ndjson")
-    return [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    *rows, end = [json.loads(line) for line in b"".join(answer.streaming_content).splitlines()]
+    assert (end["end"], end["lines"]) == (True, len(rows))
+    return rows
 
 
 def test_lists__by_key__page_by_page_what_the_command_writes(
@@ -220,3 +228,65 @@ def test_lists__public_key_and_viewers__refused(people: list[int], client: Clien
     assert client.get(where, headers={"Authorization": f"Bearer {public}"}).status_code == 403
     assert member("viewer").get(where).status_code == 403
     assert len(lines(member("editor").get(where))) == 3
+
+
+@pytest.mark.parametrize("zone", ["Etc/Unknown", "Europe", "UTC+1", "é"])
+def test_lists__time_zone_that_nobody_knows__the_shops_counts(
+    people: list[int], get: Callable[..., Any], zone: str
+) -> None:
+    told = {"n": 1, "r": {}, "f": 0, "l": 0, "k": {}, "x": {"timezone": [1, zone]}}
+    Profile.objects.create(customer_id=people[1], state=json.dumps(told), updated_at=NOW)
+
+    assert [line["customer"] for line in lines(get())] == [people[0], people[1], people[4]]
+
+
+@pytest.fixture
+def faulty(people: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second customer brings what serving cannot read."""
+
+    def served(strategy: str, visit: Any) -> Any:
+        if visit.seed == faulty_seed:
+            raise RuntimeError("cannot be served")
+        return recommend(strategy, visit)
+
+    faulty_seed = orjson.loads(documents.build([people[1]])[people[1]][2])["a"]
+    monkeypatch.setattr(mailings, "recommend", served)
+
+
+@pytest.mark.usefixtures("faulty")
+def test_lists__one_customer_cannot_be_served__left_out_and_said(
+    people: list[int], get: Callable[..., Any]
+) -> None:
+    with capture_logs() as logged:
+        *rows, end = b"".join(get().streaming_content).splitlines()
+
+    assert [json.loads(row)["customer"] for row in rows] == [people[0], people[4]]
+    assert json.loads(end) == {"end": True, "lines": 2, "skipped": 1, "after": people[4]}
+    assert [one["customer"] for one in logged if one["event"] == "mailing.customer_skipped"] == [
+        people[1]
+    ]
+
+
+@pytest.mark.usefixtures("faulty")
+def test_write_lists__one_customer_cannot_be_served__written_without_and_said(
+    people: list[int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "lists"
+    call_command("write_lists", str(out))
+
+    told = capsys.readouterr()
+    assert [json.loads(line)["customer"] for line in out.open()] == [people[0], people[4]]
+    assert "2 lists written" in told.out
+    assert "left out by a fault, which the log tells: 1" in told.err
+
+
+def test_lists__store_goes_away__breaks_off_without_an_end(
+    people: list[int], get: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(strategy: str, visit: Any) -> Any:
+        raise OperationalError("away")
+
+    monkeypatch.setattr(mailings, "recommend", away)
+
+    with pytest.raises(OperationalError):
+        b"".join(get().streaming_content)

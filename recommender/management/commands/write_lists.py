@@ -1,6 +1,7 @@
 """`manage.py write_lists`: a strategy's lists for many customers, for mailings."""
 
 from argparse import ArgumentParser
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from personalization.lib import clock
 from personalization.lib.errors import AppError
 from recommender import mailings
-from recommender.mailings import Mailing
+from recommender.mailings import Line, Mailing
 
 
 class Command(BaseCommand):
@@ -38,17 +39,20 @@ class Command(BaseCommand):
         mailing = Mailing(**{name: options[name] for name in names})
         out, kind = options["out"], options["format"]
         try:
-            written = _write(mailing, out, kind)
+            made = _write(mailing, out, kind)
         except AppError as error:
             raise CommandError(error.message) from error
         except OSError as error:
             msg = f"{out} cannot be written: {error.strerror or error}"
             raise CommandError(msg) from error
-        self.stdout.write(f"{written} lists written to {out}")
+        self.stdout.write(f"{made[True]} lists written to {out}")
+        if made[False]:
+            self.stderr.write(f"customers left out by a fault, which the log tells: {made[False]}")
 
 
-def _write(mailing: Mailing, out: Path, kind: str) -> int:
+def _write(mailing: Mailing, out: Path, kind: str) -> Counter[bool]:
+    """Write; return how many customers have a list, and how many should but have none."""
     out.touch()
     with out.open("r+b") as file:
         lists = mailings.write(mailing, file, kind, actor="command", now=clock.now())
-        return sum(1 for _ in lists)
+        return Counter(isinstance(one, Line) for one in lists)
