@@ -31,7 +31,7 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(STAMP) libgomp ## everything up with a demo shop
-	exec $(BIN)/python manage.py demo
+	LOG_LEVEL="$${LOG_LEVEL:-WARNING}" exec $(BIN)/python manage.py demo
 
 up: $(STAMP) libgomp ## web, processor, worker and beat under one supervisor
 	exec $(BIN)/python manage.py up

@@ -9,12 +9,16 @@ if "worker" in sys.argv[1:]:
     os.environ.setdefault("P13N_PROCESS", "worker")
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
 
+import warnings
 from typing import Any
 
 from celery import Celery, signals
 
 from personalization.lib import background
 from personalization.lib.embedded import servers
+
+# Root is usual in a container. What makes it dangerous there, messages as pickle, is never accepted.
+warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 app = Celery("personalization")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -52,4 +52,5 @@ urlpatterns: Addresses = [
     path("api/", include(api)),
     path("ofrep/v1/", include(decisions.ofrep)),
     path("shop/", include(demo.shop)),
+    *demo.root,
 ]

@@ -1,9 +1,10 @@
-"""Addresses of the demo's storefront, below `/shop/`."""
+"""Addresses of the demo's storefront, below `/shop/`, and of the front door."""
 
 from django.urls import path
 
 from personalization.demo import views
 
+root = [path("", views.front_door, name="front-door")]
 shop = [
     path("", views.home, name="shop-home"),
     path("c/<str:key>/", views.category, name="shop-category"),

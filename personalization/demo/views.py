@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
@@ -35,6 +35,12 @@ def _of_the_demo(view: Page) -> Page:
         return view(request, demo, *args, **kwargs)
 
     return wrapped
+
+
+@require_safe
+def front_door(_request: HttpRequest) -> HttpResponse:
+    """Send whoever comes without an address to the demo shop, or to the admin where none is."""
+    return redirect("admin:index" if state.current() is None else "shop-home")
 
 
 @require_safe

@@ -38,6 +38,20 @@ def shop(client: Client) -> Client:
     return client
 
 
+def test_front_door__with_a_demo__the_shop__without__the_admin(client: Client) -> None:
+    without = client.get("/")
+    JobRun.objects.create(
+        kind=state.KIND,
+        slot=state.SLOT,
+        params=state.params_of(PLAN),
+        created_at=clock.now(),
+    )
+    beside = client.get("/")
+
+    assert (without.status_code, without["Location"]) == (302, "/admin/")
+    assert (beside.status_code, beside["Location"]) == (302, "/shop/")
+
+
 @pytest.mark.parametrize(
     "address",
     [
