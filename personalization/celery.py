@@ -17,7 +17,7 @@ from celery import Celery, signals
 from personalization.lib import background
 from personalization.lib.embedded import servers
 
-# Root is usual in a container. What makes it dangerous there, messages as pickle, is never accepted.
+# Root is usual in a container; what makes it dangerous, messages as pickle, is never accepted.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
 app = Celery("personalization")
