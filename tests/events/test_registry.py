@@ -41,6 +41,14 @@ def test_save_type__wrong_description__names_every_fault() -> None:
     assert [fault.path for fault in caught.value.details] == ["properties.a", "properties.b.x"]
 
 
+@pytest.mark.parametrize("odd", [{"type": ["id"]}, {"type": {}}, {"type": "id", "or": [["a"]]}])
+def test_save_type__lists_and_objects_for_names__are_faults(odd: object) -> None:
+    with pytest.raises(EventTypeInvalid) as caught:
+        registry.save_type(EventSchema(name="X", properties={"a": odd}), actor="test")
+
+    assert caught.value.details[0].path.startswith("properties.a")
+
+
 def test_delete_type__built_in__is_refused() -> None:
     with pytest.raises(EventTypeInvalid):
         registry.delete_type(EventSchema.objects.get(name="Product Viewed"), actor="test")

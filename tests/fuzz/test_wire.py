@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization.access.services import create_key
+from personalization.events.models import Event
 
 pytestmark = pytest.mark.django_db
 
@@ -87,6 +88,12 @@ TRAPS = {
     "long_ids": json.dumps(
         {"type": "track", "event": "x" * 5000, "anonymousId": "a" * 5000, "messageId": "m" * 5000}
     ).encode(),
+    "context_of_wrong_type": (
+        b'{"type":"track","event":"x","anonymousId":"a1","placements":["x"],"context":'
+        b'{"device":{"type":{"a":1}},"session":{"id":[1]},"page":{"path":{}},"campaign":[1],'
+        b'"locale":{},"timezone":[1],"location":{"country":{}},"ip":{},"userAgent":[1],'
+        b'"consent":{"categoryPreferences":{"analytics":{}}}}}'
+    ),
     "purposes_of_wrong_type": b'{"anonymousId":"a1","purposes":{"analytics":"yes","nothing":true}}',
 }
 
@@ -162,6 +169,20 @@ FIELDS = (
     *("placements", "flags", "explain", "purposes", "source", "policyVersion", "writeKey"),
     *("name", "groupId"),
 )
+CONTEXT = (
+    *("device", "session", "page", "campaign", "location", "consent", "recent", "cart"),
+    *("locale", "timezone", "country", "ip", "userAgent"),
+)
+INNER = (
+    *("type", "id", "path", "referrer", "url", "title", "search", "name", "source", "country"),
+    *("categoryPreferences", "event", "item", "items", "at"),
+)
+# each place of a context, with JSON of every type there
+contexts = st.dictionaries(
+    st.sampled_from(CONTEXT),
+    values | st.dictionaries(st.sampled_from(INNER), values, max_size=3),
+    max_size=6,
+)
 bodies = st.dictionaries(st.sampled_from(FIELDS), values, max_size=10)
 _FUZZ = settings.get_profile("fuzz")
 
@@ -186,6 +207,29 @@ def test_batch__random_events__answers_cleanly(
     keyed: Client, batch: list[object], context: object
 ) -> None:
     answers_cleanly(keyed, "/v1/batch", json.dumps({"batch": batch, "context": context}).encode())
+
+
+@settings(_FUZZ, max_examples=100)
+@given(context=contexts, shared=contexts)
+def test_context__any_json_in_its_places__answers_cleanly(
+    keyed: Client, context: object, shared: object
+) -> None:
+    event = {"type": "track", "event": "Product Viewed", "anonymousId": "a1", "context": context}
+    batch = {"batch": [event | {"properties": {"product_id": "p"}}], "context": shared}
+    answers_cleanly(keyed, "/v1/batch", json.dumps(batch).encode())
+    asked = {"anonymousId": "a1", "placements": ["x"], "context": context}
+    answers_cleanly(keyed, "/v1/decide", json.dumps(asked).encode())
+
+
+@pytest.mark.parametrize("kind", [{"a": 1}, [1], 1, True, None], ids=repr)
+def test_batch__device_of_another_type__costs_no_event(keyed: Client, kind: object) -> None:
+    event = {"type": "track", "event": "x", "anonymousId": "a1"}
+    odd = event | {"context": {"device": {"type": kind}}}
+
+    answer = keyed.post("/v1/batch", {"batch": [event, odd]}, content_type="application/json")
+
+    assert answer.status_code == 200
+    assert Event.objects.count() == 2
 
 
 @settings(_FUZZ, max_examples=80)

@@ -184,7 +184,7 @@ def _kind(value: Any) -> str:
 
 
 def _spec_faults(spec: Any, path: str, siblings: Mapping[str, Any]) -> list[Problem]:
-    if not isinstance(spec, dict) or spec.get("type") not in TYPES:
+    if not isinstance(spec, dict) or str(spec.get("type")) not in TYPES:
         return [Problem(path, f'send {{"type": ...}} with one of: {", ".join(TYPES)}')]
     problems = [
         Problem(f"{path}.{key}", f"is not known; use {', '.join(sorted(_KEYS))}")
@@ -196,7 +196,9 @@ def _spec_faults(spec: Any, path: str, siblings: Mapping[str, Any]) -> list[Prob
         if type(spec.get(key, 0)) not in (int, float)
     ]
     stand_ins = spec.get("or", [])
-    if not isinstance(stand_ins, list) or any(other not in siblings for other in stand_ins):
+    if not isinstance(stand_ins, list) or any(
+        not isinstance(other, str) or other not in siblings for other in stand_ins
+    ):
         problems.append(Problem(f"{path}.or", "send a list of other properties of this event"))
     if "of" in spec:
         problems += spec_problems(spec["of"], f"{path}.of")

@@ -89,8 +89,10 @@ def _take_object(
 
 def _take_device(value: object, kept: dict[str, Any]) -> None:
     """Take the client's word: it knows better than its user agent."""
-    if type(value) is dict and value.get("type") in _DEVICES:
-        kept["device"] = {"type": value["type"]}
+    named = value.get("type") if type(value) is dict else None
+    # a list or an object is in no set: asking would raise
+    if type(named) is str and named in _DEVICES:
+        kept["device"] = {"type": named}
 
 
 def _take_session(value: object, kept: dict[str, Any]) -> None:
