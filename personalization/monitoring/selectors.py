@@ -22,6 +22,9 @@ SILENT_S = 20
 LAG_GOAL_S, LAG_BAD_S = 1.0, 30.0
 P99_GOAL_S, P99_BAD_S = 0.025, 0.050
 REJECTED_WARN, REJECTED_BAD = 0.01, 0.05
+DEGRADED_WARN, DEGRADED_BAD = 0.01, 0.10
+# Of fewer answers a share says nothing: one of eight is no alarm.
+LEAST_DECISIONS = 100
 MODEL_WARN_DAYS, MODEL_BAD_DAYS = 2, 7
 UNKNOWN = "—"
 # Signs of life come every few seconds; half a minute without one is no hiccup.
@@ -153,7 +156,8 @@ def _decisions(window: Minutes, now: datetime) -> Figure:
     made, degraded = window.total("decisions"), window.total("decisions_degraded")
     rate = window.total("decisions", last=RECENT_MINUTES) / RECENT_MINUTES
     words = ("none to speak of", "some degraded", "many degraded")
-    tone, state = _judge(degraded / made if made else None, 0.01, 0.1, words)
+    share = degraded / made if made >= LEAST_DECISIONS else None
+    tone, state = _judge(share, DEGRADED_WARN, DEGRADED_BAD, words)
     return Figure(
         title="Decisions per minute",
         value=number(round(rate, 1)),

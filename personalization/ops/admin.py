@@ -4,6 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
@@ -15,7 +16,7 @@ from personalization.ops.models import ConfigVersion, Heartbeat, JobRun
 class JobRunAdmin(ReadOnlyModelAdmin):
     """Runs of long work."""
 
-    list_display = ("kind", "slot", "status", "progress", "started_at", "heartbeat_at", "error")
+    list_display = ("kind", "slot", "status", "progress", "started_at", "heartbeat_at", "fault")
     list_filter = ("status", "kind")
     search_fields = ("kind", "slot")
     ordering = ("-id",)
@@ -27,15 +28,24 @@ class JobRunAdmin(ReadOnlyModelAdmin):
 
     @admin.display(description="progress")
     def progress(self, obj: JobRun) -> str:
-        """Draw how far a run is; without a known end, only what is done."""
+        """Draw how far a run is, and at what; without a known end, only what is done."""
+        if obj.status == JobRun.Status.SUCCEEDED and not obj.done:
+            return "done"
         if not obj.total:
             return f"{obj.done:,}"
+        stage = obj.checkpoint.get("stage") if obj.status == JobRun.Status.RUNNING else None
         return format_html(
-            '<progress value="{}" max="{}"></progress> {} %',
+            '<progress value="{}" max="{}"></progress> {} %{}',
             min(obj.done, obj.total),
             obj.total,
             min(100, obj.done * 100 // obj.total),
+            f", now: {stage}" if stage else "",
         )
+
+    @admin.display(description="error")
+    def fault(self, obj: JobRun) -> str:
+        """Show the beginning of what went wrong; its page tells all."""
+        return Truncator(obj.error).chars(80)
 
     @admin.action(description="Cancel the selected runs", permissions=["operate"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[JobRun]) -> None:
@@ -64,7 +74,7 @@ class JobRunAdmin(ReadOnlyModelAdmin):
 class ConfigVersionAdmin(ReadOnlyModelAdmin):
     """What was published, when and by whom."""
 
-    list_display = ("version", "created_at", "actor", "note", "sha256")
+    list_display = ("version", "created_at", "actor", "note", "fingerprint")
     search_fields = ("actor", "note")
     ordering = ("-version",)
     actions = ("roll_back",)
@@ -72,6 +82,11 @@ class ConfigVersionAdmin(ReadOnlyModelAdmin):
         what="Each publication leaves an immutable version here; any of them can be brought back.",
         why="Nothing has been published yet; what the tables say counts.",
     )
+
+    @admin.display(description="fingerprint")
+    def fingerprint(self, obj: ConfigVersion) -> str:
+        """Show the beginning of the hash, which is enough to tell versions apart."""
+        return obj.sha256[:12]
 
     @admin.action(description="Roll back to the selected version", permissions=["publish"])
     def roll_back(self, request: HttpRequest, queryset: QuerySet[ConfigVersion]) -> None:

@@ -86,6 +86,23 @@ def test_lag__processor_silent__says_so_with_the_old_time() -> None:
     assert (figure.state, figure.as_of) == ("processor silent", NOW)
 
 
+@pytest.mark.parametrize(
+    ("made", "degraded", "tone", "state"),
+    [(8, 1, "", ""), (1_000, 5, "good", ""), (1_000, 50, "warn", "some degraded"),
+     (1_000, 200, "bad", "many degraded")],
+)  # fmt: skip
+def test_decisions__degraded_ones__judged_where_there_are_enough(
+    made: int, degraded: int, tone: str, state: str
+) -> None:
+    for name, count in {"decisions": made, "decisions_degraded": degraded}.items():
+        minute = NOW.replace(second=0)
+        MinuteStat.objects.create(minute=minute, name=name, value=count, updated_at=NOW)
+
+    figure = selectors.system_figures(NOW)[4]
+
+    assert (figure.tone, figure.state) == (tone, state)
+
+
 def test_figures__empty_system__name_what_is_missing() -> None:
     figures = {figure.title: figure for figure in selectors.system_figures(NOW)}
 

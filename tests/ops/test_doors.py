@@ -46,6 +46,20 @@ def test_admin__job_list__progress_bar_and_cancel(run: JobRun, admin_client: Any
     assert run.status == "pending"
 
 
+def test_admin__job_list__at_what_a_run_is__and_one_without_numbers_is_done(
+    run: JobRun, admin_client: Any
+) -> None:
+    services.advance(run.pk, done=100, checkpoint={"stage": "models"})
+    nobody = services.start_run(kind="empty", slot="a")
+    assert nobody is not None
+    services.succeed(nobody.pk)
+
+    page = admin_client.get("/admin/ops/jobrun/").content.decode()
+
+    assert "100 %, now: models" in page
+    assert '<td class="field-progress">done</td>' in page
+
+
 def test_admin__config_version__rolled_back(db: None, admin_client: Any) -> None:
     from personalization.content.services import upsert_placement  # noqa: PLC0415 -- needs Django
 
