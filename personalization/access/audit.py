@@ -1,5 +1,6 @@
 """The audit trail: who did what to which object. Part of the writing transaction."""
 
+import json
 from typing import Any
 
 import orjson
@@ -46,5 +47,9 @@ def _plain(value: Any) -> Any:
     """Dates, UUIDs, Decimals and files become text; NUL is what jsonb refuses."""
     if value is None:
         return None
-    body = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
-    return orjson.loads(body.replace(b"\\u0000", b""))
+    try:
+        body = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # jsonb gives a huge float back as an integer, which orjson does not write
+        body = json.dumps(value, default=str).encode()
+    return json.loads(body.replace(b"\\u0000", b""))

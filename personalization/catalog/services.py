@@ -215,6 +215,7 @@ def _results(
     *,
     start: int,
 ) -> Iterator[ItemResult]:
+    made: set[str] = set()
     for index, (columns, problems) in enumerate(parsed, start):
         key = str(columns.get("key", ""))
         if problems:
@@ -222,7 +223,10 @@ def _results(
         elif key not in inserted:
             yield ItemResult(index=index, key=key, status="unchanged", problems=[])
         else:
-            status: Literal["created", "updated"] = "created" if inserted[key] else "updated"
+            # a second item of one key changes what the first has made
+            is_first = inserted[key] and key not in made
+            status: Literal["created", "updated"] = "created" if is_first else "updated"
+            made.add(key)
             yield ItemResult(index=index, key=key, status=status, problems=[])
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db import connection, transaction
 
+from personalization.access.models import AuditEvent
 from personalization.catalog import serve, services
 from personalization.catalog.models import Category, Product, UnknownItem
 from personalization.lib.errors import Conflict, Unprocessable
@@ -235,3 +236,39 @@ def test_unknown_items__counted_again__figures_replace() -> None:
     services.count_unknown_items({"x": (7, NOW, LATER)})
 
     assert list(UnknownItem.objects.values_list("key", "events")) == [("x", 7)]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "attributes", [{"prices": {"DE": 1e300}}, {"margin": 1e308}, {"a": [1, {"b": -1e19}]}]
+)
+def test_upsert__number_that_cannot_be_kept__its_row_alone_is_rejected(
+    attributes: dict[str, object],
+) -> None:
+    outcome = upsert(MUG | {"key": "cup", "attributes": attributes}, MUG)
+
+    assert [result["status"] for result in outcome["results"]] == ["rejected", "created"]
+    (fault,) = outcome["rejected"][0]["problems"]
+    assert (fault.path, "cannot be kept" in fault.problem) == ("attributes", True)
+
+
+@pytest.mark.django_db
+def test_upsert__huge_number_stored_before__changed_and_in_the_trail() -> None:
+    Product.objects.create(
+        key="mug", title="Mug", attributes={"x": 1e300}, change=1, created_at=NOW, updated_at=NOW
+    )
+
+    outcome = upsert({"key": "mug", "stock": 3})
+
+    assert outcome["updated"] == 1
+    told = AuditEvent.objects.get(object_type="catalog.product")
+    assert (told.before["attributes"]["x"], told.after["stock"]) == (10**300, 3)
+
+
+@pytest.mark.django_db
+def test_upsert__one_key_twice__created_once() -> None:
+    outcome = upsert(MUG, MUG | {"stock": 2}, MUG | {"key": "pan"})
+
+    assert [result["status"] for result in outcome["results"]] == ["created", "updated", "created"]
+    assert (outcome["created"], outcome["updated"]) == (2, 1)
+    assert Product.objects.get(key="mug").stock == 2

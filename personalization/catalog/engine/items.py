@@ -11,6 +11,7 @@ import orjson
 
 from personalization.lib.errors import Problem
 from personalization.lib.money import MAX_MINOR, to_minor
+from personalization.lib.storable import shown, unstorable
 
 # A product's free attributes; keeps a catalogue of a million products in single-digit gigabytes.
 MAX_ATTRIBUTES_BYTES = 8 * 1024
@@ -30,7 +31,7 @@ def parse_item(item: object) -> tuple[dict[str, Any], list[Problem]]:
     for name, value in item.items():
         check = _FIELDS.get(name)
         if check is None:
-            problems.append(Problem(str(name)[:60], f"unknown field; known: {', '.join(FIELDS)}"))
+            problems.append(Problem(shown(str(name)), f"unknown field; known: {', '.join(FIELDS)}"))
             continue
         try:
             columns[name] = check(value)
@@ -126,6 +127,9 @@ def _attributes(value: Any) -> dict[str, Any]:
         raise ValueError(msg)
     if len(_storable(value)) > MAX_ATTRIBUTES_BYTES:
         msg = f"larger than {MAX_ATTRIBUTES_BYTES} bytes"
+        raise ValueError(msg)
+    for fault in unstorable(value):
+        msg = f"{fault.path} {fault.problem}"
         raise ValueError(msg)
     return value
 
