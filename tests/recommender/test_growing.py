@@ -222,6 +222,6 @@ def test_refresh__a_training_of_another_slot_was_killed__grows_once_that_is_sile
 
     assert at_once is None
     assert grown is not None
-    assert [one.status for one in grown] == ["live"]
+    assert [one.model for one in grown] == ["popularity"]
     killed = JobRun.objects.get(slot="manual")
     assert (killed.status, killed.error) == ("failed", "the process ended without a word")
