@@ -85,6 +85,8 @@ def _tell_order(told: Told, fact: Fact) -> None:
     known = fact.currency == settings.SHOP_CURRENCY
     worth: dict[str, int | None] = {}
     for item, quantity, price in fact.items:
+        if quantity < 1:  # a line that was crossed out, or given back
+            continue
         value = quantity * price if known and price is not None else None
         held = worth.get(item)
         worth[item] = value if held is None else held + (value or 0)

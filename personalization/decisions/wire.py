@@ -211,6 +211,8 @@ def parse_ask(data: Any) -> Ask:
     return ask
 
 
+# What a placement of a request may say; a misspelt member would be ignored for years.
+_MEMBERS = frozenset({"key", "item", "count", "exclude", "items", "filter"})
 _IDS = ("userId", "userToken", "anonymousId")
 _LISTS = ("exclude", "items")
 _QUERY = frozenset({*_IDS, *_LISTS, "item", "count", "writeKey", "explain"})
@@ -322,6 +324,8 @@ def _wanted(read: _Reader, entry: Any, path: str) -> Wanted | None:
     if not isinstance(entry, dict):
         read.fault(path, "is the key of a placement, or an object with key")
         return None
+    for name in entry.keys() - _MEMBERS:
+        read.fault(f"{path}.{name[:40]}", f"is not known; use {', '.join(sorted(_MEMBERS))}")
     key = read.required(entry.get("key"), f"{path}.key", _KEY_LENGTH)
     wanted = Wanted(
         key=key,

@@ -1,5 +1,6 @@
 """Cursor pagination of `/api`: stable while rows are added, and no counting."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +9,10 @@ from django.db.models import QuerySet
 from rest_framework.exceptions import NotFound, ParseError
 from rest_framework.pagination import CursorPagination
 from rest_framework.request import Request
+
+# Digits that are worth a conversion.
+_SIZE = re.compile(r"[0-9]{1,9}")
+_BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
 
 
 class KeyCursorPagination(CursorPagination):
@@ -23,8 +28,15 @@ class KeyCursorPagination(CursorPagination):
     ) -> list[Any] | None:
         """Return the page. Raises ParseError (400) for a cursor that is none of ours.
 
-        Also for one of our shape that names no place.
+        Also for one of our shape that names no place, and for a `page_size` that is no number of
+        rows; more than the most gives the most.
         """
+        size = request.query_params.get(self.page_size_query_param, "")
+        if size and (not _SIZE.fullmatch(size) or int(size) < 1):
+            msg = f"page_size is a whole number from 1 to {self.max_page_size}"
+            raise ParseError(msg)
+        if not _BASE64.fullmatch(request.query_params.get(self.cursor_query_param, "")):
+            raise ParseError(self.invalid_cursor_message)
         try:
             return super().paginate_queryset(queryset, request, view)
         except (NotFound, ValueError, ValidationError) as error:

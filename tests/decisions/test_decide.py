@@ -157,6 +157,15 @@ def test_decide__garbage__400_in_the_one_shape(decide: Decide, raw: bytes) -> No
     assert set(decide(raw, status=400)["error"]) == {"code", "message", "details"}
 
 
+def test_decide__misspelt_members_of_a_placement__400_with_their_paths(decide: Decide) -> None:
+    body = {"placements": ["home.hero", {"key": "home.recommended", "cuont": 3, "fliter": {}}]}
+
+    details = decide(body, status=400)["error"]["details"]
+
+    paths = {one["path"] for one in details}
+    assert paths == {"placements[1].cuont", "placements[1].fliter"}
+
+
 def test_decide__no_key__401(decide: Decide, client: Any) -> None:
     response = client.post("/v1/decide", b"{}", content_type="application/json")
     assert response.status_code == 401

@@ -31,6 +31,15 @@ def test_parse__absurd_numbers__fact_without_them(kind: str, amount: float) -> N
     assert not value
 
 
+@pytest.mark.parametrize(
+    ("quantity", "pieces"), [(2, 2), (1.5, 1), (0.5, 1), (0, 0), (-1, -1), (None, 1), ("3", 1)]
+)
+def test_parse__quantity__whole_pieces(quantity: object, pieces: int) -> None:
+    line = {"product_id": "x", "quantity": quantity}
+
+    assert parse("order", "Bought", {"products": [line]}, "EUR")[1] == (("x", pieces, None),)
+
+
 def test_parse__lines_beyond_any_order__worth_not_known() -> None:
     lines = [{"product_id": f"x{n}", "quantity": 10**6, "price": 1e9} for n in range(65)]
 

@@ -38,8 +38,16 @@ def test_failed__view_raised__says_so_without_traceback(path: str, kind: str) ->
     assert b"Traceback" not in answer.content
 
 
-def test_cursor__none_of_ours__malformed(rf: Any) -> None:
-    asked = Request(rf.get("/api/jobs/", {"cursor": "gauge"}))
+@pytest.mark.parametrize(
+    "query",
+    [
+        *({"cursor": cursor} for cursor in ("gauge", "\0", "cD0x\n", "é")),
+        *({"page_size": size} for size in ("0", "-1", "1e9", "ten", "²", "9" * 10)),
+    ],
+    ids=repr,
+)
+def test_page__none_of_ours__malformed(rf: Any, query: dict[str, str]) -> None:
+    asked = Request(rf.get("/api/jobs/", query))
 
     with pytest.raises(ParseError):
         KeyCursorPagination().paginate_queryset(JobRun.objects.all(), asked)

@@ -180,6 +180,18 @@ def test_fold__order_told_by_browser_and_server__counts_once(
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("pieces", "counted"), [(0, 0), (-1, 0), (1, 1)])
+def test_fold__line_of_no_piece__no_purchase(settings: Any, pieces: int, counted: int) -> None:
+    settings.SHOP_CURRENCY = "EUR"
+    who = customer("ann")
+    order = fact(who, "Order Completed", 9, kind="order", items=(("mug", pieces, 500),))
+
+    fold(shown(who, 30), clicked(who, 30), order)
+
+    assert held()[0][5:] == (counted, counted * 500)
+
+
+@pytest.mark.django_db
 def test_fold__lines_worth_more_than_a_column_holds__bought_without_a_worth(settings: Any) -> None:
     settings.SHOP_CURRENCY = "EUR"
     who = customer("ann")

@@ -109,7 +109,9 @@ def _item(properties: Mapping[str, Any], currency: str) -> tuple[str, int, int |
 
 
 def _pieces(quantity: object) -> int:
-    """Return how many, 1 where the event does not say."""
+    """Return how many whole ones, 1 for a part of one and where the event does not say."""
     if type(quantity) is not int and type(quantity) is not float:
+        return 1
+    if 0 < quantity < 1:  # half a pound of cheese
         return 1
     return int(quantity) if -_MOST_PIECES <= quantity <= _MOST_PIECES else 1
