@@ -324,7 +324,7 @@ def _wanted(read: _Reader, entry: Any, path: str) -> Wanted | None:
     if not isinstance(entry, dict):
         read.fault(path, "is the key of a placement, or an object with key")
         return None
-    for name in entry.keys() - _MEMBERS:
+    for name in sorted(entry.keys() - _MEMBERS):
         read.fault(f"{path}.{name[:40]}", f"is not known; use {', '.join(sorted(_MEMBERS))}")
     key = read.required(entry.get("key"), f"{path}.key", _KEY_LENGTH)
     wanted = Wanted(
