@@ -119,7 +119,7 @@ def drained() -> None:
                 cursor.execute(_LEFT)
                 if not cursor.fetchone()[0]:
                     break
-                time.sleep(0.02)
+                time.sleep(0.1)
         connection.close()
         stop.set()
 
