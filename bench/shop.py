@@ -106,9 +106,10 @@ def _content() -> None:
     for key, sources in SHELVES.items():
         given = [{"algorithm": name, "weight": 1} for name in sources]
         values = {"title": key, "sources": given, "algorithm": "popularity"}
-        save_strategy(key=key, values=values, actor="bench")
+        strategy = key.replace(".", "-")
+        save_strategy(key=strategy, values=values, actor="bench")
         services.upsert_placement(
-            key=key, values={"title": key, "strategy": key, **shelf}, actor="bench"
+            key=key, values={"title": key, "strategy": strategy, **shelf}, actor="bench"
         )
     services.create_campaign(
         key="spring", values={"title": "Spring", "placement": "home.hero"}, actor="bench"
