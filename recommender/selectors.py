@@ -30,6 +30,12 @@ def strategy_keys() -> frozenset[str]:
     return frozenset(Strategy.objects.values_list("key", flat=True))
 
 
+def strategy_titles() -> list[tuple[str, str]]:
+    """Return (key, title) of all strategies by title, inactive ones last and marked."""
+    rows = Strategy.objects.order_by("-active", "title").values_list("key", "title", "active")
+    return [(key, title if active else f"{title} (not active)") for key, title, active in rows]
+
+
 def mark_of(row: Strategy | None) -> str:
     """Return what tells one state of a strategy from another; `none` where there is none."""
     return "none" if row is None or row.pk is None else digest(state(row), 16)

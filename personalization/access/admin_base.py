@@ -16,6 +16,7 @@ from personalization.access.audit import audit, state
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState, EstimatedCountPaginator, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
+from personalization.lib.fields import show_faults
 from personalization.ops.services import publish
 
 
@@ -119,7 +120,7 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
         """Return the form; one that a service has refused carries the reason as its error."""
         form: type[Any] = super().get_form(request, obj, change=change, **kwargs)
         error = getattr(request, "_refused", None)
-        return form if error is None else _refusing(form, _words(error))
+        return form if error is None else _refusing(form, error)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -162,13 +163,16 @@ def _words(error: AppError) -> str:
     return f"Not saved: {error.message}{f' ({faults})' if faults else ''}"
 
 
-def _refusing(form: type[Any], words: str) -> type[Any]:
-    """Return a form like this one that is not valid, for this reason."""
+def _refusing(form: type[Any], error: AppError) -> type[Any]:
+    """Return a form like this one that is not valid, with each fault at its field."""
 
     class Refused(form):  # type: ignore[misc]  # made for one answer
         def clean(self) -> Any:
             given = super().clean()
-            self.add_error(None, words)
+            if error.details:
+                show_faults(self, error.details)
+            else:
+                self.add_error(None, _words(error))
             return given
 
     return Refused
@@ -260,7 +264,9 @@ def each_row(
         try:
             write(row)
         except AppError as error:
-            model_admin.message_user(request, f"{row}: {error.message}", messages.ERROR)
+            why = "; ".join(fault.problem for fault in error.details)
+            words = f"{row}: {error.message}{f' ({why})' if why else ''}"
+            model_admin.message_user(request, words, messages.ERROR)
         else:
             written += 1
     if written:

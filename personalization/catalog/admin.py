@@ -3,52 +3,106 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from personalization.access.admin_base import AuditedModelAdmin
 from personalization.catalog import services
 from personalization.catalog.engine.items import parse_item
 from personalization.catalog.models import Category, Product, UnknownItem
-from personalization.lib import clock
+from personalization.lib import clock, money
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
+from personalization.lib.fields import LinesField, MoneyField, PairsField, Price, show_faults
 
-_FIELDS = (
-    "key",
-    "title",
-    "url",
-    "image_url",
-    "price_minor",
-    "currency",
-    "stock",
-    "available",
-    "brand",
-    "categories",
-    "attributes",
+# What the form asks for besides the columns that Django has a field for.
+_ASKED = ("price", "categories", "attributes")
+_FIELDS = ("key", "title", "url", "image_url", "stock", "available", "brand", *_ASKED)
+_SECTIONS = (
+    (None, {"fields": ("key", "title", "url", "image_url")}),
+    ("Price and stock", {"fields": ("price", "stock", "available")}),
+    ("Where it belongs", {"fields": ("brand", "categories", "attributes")}),
 )
+# Words for a product's standing, and the tone of their badge.
+_FOR_SALE = ("for sale", "good")
+_SOLD_OUT = ("sold out", "warn")
+_WITHDRAWN = ("not for sale", "")
+_DELETED = ("deleted", "bad")
+_KEPT, _OFFERED = Q(deleted_at=None), Q(deleted_at=None, available=True)
+# The same as `_standing`, for the database.
+_WHERE = {
+    _FOR_SALE: _OFFERED & (Q(stock=None) | Q(stock__gt=0)),
+    _SOLD_OUT: _OFFERED & Q(stock__lte=0),
+    _WITHDRAWN: _KEPT & Q(available=False),
+    _DELETED: Q(deleted_at__isnull=False),
+}
 
 
 class ProductForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
     """Fields of a product, judged by the rules of the API and the feeds."""
 
+    price = MoneyField(help_text="What it costs, and the currency: 8.90 EUR. Empty: not known.")
+    categories = LinesField(
+        help_text="Keys of its categories, one a line, the main one first: tableware."
+    )
+    attributes = PairsField(
+        help_text="What else is known of it, one a line, with a colon: material: oak. Rules and"
+        " strategies can use them."
+    )
+
     class Meta:
         model = Product
         fields = _FIELDS
+        labels = {"url": "Page in the shop (URL)", "image_url": "Picture (URL)"}
+        help_texts = {
+            "key": "The id that the shop's events call it by, such as its article number.",
+            "url": "Beginning with https://, http:// or /.",
+            "stock": "Pieces left. Empty: nobody counts. 0: it is sold out, and not recommended.",
+            "available": "Untick to take it out of all recommendations, whatever its stock.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        row = self.instance
+        currency = row.currency or ("" if row.pk else settings.SHOP_CURRENCY)
+        self.initial.setdefault("price", Price(row.price_minor, currency))
 
     def clean(self) -> dict[str, Any]:
         """Put every fault at its field."""
         given = super().clean() or {}
         if not self.errors:
-            for problem in parse_item(self.item())[1]:
-                field = problem.path if problem.path in self.fields else None
-                self.add_error(field, problem.problem)
+            show_faults(
+                self,
+                parse_item(self.item())[1],
+                fields={"price_minor": "price", "currency": "price"},
+            )
         return given
 
     def item(self) -> dict[str, Any]:
         """Return the product as the upsert takes it."""
-        item = {name: self.cleaned_data[name] for name in self.fields if name in self.cleaned_data}
+        item = {name: self.cleaned_data[name] for name in _FIELDS if name in self.cleaned_data}
+        price = item.pop("price", Price(None, ""))
+        item |= {"price_minor": price.minor, "currency": price.currency}
         return item if "key" in item else item | {"key": self.instance.key}
+
+
+class _StandingFilter(admin.SimpleListFilter):
+    """Whether a product can be recommended, and why not."""
+
+    title = "for sale"
+    parameter_name = "standing"
+
+    def lookups(self, _request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        """Return the words of the list."""
+        return [(words, words) for words, _tone in _WHERE]
+
+    def queryset(self, _request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the products of which the list says so."""
+        where = {words: condition for (words, _tone), condition in _WHERE.items()}
+        wanted = self.value() or ""
+        return rows.filter(where[wanted]) if wanted in where else rows
 
 
 @admin.register(Product)
@@ -57,9 +111,10 @@ class ProductAdmin(AuditedModelAdmin):
 
     form = ProductForm
     audits = False
-    list_display = ("key", "title", "brand", "price_minor", "currency", "stock", "available")
+    fieldsets = _SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
+    list_display = ("key", "title", "brand", "price", "stock", "standing")
     list_display_links = ("key", "title")
-    list_filter = ("available", ("deleted_at", admin.EmptyFieldListFilter))
+    list_filter = (_StandingFilter,)
     search_fields = ("key",)
     search_help_text = "Beginning of a key or title, or a whole brand"
     ordering = ("-id",)
@@ -70,6 +125,17 @@ class ProductAdmin(AuditedModelAdmin):
         action="Add a product",
         action_url="admin:catalog_product_add",
     )
+
+    @admin.display(description="price", ordering="price_minor")
+    def price(self, obj: Product) -> str:
+        """Return the price for people, of the list and for those who may not change it."""
+        return "" if obj.price_minor is None else money.text(obj.price_minor, obj.currency)
+
+    @admin.display(description="for sale")
+    def standing(self, obj: Product) -> str:
+        """Say in words whether it can be recommended: availability and stock together."""
+        words, tone = _standing(obj)
+        return format_html('<span class="badge {}">{}</span>', tone, words)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -104,6 +170,14 @@ class ProductAdmin(AuditedModelAdmin):
         """Delete softly, all at once."""
         keys = list(queryset.values_list("key", flat=True))
         services.delete_products(keys, actor=request.user.get_username(), now=clock.now())
+
+
+def _standing(product: Product) -> tuple[str, str]:
+    if product.deleted_at is not None:
+        return _DELETED
+    if not product.available:
+        return _WITHDRAWN
+    return _SOLD_OUT if product.stock is not None and product.stock <= 0 else _FOR_SALE
 
 
 @admin.register(Category)

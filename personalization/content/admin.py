@@ -2,78 +2,44 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from personalization.access.admin_base import AuditedModelAdmin, each_row
 from personalization.content import services
-from personalization.content.engine import faults
+from personalization.content.forms import (
+    CONTENT_FIELDS,
+    OTHER,
+    BlockForm,
+    BlockFormSet,
+    CampaignForm,
+    PlacementForm,
+)
 from personalization.content.models import Block, Campaign, Placement
+from personalization.content.standing import standing
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState
-from personalization.lib.errors import Problem
 
-
-class _Checked(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """A form that the rules of `engine/faults.py` judge as the API does."""
-
-    def problems(self, given: dict[str, Any]) -> list[Problem]:
-        """Return what is wrong with the given fields."""
-        raise NotImplementedError
-
-    def clean(self) -> dict[str, Any]:
-        """Put every fault at its field."""
-        given = super().clean() or {}
-        if not self.errors:
-            for problem in self.problems(given):
-                field = problem.path.partition(".")[0]
-                self.add_error(
-                    field if field in self.fields else None, f"{problem.path}: {problem.problem}"
-                )
-        return given
-
-
-class PlacementForm(_Checked):
-    """Fields of a placement."""
-
-    class Meta:
-        model = Placement
-        fields = ("key", "title", "kind", "strategy", "count", "default_content", "active")
-
-    def problems(self, given: dict[str, Any]) -> list[Problem]:
-        """Judge key and fields."""
-        fields = {name: value for name, value in given.items() if name != "key"}
-        key = given.get("key", self.instance.key)
-        return [*faults.key_faults(key), *faults.placement_faults(fields)]
-
-
-class CampaignForm(_Checked):
-    """Fields of a campaign; its status moves by actions."""
-
-    class Meta:
-        model = Campaign
-        fields = ("key", "title", "placement", "priority", "starts_at", "ends_at")
-
-    def problems(self, given: dict[str, Any]) -> list[Problem]:
-        """Judge key and fields."""
-        found = [*faults.key_faults(given["key"]), *faults.campaign_faults(given)]
-        if given["placement"].kind != Placement.Kind.CONTENT:
-            found.append(Problem("placement", "shows recommendations, not campaigns"))
-        return found
-
-
-class BlockForm(_Checked):
-    """Fields of a block."""
-
-    class Meta:
-        model = Block
-        fields = ("key", "content")
-
-    def problems(self, given: dict[str, Any]) -> list[Problem]:
-        """Judge key and content."""
-        return [*faults.key_faults(given["key"]), *faults.content_faults(given["content"])]
+_EXPERT = "For developers"
+# Only one of the two that belong to the kind is shown (studio/theme.css).
+_PLACEMENT_SECTIONS = (
+    (None, {"fields": ("key", "title", "kind", "active")}),
+    (
+        "Recommendations",
+        {"fields": ("strategy", "count"), "classes": ("for-recommendations",)},
+    ),
+    (
+        "What shows while no campaign does",
+        {"fields": CONTENT_FIELDS, "classes": ("for-content",)},
+    ),
+    (_EXPERT, {"fields": (OTHER,), "classes": ("collapse", "for-content")}),
+)
+_BLOCK_SECTIONS = (
+    (None, {"fields": CONTENT_FIELDS}),
+    (_EXPERT, {"fields": ("key", OTHER), "classes": ("collapse",)}),
+)
 
 
 @admin.register(Placement)
@@ -81,6 +47,7 @@ class PlacementAdmin(AuditedModelAdmin):
     """Places in the shop."""
 
     form = PlacementForm
+    fieldsets = _PLACEMENT_SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
     audits = False  # the service does, and publishes
     publishes = True
     list_display = ("key", "title", "kind", "strategy", "count", "active")
@@ -102,9 +69,16 @@ class PlacementAdmin(AuditedModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save through the service, as the API does."""
-        values = {name: value for name, value in form.cleaned_data.items() if name != "key"}
-        actor = request.user.get_username()
-        obj.pk = services.upsert_placement(key=form.instance.key, values=values, actor=actor).pk
+        obj.pk = services.upsert_placement(
+            key=form.instance.key, values=form.values(), actor=request.user.get_username()
+        ).pk
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the sections; who may only look sees the content as it is stored."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        names = ("key", "title", "kind", "active", "strategy", "count", "default_content")
+        return [(None, {"fields": names})]
 
 
 class BlockInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic at run time
@@ -112,7 +86,16 @@ class BlockInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic
 
     model = Block
     form = BlockForm
+    formset = BlockFormSet
+    fieldsets = _BLOCK_SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
     can_delete = False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Return the sections; who may only look sees the content as it is stored."""
+        campaigns = self.admin_site.get_model_admin(Campaign)
+        if obj is None or campaigns.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return [(None, {"fields": ("key", "content")})]
 
 
 @admin.register(Campaign)
@@ -122,12 +105,16 @@ class CampaignAdmin(AuditedModelAdmin):
     form = CampaignForm
     publishes = True
     inlines = (BlockInline,)
-    list_display = ("key", "title", "placement", "status", "priority", "starts_at", "ends_at")
+    fieldsets = (
+        (None, {"fields": ("title", "key", "placement", "shows")}),
+        ("When it shows", {"fields": ("priority", "starts_at", "ends_at")}),
+    )
+    list_display = ("title", "key", "placement", "shows_word", "priority", "starts_at", "ends_at")
     list_filter = ("status", "placement")
     list_select_related = ("placement",)
     search_fields = ("key", "title")
     autocomplete_fields = ("placement",)
-    readonly_fields = ("status", "created_at", "updated_at")
+    readonly_fields = ("shows",)
     ordering = ("-id",)
     actions = ("publish_selected", "end_selected")
     empty_state = EmptyState(
@@ -136,6 +123,24 @@ class CampaignAdmin(AuditedModelAdmin):
         action="Create a campaign",
         action_url="admin:content_campaign_add",
     )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
+        """Return campaigns with those that they compete with."""
+        rows: QuerySet[Campaign] = super().get_queryset(request)
+        return rows.prefetch_related("placement__campaigns")
+
+    @admin.display(description="shows", ordering="status")
+    def shows_word(self, obj: Campaign) -> str:
+        """Say in a word whether it shows, and what hides it."""
+        found = standing(obj, clock.now())
+        return format_html('<span class="badge {}">{}</span>', found.tone, found.word)
+
+    @admin.display(description="Shows at the moment")
+    def shows(self, obj: Campaign) -> str:
+        """Say in a sentence whether it shows, and what hides it."""
+        if not obj.pk:
+            return "A new campaign is a draft: it shows to nobody until it is published."
+        return standing(obj, clock.now()).sentence
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Stamp the row; the base audits and publishes."""

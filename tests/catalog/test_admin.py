@@ -12,11 +12,11 @@ FORM = {
     "key": "mug",
     "title": "Mug",
     "url": "https://shop.test/mug",
-    "price_minor": "450",
-    "currency": "EUR",
+    "price_0": "4.50",
+    "price_1": "EUR",
     "available": "on",
-    "categories": '["kitchen"]',
-    "attributes": "{}",
+    "categories": "kitchen\nhome",
+    "attributes": "material: clay\nweight: 0.4",
 }
 
 
@@ -42,8 +42,51 @@ def test_product__added_and_changed__through_the_service(staff: Client) -> None:
 def test_product__faults__stand_at_their_fields(staff: Client) -> None:
     answer = staff.post("/admin/catalog/product/add/", FORM | {"url": "javascript:1"})
 
-    assert "must start with https://" in answer.content.decode()
+    assert "Must start with https://" in answer.content.decode()
     assert not Product.objects.exists()
+
+
+def test_product__price_lines_and_pairs__stored_as_the_api_has_them(staff: Client) -> None:
+    staff.post("/admin/catalog/product/add/", FORM)
+
+    mug = Product.objects.get()
+    assert (mug.price_minor, mug.currency) == (450, "EUR")
+    assert mug.categories == ["kitchen", "home"]
+    assert mug.attributes == {"material": "clay", "weight": 0.4}
+    page = staff.get(f"/admin/catalog/product/{mug.pk}/change/").content.decode()
+    assert 'value="4.50"' in page
+    assert "weight: 0.4\nmaterial: clay" in page  # as jsonb orders them
+
+
+def test_product__price_without_currency__told_at_the_price(staff: Client) -> None:
+    answer = staff.post("/admin/catalog/product/add/", FORM | {"price_1": ""})
+
+    assert "Give the currency" in answer.content.decode()
+    assert not Product.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "for sale"),
+        ({"stock": "3"}, "for sale"),
+        ({"stock": "0"}, "sold out"),
+        ({"available": ""}, "not for sale"),
+    ],
+)
+def test_product__list__says_whether_it_can_be_bought(
+    staff: Client, fields: dict[str, str], words: str
+) -> None:
+    staff.post("/admin/catalog/product/add/", FORM | fields)
+
+    page = staff.get("/admin/catalog/product/").content.decode()
+
+    assert f">{words}</span>" in page
+    filtered = {
+        one: "field-key" in staff.get("/admin/catalog/product/", {"standing": one}).content.decode()
+        for one in ("for sale", "sold out", "not for sale", "deleted")
+    }
+    assert [one for one, found in filtered.items() if found] == [words]
 
 
 def test_product__deleted__softly(staff: Client) -> None:

@@ -9,9 +9,11 @@ from personalization.access.models import AuditEvent
 from personalization.access.services import create_key
 from personalization.content import errors, services
 from personalization.content.engine import choice, faults
-from personalization.content.models import Campaign
+from personalization.content.models import Campaign, Placement
+from personalization.content.standing import standing
 from personalization.ops import serve as config
 from personalization.ops.errors import ConfigInvalid
+from recommender.models import Strategy
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -170,7 +172,7 @@ def test_admin__campaign__saved_audited_published(db: None, admin_client: Any) -
     form = {
         "key": "spring", "title": "Spring", "placement": placement.pk, "priority": "1",
         "block-TOTAL_FORMS": "1", "block-INITIAL_FORMS": "0",
-        "block-0-key": "b", "block-0-content": '{"heading": "S"}',
+        "block-0-key": "b", "block-0-heading": "S", "block-0-other": "theme: dark",
     }  # fmt: skip
     response = admin_client.post("/admin/content/campaign/add/", form)
     assert response.status_code == 302, response.content.decode()[:3000]
@@ -179,3 +181,104 @@ def test_admin__campaign__saved_audited_published(db: None, admin_client: Any) -
     admin_client.post("/admin/content/campaign/", data)
     assert config.reload().parts["content"]["home.hero"].campaigns[0].block == "b"
     assert admin_client.get(f"/admin/content/campaign/{row.pk}/change/").status_code == 200
+    assert row.block.content == {"heading": "S", "theme": "dark"}
+
+
+def _campaign_form(placement: int, **fields: str) -> dict[str, Any]:
+    management = {"block-TOTAL_FORMS": "1", "block-INITIAL_FORMS": "0"}
+    named = {"key": "spring", "title": "Spring", "placement": placement, "priority": "1"}
+    return named | management | {f"block-0-{name}": value for name, value in fields.items()}
+
+
+def test_admin__block_without_a_key__named_after_its_campaign(db: None, admin_client: Any) -> None:
+    placement = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+
+    admin_client.post("/admin/content/campaign/add/", _campaign_form(placement.pk, heading="S"))
+
+    assert Campaign.objects.get().block.key == "spring-block"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"link": "javascript:x"}, "Write an address that begins with https://"),
+        ({"other": "Bad Name: x"}, "Bad Name: field names are like image_url."),
+        ({"heading": "S", "other": "heading: T"}, "“heading” has a field of its own above"),
+        ({"other": "no pair"}, "write a name, a colon and a value"),
+    ],
+)
+def test_admin__block_with_a_fault__told_in_words(
+    db: None, admin_client: Any, fields: dict[str, str], words: str
+) -> None:
+    placement = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+
+    form = _campaign_form(placement.pk, **fields)
+    page = admin_client.post("/admin/content/campaign/add/", form).content.decode()
+
+    assert words in page
+    assert not Campaign.objects.exists()
+
+
+def test_admin__placement__strategy_chosen_from_a_list(db: None, admin_client: Any) -> None:
+    page = admin_client.get("/admin/content/placement/add/").content.decode()
+    known = Strategy.objects.order_by("key").first()
+    assert known is not None
+    assert f'<option value="{known.key}">{known.title}</option>' in page
+    form = {"key": "home.top", "title": "Top", "kind": "recommendations", "count": "8"}
+
+    refused = admin_client.post("/admin/content/placement/add/", form).content.decode()
+    admin_client.post("/admin/content/placement/add/", form | {"strategy": known.key})
+
+    assert "Choose the strategy that fills it." in refused
+    assert Placement.objects.get(key="home.top").strategy == known.key
+
+
+def test_admin__placement_of_content__its_fields_are_kept(db: None, admin_client: Any) -> None:
+    form = {
+        "key": "home.top", "title": "Top", "kind": "content", "count": "8", "heading": "Hello",
+        "other": "theme: dark", "active": "on",
+    }  # fmt: skip
+
+    admin_client.post("/admin/content/placement/add/", form)
+
+    row = Placement.objects.get(key="home.top")
+    assert row.default_content == {"heading": "Hello", "theme": "dark"}
+    page = admin_client.get(f"/admin/content/placement/{row.pk}/change/").content.decode()
+    assert "theme: dark" in page
+
+
+def _running(key: str, **values: Any) -> Campaign:
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    services.create_campaign(key=key, values={"placement": "home.hero", **values}, actor="t")
+    services.upsert_block(campaign=key, key=f"{key}-b", content={"heading": key}, actor="t")
+    return services.publish_campaign(key=key, actor="t")
+
+
+def test_standing__higher_priority_runs__says_which_hides_it(db: None) -> None:
+    low, high = _running("low"), _running("high", title="The loud one", priority=5)
+
+    assert standing(high, NOW).word == "shows now"
+    assert standing(low, NOW).word == "hidden by The loud one"
+    assert "“The loud one” (priority 5)" in standing(low, NOW).sentence
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "word"), [(1, None, "from 2026-03-02"), (None, -1, "over"), (-1, 1, "shows")]
+)
+def test_standing__dates__told(db: None, starts: int | None, ends: int | None, word: str) -> None:
+    def day(after: int | None) -> datetime | None:
+        return None if after is None else NOW + timedelta(days=after)
+
+    row = _running("one", starts_at=day(starts), ends_at=day(ends))
+
+    assert standing(row, NOW).word.startswith(word)
+
+
+def test_standing__draft_and_ended__told(db: None) -> None:
+    _running("high", title="The loud one", priority=5)
+    values = {"placement": "home.hero"}
+    draft = services.create_campaign(key="draft", values=values, actor="t")
+
+    assert standing(draft, NOW).word == "draft"
+    assert "“The loud one” (priority 5) would be shown before it" in standing(draft, NOW).sentence
+    assert standing(services.end_campaign(key="draft", actor="t"), NOW).word == "ended"
