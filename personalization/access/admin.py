@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 
 from personalization.access.admin_base import AuditedModelAdmin, each_row
 from personalization.access.audit import audit
@@ -129,13 +130,31 @@ class ApiKeyAdmin(AuditedModelAdmin):
         return TemplateResponse(request, "admin/access/key_created.html", context)
 
 
+class _KindFilter(admin.SimpleListFilter):
+    """What was written to, out of all that the back office holds."""
+
+    title = "kind"
+    parameter_name = "object_type"
+
+    def lookups(self, request: HttpRequest, _model_admin: Any) -> list[tuple[str, str]]:
+        """Return the kinds that people can open, by name."""
+        kinds = [model._meta for model in admin.site._registry if model is not AuditEvent]
+        found = [(one.label_lower, str(capfirst(one.verbose_name))) for one in kinds]
+        return sorted(found, key=lambda one: one[1])
+
+    def queryset(self, request: HttpRequest, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """Return the lines of one kind, by its index."""
+        return rows.filter(object_type=self.value()) if self.value() else rows
+
+
 @admin.register(AuditEvent)
 class AuditEventAdmin(ReadOnlyModelAdmin):
     """Who did what to which object."""
 
     list_display = ("at", "actor", "action", "object_type", "object_label", "object_id")
+    list_filter = (_KindFilter,)
     search_fields = ("=object_id",)
-    search_help_text = "Id of an object; add ?object_type=app.model to the address for one model."
+    search_help_text = "The number of an object; choose its kind among the filters."
     date_hierarchy = None
     ordering = ("-id",)
     empty_state = EmptyState(

@@ -17,8 +17,13 @@ class ApiKey(models.Model):
         PUBLIC = "public", "Public (browsers)"
         SECRET = "secret", "Secret (servers)"
 
-    name = models.CharField(max_length=100)
-    kind = models.CharField(max_length=6, choices=Kind.choices)
+    name = models.CharField(max_length=100, help_text="Who uses it, such as Shop front.")
+    kind = models.CharField(
+        max_length=6,
+        choices=Kind.choices,
+        help_text="Public: stands in the shop's pages, sends events and asks for decisions. Secret:"
+        " stays on your servers.",
+    )
     sha256 = models.CharField(max_length=64)
     last4 = models.CharField(max_length=4)
     # Empty: everything that the kind may do.
@@ -26,8 +31,10 @@ class ApiKey(models.Model):
     # Empty: any origin may use a public key.
     origins = models.JSONField(default=list, blank=True)
     created_at = models.DateTimeField()
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(
+        "works until", null=True, blank=True, help_text="Empty: until it is revoked."
+    )
+    revoked_at = models.DateTimeField("revoked", null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["sha256"], name="access_apikey_sha256_uniq")]
@@ -42,12 +49,12 @@ class AuditEvent(models.Model):
     Append-only by a trigger.
     """
 
-    at = models.DateTimeField()
-    actor = models.CharField(max_length=150)
-    action = models.CharField(max_length=60)
-    object_type = models.CharField(max_length=60)
-    object_id = models.CharField(max_length=100)
-    object_label = models.CharField(max_length=200, blank=True, default="")
+    at = models.DateTimeField("when")
+    actor = models.CharField("by", max_length=150)
+    action = models.CharField("did what", max_length=60)
+    object_type = models.CharField("kind", max_length=60)
+    object_id = models.CharField("id", max_length=100)
+    object_label = models.CharField("object", max_length=200, blank=True, default="")
     before = models.JSONField(null=True)
     after = models.JSONField(null=True)
     request_id = models.CharField(max_length=36, blank=True, default="")

@@ -58,7 +58,7 @@ def create_key(
             expires_at=expires_at,
         )
         audit(actor=actor, action="create", obj=row, after=state(row, without=_UNTOLD))
-        publish(actor=actor, note=f"key {row.pk} created")
+        publish(actor=actor, note=f"API key “{row.name}” created")
     return row, key
 
 
@@ -80,7 +80,7 @@ def revoke_key(*, key_id: int, actor: str) -> ApiKey:
         audit(
             actor=actor, action="revoke", obj=row, before=before, after=state(row, without=_UNTOLD)
         )
-        publish(actor=actor, note=f"key {row.pk} revoked")
+        publish(actor=actor, note=f"API key “{row.name}” revoked")
     return row
 
 

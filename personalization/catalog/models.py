@@ -6,10 +6,18 @@ from django.db import models
 class Category(models.Model):
     """One node of the category tree; `path` holds the keys from the root, joined by `/`."""
 
-    key = models.CharField(max_length=100, unique=True)
-    title = models.CharField(max_length=200)
+    key = models.CharField(
+        max_length=100, unique=True, help_text="As products name it. It cannot be changed later."
+    )
+    title = models.CharField(max_length=200, help_text="Its name for people.")
     parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="children",
+        verbose_name="part of",
+        help_text="The category that it belongs to; empty at the top of the tree.",
     )
     path = models.CharField(max_length=600, db_index=True)
 
@@ -67,10 +75,10 @@ class Product(models.Model):
 class UnknownItem(models.Model):
     """An item id that events name and no product has: kept and counted, never an error."""
 
-    key = models.CharField(max_length=100, primary_key=True)
+    key = models.CharField("id in the events", max_length=100, primary_key=True)
     events = models.BigIntegerField(default=0)
-    first_at = models.DateTimeField()
-    last_at = models.DateTimeField()
+    first_at = models.DateTimeField("first seen")
+    last_at = models.DateTimeField("last seen")
 
     def __str__(self) -> str:
         return self.key

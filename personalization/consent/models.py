@@ -10,13 +10,26 @@ class Purpose(models.Model):
     migration.
     """
 
-    key = models.CharField(max_length=40, unique=True)
-    title = models.CharField(max_length=100)
+    key = models.CharField(
+        max_length=40,
+        unique=True,
+        help_text="What the shop's consent banner and the API call it. It cannot be changed later.",
+    )
+    title = models.CharField(max_length=100, help_text="Its name for people.")
     bit = models.PositiveSmallIntegerField(unique=True)
     # What holds for somebody who has said nothing.
-    default_granted = models.BooleanField(default=False)
+    default_granted = models.BooleanField(
+        "allowed by default",
+        default=False,
+        help_text="What holds for everybody who has not said yes or no yet.",
+    )
     # `Sec-GPC: 1` denies it for the call.
-    gpc_denies = models.BooleanField(default=True)
+    gpc_denies = models.BooleanField(
+        "refused by the browser's signal",
+        default=True,
+        help_text="Browsers can send “do not sell or share my data” (Global Privacy Control)."
+        " Ticked: whoever sends it has refused this purpose for that visit.",
+    )
 
     class Meta:
         constraints = [
@@ -34,15 +47,17 @@ class ConsentRecord(models.Model):
     Append-only by a trigger.
     """
 
-    identity = models.ForeignKey("customers.Identity", on_delete=models.PROTECT, related_name="+")
+    identity = models.ForeignKey(
+        "customers.Identity", on_delete=models.PROTECT, related_name="+", verbose_name="who"
+    )
     purpose = models.ForeignKey(Purpose, on_delete=models.PROTECT)
-    granted = models.BooleanField()
+    granted = models.BooleanField("allowed")
     # Said by a device without proof of the user whom its customer had then: such a grant does not
     # undo what the user withdrew.
     linked = models.BooleanField(default=False)
-    source = models.CharField(max_length=40)
-    policy_version = models.CharField(max_length=40, blank=True, default="")
-    at = models.DateTimeField()
+    source = models.CharField("said in", max_length=40)
+    policy_version = models.CharField("policy version", max_length=40, blank=True, default="")
+    at = models.DateTimeField("when")
 
     class Meta:
         indexes = [

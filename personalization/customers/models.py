@@ -128,13 +128,32 @@ class Trait(models.Model):
         DATETIME = "datetime", "Date and time"
         STRINGS = "strings", "List of texts"
 
-    key = models.CharField(max_length=60, unique=True)
-    title = models.CharField(max_length=100)
-    type = models.CharField(max_length=8, choices=Type.choices)
+    key = models.CharField(
+        max_length=60,
+        unique=True,
+        help_text="As the shop sends it, such as loyalty_tier. It cannot be changed later.",
+    )
+    title = models.CharField(max_length=100, help_text="What rules and pages call it.")
+    type = models.CharField(
+        "kind of value",
+        max_length=8,
+        choices=Type.choices,
+        help_text="Rules offer the comparisons that fit it.",
+    )
     # A personal detail (name, e-mail): never logged, left out of decision documents.
-    personal = models.BooleanField(default=False)
+    personal = models.BooleanField(
+        "personal detail",
+        default=False,
+        help_text="Such as a name or an e-mail address: never written to logs, never read by"
+        " decisions.",
+    )
     # Only secret keys may set it (loyalty tier, credit).
-    server_only = models.BooleanField(default=False)
+    server_only = models.BooleanField(
+        "set by the shop's servers only",
+        default=False,
+        help_text="Ticked: what a browser says of it is ignored, so that nobody can make himself a"
+        " gold customer.",
+    )
 
     def __str__(self) -> str:
         return self.key
@@ -153,13 +172,13 @@ class Merge(models.Model):
     source = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="merges_out")
     target = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="merges_in")
     cause = models.CharField(max_length=5, choices=Cause.choices)
-    actor = models.CharField(max_length=150)
+    actor = models.CharField("by", max_length=150)
     # Ids of the identities that moved.
     identities = models.JSONField(default=list)
     # The target's assignment key before the merge.
     target_assignment_key = models.CharField(max_length=255)
-    at = models.DateTimeField()
-    undone_at = models.DateTimeField(null=True)
+    at = models.DateTimeField("when")
+    undone_at = models.DateTimeField("undone", null=True)
 
     class Meta:
         constraints = [

@@ -99,17 +99,21 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
     fact = forms.ChoiceField(
         choices=[(fact, fact or "nothing more than its name") for fact in FACTS],
         required=False,
-        help_text="What profiles and recommendations understand the event as.",
+        label="Understood as",
+        help_text="What profiles and recommendations take the event for.",
     )
 
     class Meta:
         model = EventSchema
         fields = ("name", "title", "fact", "properties")
+        labels = {"properties": "What it may carry"}
         help_texts = {
+            "name": "As the shop sends it, such as Level Reached.",
+            "title": "What rules and pages call it; empty: its name.",
             "properties": (
                 'For example {"level": {"type": "number", "required": true, "min": 0}}. Types: '
                 "string, id, number, boolean, datetime, list, objects, object."
-            )
+            ),
         }
 
     def clean(self) -> dict[str, Any]:

@@ -19,9 +19,9 @@ class JobRun(models.Model):
         FAILED = "failed", "Failed"
         CANCELLED = "cancelled", "Cancelled"
 
-    kind = models.CharField(max_length=60)
+    kind = models.CharField("work", max_length=60)
     # Scheduled work: the time slot it is for; unique, so that two beats start it once.
-    slot = models.CharField(max_length=60)
+    slot = models.CharField("run", max_length=60)
     status = models.CharField(max_length=12, choices=Status.choices, default=Status.PENDING)
     params = models.JSONField(default=dict)
     done = models.BigIntegerField(default=0)
@@ -34,8 +34,8 @@ class JobRun(models.Model):
     # How often it began since it was made or resumed by somebody.
     attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField()
-    started_at = models.DateTimeField(null=True)
-    heartbeat_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField("started", null=True)
+    heartbeat_at = models.DateTimeField("last sign of life", null=True)
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -57,11 +57,11 @@ class ConfigVersion(models.Model):
     """
 
     version = models.BigIntegerField(primary_key=True)
-    sha256 = models.CharField(max_length=64)
-    body = models.TextField()
-    note = models.CharField(max_length=200, blank=True, default="")
-    actor = models.CharField(max_length=150)
-    created_at = models.DateTimeField()
+    sha256 = models.CharField("fingerprint", max_length=64)
+    body = models.TextField("content")
+    note = models.CharField("what changed", max_length=200, blank=True, default="")
+    actor = models.CharField("by", max_length=150)
+    created_at = models.DateTimeField("published")
 
     class Meta:
         ordering = ["-version"]
@@ -78,7 +78,7 @@ class Heartbeat(models.Model):
 
     name = models.CharField(max_length=80, primary_key=True)
     kind = models.CharField(max_length=20)
-    at = models.DateTimeField()
+    at = models.DateTimeField("last sign of life")
     facts = models.JSONField(default=dict)
 
     def __str__(self) -> str:

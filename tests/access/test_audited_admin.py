@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.contrib.messages import get_messages
 from django.test import Client
 
+from personalization.access.audit import audit
 from personalization.access.models import AuditEvent
 from personalization.content.models import Placement
 from personalization.content.services import create_campaign, upsert_block, upsert_placement
@@ -196,3 +197,15 @@ def test_action__one_row_refused__the_others_are_done_and_both_are_told() -> Non
     words = sorted(str(message) for message in get_messages(response.wsgi_request))
     assert words[0] == "1 published."
     assert words[1].startswith("bare: ")
+
+
+def test_trail__by_kind__those_lines_alone() -> None:
+    audit(actor="ann", action="create", obj=Placement(pk=1, key="home.hero"), after={"key": "x"})
+    audit(actor="ann", action="create", obj=EventSchema(pk=1, name="Signed up"), after={})
+
+    page = staff().get("/admin/access/auditevent/", {"object_type": "content.placement"})
+
+    text = page.content.decode()
+    assert "home.hero" in text
+    assert "Signed up" not in text
+    assert ">Event type</a>" in text
