@@ -10,6 +10,7 @@ counts all by the owners of today. Knows nothing of scores or models.
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -98,6 +99,12 @@ def fold_generation(generation: int, facts: Sequence[Fact]) -> None:
 def live_generation() -> int:
     """Return the generation that pages read."""
     return OutcomeGeneration.objects.values_list("live", flat=True).first() or 1
+
+
+def lists_shown(decision: UUID) -> dict[str, list[tuple[str, str]]]:
+    """Return placement -> (item, source) in the order shown, of lists whose page reported them."""
+    rows = ShownList.objects.filter(generation=live_generation(), decision=decision)
+    return {row.placement: [(one[0], one[1]) for one in row.items] for row in rows}
 
 
 def _fold_into(generation: int, told: Told) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from personalization.decisions.models import Decision
+from personalization.decisions.telling import missing
 
 LIMIT = 10
 
@@ -22,5 +23,5 @@ def _line(decision: Decision) -> dict[str, Any]:
         "at": decision.at,
         "config_version": decision.config_version,
         "placements": sorted(placements),
-        "degraded": body.get("degraded") or [],
+        "degraded": [missing(code) for code in body.get("degraded") or ()],
     }

@@ -97,6 +97,7 @@ def body_of(decision: Decision) -> bytes:
         "reason": who.reason,
         "models": decision.models,
         "degraded": list(decision.degraded),
+        "ms": round(1000 * decision.stages.get("total", 0.0), 1),
         "placements": {key: _placement(shown) for key, shown in decision.placements.items()},
     }
     if decision.ask.deduplicate:
