@@ -55,6 +55,7 @@ TIME_ZONE = "UTC"
 SHOP_TIME_ZONE = env.str("SHOP_TIME_ZONE", default="UTC")
 SHOP_CURRENCY = env.str("SHOP_CURRENCY", default="EUR")
 USE_I18N = True
+FORMAT_MODULE_PATH = "personalization.lib.formats"
 USE_TZ = True
 
 INSTALLED_APPS = [
