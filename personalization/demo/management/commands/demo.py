@@ -1,14 +1,19 @@
 """`manage.py demo`: everything up, with a demo shop; `--remove` takes the demo's data away."""
 
+import contextlib
+import http
+import http.client
 import time
+from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
 
 from personalization.access.staff import create_login
-from personalization.demo import removal, services, state
+from personalization.demo import browsing, removal, services, state
 from personalization.demo.engine.words import SHOP_NAME
 from personalization.lib import clock
 from personalization.lib.errors import AppError
@@ -53,14 +58,51 @@ class Command(up.Command):
 
     def _fill(self) -> None:
         teller = _Teller(self)
-        if services.fill(say=teller.say):
+        fresh = services.fill(say=teller.say)
+        if fresh:
             self._say("demo", "all events are in, models trained on the whole")
-        if not teller.told:
-            teller.tell_addresses()
+            self._browse()
+        # again at the end: what people need stands last on the screen, with a link that is fresh
+        teller.tell_addresses()
+
+    def _browse(self) -> None:
+        """Have some customers walk through the open shop, so that pages of results live."""
+        demo = state.current()
+        if demo is None:
+            return
+        try:
+            walked = browsing.browse(demo.plan, _post_with(services.ensure_keys().secret))
+        except (OSError, http.client.HTTPException) as error:
+            self._say("demo", f"nobody walks through the shop, as its door is shut: {error}")
+            return
+        self._say(
+            "demo",
+            f"{walked.walks} customers walked through the shop: {walked.clicks} clicks on shelves, "
+            f"{walked.orders} orders",
+        )
 
     def _remove(self) -> None:
         removed = removal.remove(say=lambda what, done: self._say("demo", f"{what}: {done:,}"))
         self._say("demo", "removed" if removed else "there is no demo here")
+
+
+def _post_with(key: str) -> browsing.Post:
+    """Return what posts to the web of this machine with a key."""
+
+    def post(path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        web = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=10)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        with contextlib.closing(web):
+            web.request("POST", path, orjson.dumps(body), headers)
+            answer = web.getresponse()
+            told = answer.read()
+        if answer.status != http.HTTPStatus.OK:
+            msg = f"{path} answered {answer.status}"
+            raise http.client.HTTPException(msg)
+        found: Mapping[str, Any] = orjson.loads(told)
+        return found
+
+    return post
 
 
 class _Teller:
