@@ -17,6 +17,7 @@ from personalization.demo.engine.shop import product_rows
 from personalization.demo.engine.traffic import Plan, World, chunks, make_world
 from personalization.demo.engine.words import DEPARTMENTS
 from personalization.demo.shelves import publish_shelves
+from personalization.demo.traits import declare_traits
 from personalization.events import bulk
 from personalization.events.bulk import BulkEvent, Counts
 from personalization.events.processor import bulk as processing
@@ -154,6 +155,7 @@ def _fill(filling: _Filling, first: int) -> None:
     if "people" not in filling.run.checkpoint:
         filling.stage("customers")
         filling.keep(people=create_people(people(world), now=clock.now()))
+    declare_traits(actor=ACTOR)
     publish_shelves(actor=ACTOR)
     publish_built_in(actor=ACTOR)
     ensure_keys()
