@@ -1,5 +1,6 @@
 """What the generated schema cannot know by itself: plain `/v1` views, and how calls are refused."""
 
+import re
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
@@ -44,6 +45,17 @@ KEY_SCHEMES: dict[str, dict[str, str]] = {
     },
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+# Groups of the explorer in its order; the back office's follow by their names.
+TAGS: Mapping[str, str] = {
+    "Decide": "What a page shows: content, shelves and flags in one call.",
+    "Recommendations": "One strategy by itself.",
+    "Events": "What visitors and servers did.",
+    "Consent": "What somebody allows.",
+    "Flags": "OpenFeature Remote Evaluation Protocol.",
+    "Short addresses": "The same events by the addresses that analytics.js uses.",
+}
+# What Django REST framework's own reads do, where they have no words of their own.
+_READS: Mapping[str, str] = {"list": "List {tag}", "retrieve": "Read one of the {tag}"}
 _METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 # status -> (description, the methods that may answer it)
 _REFUSALS: Mapping[str, tuple[str, frozenset[str]]] = {
@@ -64,13 +76,21 @@ def complete(result: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
 
     drf-spectacular calls it last (POSTPROCESSING_HOOKS).
     """
-    for path, operation in _operations(result["paths"]):
-        for status, told in _refusals(path, operation):
-            result["paths"][path][operation]["responses"].setdefault(status, told)
+    for path, method in _operations(result["paths"]):
+        operation = result["paths"][path][method]
+        operation["summary"] = _summary(operation)
+        operation["tags"] = [tag.capitalize() for tag in operation["tags"]]
+        for status, told in _refusals(path, method):
+            operation["responses"].setdefault(status, told)
     components = result.setdefault("components", {})
     components["schemas"] = dict(sorted({**components.get("schemas", {}), "Error": ERROR}.items()))
     components["securitySchemes"] = KEY_SCHEMES | components.get("securitySchemes", {})
     result["paths"] = dict(sorted({**result["paths"], **wire_paths()}.items()))
+    used = {
+        tag for item in result["paths"].values() for one in item.values() for tag in one["tags"]
+    }
+    office = [{"name": tag} for tag in sorted(used - TAGS.keys())]
+    result["tags"] = [{"name": tag, "description": told} for tag, told in TAGS.items()] + office
     return result
 
 
@@ -94,6 +114,16 @@ def wire_paths() -> dict[str, Mapping[str, Any]]:
 
 def _operations(paths: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     return ((path, method) for path, item in paths.items() for method in _METHODS & item.keys())
+
+
+def _summary(operation: Mapping[str, Any]) -> str:
+    """Return the first words of the description; of a plain read of rows what it reads."""
+    words = " ".join(str(operation.get("description", "")).split())
+    tag = operation["tags"][0]
+    read = _READS.get(operation["operationId"].removeprefix(f"{tag}_"))
+    if read is not None and words.partition(" ")[0] not in {"List", "Return"}:
+        return read.format(tag=tag)
+    return re.split(r"[.;:](?: |$)", words, maxsplit=1)[0]
 
 
 def _refusals(path: str, method: str) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -60,7 +60,7 @@ PATHS: dict[str, dict[str, Any]] = {
         "get": {
             "operationId": "v1_consent_retrieve",
             "summary": "Read the caller's own purposes",
-            "tags": ["consent"],
+            "tags": ["Consent"],
             "security": _SECURITY,
             "parameters": [
                 _query("userId", _ID),
@@ -74,7 +74,7 @@ PATHS: dict[str, dict[str, Any]] = {
             "operationId": "v1_consent_create",
             "summary": "Set the caller's own purposes",
             "description": "Holds from the very next decision. Each call is kept as proof.",
-            "tags": ["consent"],
+            "tags": ["Consent"],
             "security": _SECURITY,
             "requestBody": {
                 "required": True,

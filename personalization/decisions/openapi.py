@@ -109,6 +109,7 @@ _WANTED: dict[str, Any] = {
         {
             "type": "object",
             "required": ["key"],
+            "additionalProperties": False,
             "properties": {
                 "key": _KEY,
                 "item": _ID,
@@ -192,7 +193,7 @@ PATHS: dict[str, dict[str, Any]] = {
         "post": {
             "operationId": "v1_decide",
             "summary": "Decide what every placement and flag of a page shows",
-            "tags": ["decisions"],
+            "tags": ["Decide"],
             "security": _SECURITY,
             "requestBody": {"required": True, "content": _json(_ASK)},
             "responses": {
@@ -206,7 +207,7 @@ PATHS: dict[str, dict[str, Any]] = {
         "get": {
             "operationId": "v1_recommendations",
             "summary": "Recommend by one strategy",
-            "tags": ["decisions"],
+            "tags": ["Recommendations"],
             "security": _SECURITY,
             "parameters": [
                 {"name": "strategy", "in": "path", "required": True, "schema": _KEY},
@@ -231,7 +232,7 @@ PATHS: dict[str, dict[str, Any]] = {
         "post": {
             "operationId": "ofrep_evaluate_flag",
             "summary": "Evaluate one flag (OpenFeature Remote Evaluation Protocol)",
-            "tags": ["flags"],
+            "tags": ["Flags"],
             "security": _SECURITY,
             "parameters": [
                 {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -244,7 +245,7 @@ PATHS: dict[str, dict[str, Any]] = {
         "post": {
             "operationId": "ofrep_evaluate_flags",
             "summary": "Evaluate all flags (OpenFeature Remote Evaluation Protocol)",
-            "tags": ["flags"],
+            "tags": ["Flags"],
             "security": _SECURITY,
             "parameters": [{"name": "If-None-Match", "in": "header", "schema": {"type": "string"}}],
             "requestBody": _FLAG_BODY,

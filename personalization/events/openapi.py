@@ -12,6 +12,8 @@ _CALLS = {
     "group": ("g", "Somebody belongs to a group", []),
     "alias": ("a", "Two ids are one person", ["previousId", "userId"]),
 }
+# The group of the addresses that analytics.js uses.
+_SHORT = "Short addresses"
 _TEXT: dict[str, Any] = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time"}
 _OBJECT: dict[str, Any] = {"type": "object", "additionalProperties": True}
@@ -82,13 +84,13 @@ def _responses(content: dict[str, Any]) -> dict[str, Any]:
     return {"200": {"description": "What became of each event.", "content": content}} | refused
 
 
-def _post(name: str, summary: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _post(name: str, summary: str, schema: dict[str, Any], tag: str = "Events") -> dict[str, Any]:
     content = {"schema": schema}
     return {
         "post": {
             "operationId": f"v1_{name}_create",
             "summary": summary,
-            "tags": ["events"],
+            "tags": [tag],
             "security": _SECURITY,
             "requestBody": {
                 "required": True,
@@ -126,7 +128,7 @@ _PIXEL: dict[str, Any] = {
     "get": {
         "operationId": "v1_pixel_retrieve",
         "summary": "One event from an image tag",
-        "tags": ["events"],
+        "tags": ["Events"],
         "security": [*_SECURITY, {}],
         "parameters": [
             {
@@ -143,9 +145,9 @@ _PIXEL: dict[str, Any] = {
 
 PATHS: dict[str, dict[str, Any]] = {
     "/v1/batch": _post("batch", "Up to 500 events of any kind", _BATCH),
-    "/v1/b": _post("b", "Up to 500 events of any kind (analytics.js)", _BATCH),
+    "/v1/b": _post("b", "Up to 500 events of any kind", _BATCH, _SHORT),
     "/v1/pixel.gif": _PIXEL,
 }
 for _name, (_short, _summary, _required) in _CALLS.items():
     PATHS[f"/v1/{_name}"] = _post(_name, _summary, _call(_required))
-    PATHS[f"/v1/{_short}"] = _post(_short, f"{_summary} (analytics.js)", _call(_required))
+    PATHS[f"/v1/{_short}"] = _post(_short, _summary, _call(_required), _SHORT)

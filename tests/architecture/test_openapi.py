@@ -78,3 +78,31 @@ def test_schema__api__every_operation_tells_how_it_refuses(schema: dict[str, Any
             told = operation["responses"]
             assert {"400", "401", "403", "429", "503"} <= told.keys(), path
             assert told["401"]["content"]["application/json"]["schema"] == error
+
+
+def test_schema__every_operation__has_a_summary_and_a_group_that_is_told(
+    schema: dict[str, Any],
+) -> None:
+    told = [tag["name"] for tag in schema["tags"]]
+    operations = [one for item in schema["paths"].values() for one in item.values()]
+
+    assert told[:4] == ["Decide", "Recommendations", "Events", "Consent"]
+    assert {tag for one in operations for tag in one["tags"]} == set(told)
+    for one in operations:
+        assert 0 < len(one["summary"]) < 100, one["operationId"]
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "summary"),
+    [
+        ("/api/blocks/", "get", "List blocks"),
+        ("/api/blocks/{key}/", "get", "Read one of the blocks"),
+        ("/api/customers/", "get", "List customers, oldest first"),
+        ("/api/models/{id}/promote/", "post", "Have this version serve"),
+        ("/v1/track", "post", "Something happened"),
+    ],
+)
+def test_schema__summary__first_words_of_what_it_does(
+    schema: dict[str, Any], path: str, method: str, summary: str
+) -> None:
+    assert schema["paths"][path][method]["summary"] == summary
