@@ -127,7 +127,7 @@ def test_shop__page_left__sent_again_only_what_no_beacon_took(
     loaded(window.open(shop))
     page.get_by_role("button", name="Accept all").click()
     expect(page.locator("#consent")).to_be_hidden()
-    page.wait_for_function("!document.querySelector('[aria-busy=true]')")
+    page.wait_for_function("() => !document.querySelector('[aria-busy=true]')")
     page.locator(f"{SHELF} .card a").first.click()
     page.wait_for_url("**/shop/p/**")
     loaded(page)
