@@ -70,9 +70,10 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
         """
         serializer = self.get_serializer(row, data=request.data, partial=row is not None)
         serializer.is_valid(raise_exception=True)
-        unknown = sorted(set(request.data) - set(serializer.fields))
+        known = StrategySerializer.Meta.fields
+        unknown = sorted(set(request.data) - set(known))
         if unknown:
-            msg = f"unknown fields; known are {', '.join(serializer.fields)}"
+            msg = f"unknown fields; known are {', '.join(known)}"
             raise Unprocessable(
                 msg, details=[Problem(shown(name), "is not known") for name in unknown]
             )
