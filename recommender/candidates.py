@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from personalization.catalog.serve import CatalogView
 from recommender import live, masks, reordering
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.base import Query, Ranked, Scores
+from recommender.engine.base import Query, Ranked, Scores, isin_few
 from recommender.engine.blend import combine
 from recommender.engine.groups import GroupPopularity
 from recommender.engine.rulemasks import Mask, ProductRule
@@ -95,7 +95,7 @@ class Pool:
     ) -> None:
         """Take in what is not there yet, as a tier of its own."""
         if len(self.rows):
-            fresh = ~np.isin(rows, self.rows)
+            fresh = ~isin_few(rows, self.rows)
             rows, scores, origins = rows[fresh], scores[fresh], origins[fresh]
         if not len(rows):
             return
@@ -262,7 +262,7 @@ class Gathering:
 
     def repeated(self, rows: Rows) -> Mask:
         """Return which rows other shelves of the page show, (len(rows),)."""
-        return np.isin(rows, self.above) if len(self.above) else np.zeros(len(rows), np.bool_)
+        return isin_few(rows, self.above)
 
     def newest(self, among: Mask, most: int) -> Rows:
         """Return up to `most` rows that may be shown, the newest first."""

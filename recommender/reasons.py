@@ -1,8 +1,9 @@
 """Why a product is on a shelf, in words that a shop can show; every phrase can be translated."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext
 
 from personalization.catalog.serve import CatalogView
 
@@ -40,10 +41,8 @@ _OTHER = ("Because you viewed {title}", "Chosen for you")
 
 def reason(source: str, title: str | None) -> str:
     """Return the words for a source; `title`: the product or category that spoke most for it."""
-    words = _WORDS.get(source) or _WORDS.get(source.partition("_")[0]) or _family(source)
-    if title is None:
-        return gettext(words[1])
-    return gettext(words[0]).replace("{title}", title)
+    with_title, without = _told(source, get_language())
+    return without if title is None else with_title.replace("{title}", title)
 
 
 def title_of(key: str, view: CatalogView) -> str:
@@ -55,6 +54,13 @@ def title_of(key: str, view: CatalogView) -> str:
 def category_title(key: str, view: CatalogView) -> str:
     """Return a category's title; one that the tree does not know is told by its key."""
     return view.category_titles.get(key) or key.rpartition("/")[2].replace("-", " ").title()
+
+
+@lru_cache(maxsize=1024)
+def _told(source: str, _language: str | None) -> tuple[str, str]:
+    """Return the words of a source in the language in force: twelve a shelf are a tenth of it."""
+    words = _WORDS.get(source) or _WORDS.get(source.partition("_")[0]) or _family(source)
+    return gettext(words[0]), gettext(words[1])
 
 
 def _family(source: str) -> tuple[str, str]:

@@ -219,7 +219,8 @@ def _causes(found: Gathering, filled: Filled) -> dict[int, str]:
 def _versions(found: Gathering, tiers: set[int]) -> dict[str, int]:
     """Return the versions of the models that were asked for any of these tiers."""
     pool = found.pool
-    spoke = {int(origin) for origin in pool.origins[np.isin(pool.tiers, list(tiers))]}
+    pairs = zip(pool.origins.tolist(), pool.tiers.tolist(), strict=True)
+    spoke = {origin for origin, tier in pairs if tier in tiers}
     return {
         asked.model.name: asked.model.number
         for place, asked in enumerate(pool.asked)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from personalization.catalog.serve import CatalogView
 from recommender import masks
 from recommender.candidates import Gathering, Rows
+from recommender.engine.base import isin_few
 from recommender.engine.merchandising import CAPS, MOST_BOOST
 from recommender.engine.rulemasks import ProductRule
 from recommender.engine.selecting import Cap, Codes, Explored, Quota, Shelf, behind, choose, explore
@@ -143,7 +144,7 @@ def _fresh(found: Gathering) -> Rows:
     if explore_by is None or not explore_by.share or found.visit.given is not None:
         return np.zeros(0, np.int64)
     rows = found.newest(found.where(_newer(explore_by.days)), _MOST_FRESH)[::-1]
-    return rows[~np.isin(rows, found.pool.rows)]
+    return rows[~isin_few(rows, found.pool.rows)]
 
 
 @lru_cache(maxsize=64)

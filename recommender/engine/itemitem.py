@@ -22,6 +22,7 @@ from recommender.engine.base import (
     Rows,
     Scores,
     best,
+    isin_few,
 )
 from recommender.engine.gather import check_csr, spans, summed
 
@@ -84,7 +85,7 @@ class ItemItem(Algorithm):
         rows, scores = self._summed(query)
         keep = scores > 0
         if not own:
-            keep &= ~np.isin(rows, query.rows)
+            keep &= ~isin_few(rows, query.rows)
         return best(rows[keep], scores[keep], count, allowed=allowed)
 
     def score(self, query: Query) -> Scores:

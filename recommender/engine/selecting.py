@@ -83,6 +83,9 @@ def choose(
         (n,) from `behind`; None: nothing is.
     """
     late = np.zeros(len(scores)) if late is None else late
+    if not (shelf.caps or shelf.quotas or shelf.pins or shelf.diversity > 0):
+        plain: list[int] = np.argsort(late - scores, kind="stable")[: max(shelf.count, 0)].tolist()
+        return plain
     picking = _Picking(scores, late, shelf)
     pins = sorted((shelf.pins or {}).items(), key=lambda pin: pin[1])
     pinned = [(one, place) for one, place in pins if picking.take(one)]
