@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from personalization.lib.errors import Problem
+from segments.faultwords import blanks, sentence
 from segments.widgets import RuleWidget
 
 # A rule within the cost limit is far smaller; this only keeps somebody from parsing megabytes.
@@ -27,11 +28,12 @@ def _none(_rule: Mapping[str, Any]) -> Sequence[Problem]:
 class RuleField(forms.JSONField):
     """A rule of docs/rules.md, edited by the rule builder.
 
-    `faults` judges a rule that can be read; its problems become the field's errors, each with its
-    path. `catalogue_url`, `preview_url` and `kinds` are those of the widget.
+    `faults` judges a rule that can be read; its problems become the field's errors, each with
+    the condition that it is about. `catalogue_url`, `preview_url` and `kinds` are the widget's.
     """
 
     default_error_messages = {
+        "required": _("Add at least one condition."),
         "no_object": _("A rule is a JSON object."),
         "too_long": _("The rule is longer than %(limit)s characters."),
         "doubled": _("A member is there twice: %(name)s."),
@@ -71,7 +73,8 @@ class RuleField(forms.JSONField):
         super().validate(value)
         if value is None:
             return
-        problems = [ValidationError(f"{p.path}: {p.problem}") for p in self._faults(value)]
+        found = [*self._faults(value), *blanks(value)]
+        problems = [ValidationError(sentence(one)) for one in found]
         if problems:
             raise ValidationError(problems)
 

@@ -1,5 +1,6 @@
 """Reads of segments: what rules may name, sizes, who names whom."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection
 
-from personalization.catalog.selectors import attribute_types
+from personalization.catalog.selectors import attribute_types, brands, category_titles
 from personalization.consent.serve import purposes
 from personalization.customers import serve as customers
 from personalization.events.models import EventSchema
@@ -37,6 +38,10 @@ _OWN_TYPES: Mapping[type, str] = {
     bool: words.BOOLEAN,
     list: words.STRINGS,
 }
+# So many values a list of suggestions holds; the rule builder draws no more.
+_OFFERED = 500
+# `products[].brand` and `$product.brand` are a brand.
+_LAST_NAME = re.compile(r"[.$\]]+")
 _SIZES = """
 SELECT segment_id, count(*) FROM segments_membership m JOIN segments_segment s
     ON s.id = m.segment_id AND s.published_id = m.version_id GROUP BY 1
@@ -77,6 +82,21 @@ def catalogue() -> Catalogue:
         currency=settings.SHOP_CURRENCY,
         time_zone=settings.SHOP_TIME_ZONE,
     )
+
+
+def suggested(told: dict[str, Any]) -> dict[str, Any]:
+    """Return what the rule builder is offered, with values to choose from for brand and category.
+
+    Apart from `catalogue`, which every check of a rule reads: these are two walks of an index.
+    """
+    known = {"brand": brands(_OFFERED), "category": sorted(category_titles())[:_OFFERED]}
+    known["categories"] = known["category"]
+    lists = [one["properties"] for one in told["events"]]
+    for one in (row for rows in (*lists, told["context"], told["product"]) for row in rows):
+        name = _LAST_NAME.split(one["key"])[-1]
+        if name in known and not one["values"] and one["type"] in (words.STRING, words.STRINGS):
+            one["values"] = known[name]
+    return told
 
 
 def own_attributes(types: Mapping[str, type]) -> tuple[Attribute, ...]:

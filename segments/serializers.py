@@ -203,6 +203,7 @@ class RuleProblemSerializer(Plain):
 
     path = serializers.CharField(allow_blank=True)
     problem = serializers.CharField()
+    words = serializers.CharField(required=False, help_text="For people; with `faults=words`.")
 
 
 class InvalidRuleSerializer(Plain):

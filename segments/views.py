@@ -26,6 +26,7 @@ from personalization.lib.keys import is_key
 from segments import diffs, errors, exports, listing, lists, selectors, services, why
 from segments import serializers as shapes
 from segments.engine.validation import AUDIENCE_KINDS, FILTER_KINDS, SEGMENT_KINDS, faults
+from segments.faultwords import blanks, told_faults
 from segments.learning import lookalikes
 from segments.models import Segment, SegmentVersion
 from segments.preview import preview
@@ -54,6 +55,7 @@ _READS: Mapping[str, frozenset[str]] = {
     "explain": frozenset({"customer", "version"}),
     "diff": frozenset({"from", "to"}),
     "catalogue": frozenset({"for"}),
+    "preview": frozenset({"faults"}),
 }
 
 
@@ -288,20 +290,31 @@ class SegmentViewSet(ApiViewSet):
     @extend_schema(
         request=shapes.RuleInputSerializer,
         responses={200: shapes.PreviewSerializer, 422: shapes.InvalidRuleSerializer},
+        parameters=[
+            OpenApiParameter(
+                "faults",
+                str,
+                enum=["words"],
+                description="`words`, for pages: faults come with 200, each in words for people"
+                " too; a comparison with an empty text is one.",
+            )
+        ],
     )
     @action(detail=False, methods=["post"], pagination_class=None)
     def preview(self, request: Request) -> Response:
         """Tell who a rule is before it is saved; a rule with faults is answered with them."""
         rule: Any = request.data.get("rule") if isinstance(request.data, dict) else None
+        for_people = request.query_params.get("faults") == "words"
         words = selectors.catalogue()
-        problems = faults(rule, words) or _open(rule)
+        problems = [*faults(rule, words), *(blanks(rule) if for_people else ())] or _open(rule)
         if not problems:
             try:
                 return Response(preview_json(preview(rule, now=clock.now(), catalogue=words)))
             except errors.PreviewTooSlow as error:
                 problems = [Problem("", error.message)]
-        told = [{"path": one.path, "problem": one.problem} for one in problems]
-        return Response({"valid": False, "problems": told}, status=422)
+        # a page asks at each letter: a browser would list every unfinished rule as an error
+        told = told_faults(problems, for_people=for_people)
+        return Response(told, status=200 if for_people else 422)
 
     @extend_schema(
         responses=OpenApiResponse(OpenApiTypes.OBJECT, description="What rules may name."),
@@ -314,7 +327,7 @@ class SegmentViewSet(ApiViewSet):
         if place not in _KINDS:
             msg = "there is no such place for a rule"
             raise Malformed(msg, details=[Problem("for", f"is one of {', '.join(_KINDS)}")])
-        return Response(selectors.catalogue().as_json(_KINDS[place]))
+        return Response(selectors.suggested(selectors.catalogue().as_json(_KINDS[place])))
 
     @extend_schema(responses=shapes.MatrixSerializer)
     @action(detail=False, pagination_class=None)

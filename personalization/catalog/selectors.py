@@ -61,6 +61,12 @@ def category_titles() -> dict[str, str]:
     return dict(Category.objects.values_list("key", "title"))
 
 
+def brands(limit: int) -> list[str]:
+    """Return the brands of products that are not deleted, by name."""
+    rows = products().exclude(brand="").order_by("brand").values_list("brand", flat=True)
+    return list(rows.distinct()[:limit])
+
+
 def attribute_types(limit: int = 500) -> dict[str, type]:
     """Return the free attributes of the products changed last, each with the type of a value."""
     found: dict[str, type] = {}

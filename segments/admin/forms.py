@@ -6,14 +6,17 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.urls import reverse_lazy
+from django.utils.text import format_lazy
 
 from personalization.lib.errors import AppError, Problem
 from segments import lists, selectors, services
 from segments.engine.validation import faults
+from segments.faultwords import sentence
 from segments.forms import RuleField
 from segments.models import Segment, SegmentVersion
 from segments.wire import lines_of
 
+_KEY_WORDS = "Use small letters, digits, - and _, without spaces."
 # A million ids of forty characters.
 MAX_FILE_BYTES = 64 * 1024 * 1024
 
@@ -24,7 +27,7 @@ class _RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
     rule = RuleField(
         label="Who is in it",
         catalogue_url=reverse_lazy("segment-catalogue"),
-        preview_url=reverse_lazy("segment-preview"),
+        preview_url=format_lazy("{}?faults=words", reverse_lazy("segment-preview")),
     )
 
     class Meta:
@@ -37,7 +40,7 @@ class _RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at ru
         return str(self.instance.key)
 
     def clean(self) -> dict[str, Any]:
-        """Put every fault of the rule at its field, each with its path."""
+        """Put every fault of the rule at its field, each with its condition."""
         given = super().clean() or {}
         rule = given.get("rule")
         found = faults(rule, selectors.catalogue(), own_key=self.own_key()) if rule else []
@@ -55,6 +58,8 @@ class NewSegmentForm(_RuleForm):
             "title": "What colleagues call these people, such as Loyal but lapsing.",
             "key": "What rules and the storefront call it. It cannot be changed later.",
         }
+
+        error_messages = {"key": {"invalid": _KEY_WORDS}}
 
     def own_key(self) -> str:
         """Return the key that was typed."""
@@ -121,6 +126,7 @@ class UploadForm(forms.Form):
     )
     key = forms.SlugField(
         max_length=60,
+        error_messages={"invalid": _KEY_WORDS},
         label="Key",
         help_text="Of a new list, or of the one to change. Small letters, digits, - and _.",
         widget=forms.TextInput(attrs={"class": "vTextField"}),
@@ -161,7 +167,7 @@ class UploadForm(forms.Form):
 
 
 def _errors(found: Sequence[Problem]) -> list[ValidationError]:
-    return [ValidationError(f"{one.path}: {one.problem}") for one in found]
+    return [ValidationError(sentence(one)) for one in found]
 
 
 def _draft(row: Segment) -> SegmentVersion | None:

@@ -8,6 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from personalization.catalog.services import upsert_categories, upsert_products
 from personalization.customers.models import Customer
 from personalization.events.models import EventSchema
 from personalization.lib import clock
@@ -298,6 +299,32 @@ def test_preview__a_rule_that_cannot_be_asked__its_problems(
     assert answer.status_code == 422
     assert answer.json()["valid"] is False
     assert [one["path"] for one in answer.json()["problems"]] == [path]
+
+
+def test_preview__for_a_page__faults_in_words_and_no_error(back_office: Client) -> None:
+    described()
+    brand = {"key": "brand", "op": "eq", "value": ""}
+    rule = {"and": [{**VIEWED, "where": [brand], "window": {"type": "last", "seconds": 0}}]}
+
+    answer = ask(back_office, "post", "preview/?faults=words", {"rule": rule})
+
+    assert answer.status_code == 200
+    assert answer.json()["valid"] is False
+    words = {one["path"]: one["words"] for one in answer.json()["problems"]}
+    assert words["and[0].window.seconds"].startswith("give a length of time above 0")
+    assert words["and[0].where[0].value"].startswith("is empty: write a value")
+
+
+def test_catalogue__brand_and_category__what_the_shop_has(back_office: Client) -> None:
+    described()
+    upsert_categories([{"key": "mugs", "title": "Mugs"}], actor="test", now=clock.now())
+    product = {"key": "p1", "title": "Mug", "brand": "Kiln"}
+    upsert_products([product], actor="test", now=clock.now())
+
+    found = told(back_office, "get", "catalogue/", **{"for": "filter"})
+
+    values = {one["key"]: one["values"] for one in found["product"]}
+    assert (values["brand"], values["category"]) == (["Kiln"], ["mugs"])
 
 
 def test_catalogue__for_the_rule_builder__what_may_stand_there(back_office: Client) -> None:

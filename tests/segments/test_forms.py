@@ -36,7 +36,7 @@ def test_rule_field__an_object__is_cleaned() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "This field is required."),
+        ("", "Add at least one condition."),
         ("{", "Enter a valid JSON."),
         ("[1]", "A rule is a JSON object."),
         ('{"and": [], "and": []}', "A member is there twice: and."),
@@ -55,7 +55,7 @@ def test_rule_field__no_rule__is_refused_and_shown_as_it_was_typed(text: str, sa
 def test_rule_field__faults_of_the_language__all_become_errors_with_paths() -> None:
     given = form(rule=LEAF, judged=LEAF)
 
-    assert given.errors["judged"] == ["and[0].event: is unknown", "and[1]: is empty"]
+    assert given.errors["judged"] == ["Condition 1, event: is unknown.", "Condition 2: is empty."]
 
 
 def test_rule_widget__drawn__tells_its_script_and_holds_the_json() -> None:

@@ -250,7 +250,7 @@
 
         /** Take the faults of the latest answer. */
         mark(problems) {
-            this.problems = problems.map((one) => ({ path: cleaned(String(one.path || "")), problem: String(one.problem) }));
+            this.problems = problems.map((one) => ({ path: cleaned(String(one.path || "")), problem: String(one.words || one.problem) }));
             this.showProblems();
         }
 
@@ -265,7 +265,7 @@
             told.forEach((texts, control) => blame(control, texts.join("; ")));
             const line = ({ path, problem, control }) => el(
                 "li", {}, control ? el("button", { type: "button", class: "rb-link", on: { click: () => control.focus() } }, this.nameOfControl(control)) : say("builder"), `: ${problem} `,
-                path ? el("code", {}, path) : "");
+                path && !control ? el("code", {}, path) : "");
             const some = found.length > 0 && !this.byHand;
             const title = found.length === 1 ? say("invalid_one") : say("invalid_many", found.length);
             this.summary.hidden = !some;

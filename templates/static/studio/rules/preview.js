@@ -128,7 +128,7 @@
 
         show(answer, read) {
             const problems = read && Array.isArray(read.problems) ? read.problems : null;
-            if (problems && (answer.status === 400 || answer.status === 422)) {
+            if (problems && (answer.ok || answer.status === 400 || answer.status === 422)) {
                 this.rest.replaceChildren();
                 this.state("invalid", el("span", { class: "rb-said" }, problems.length === 1 ? say("invalid_one") : say("invalid_many", problems.length)));
                 this.told(problems);
