@@ -48,9 +48,13 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
         ModelVersion.objects.filter(algorithm=version.algorithm).order_by("-number")[:_LATEST]
     )[::-1]
     serving = next((one for one in others if one.status == ModelVersion.Status.LIVE), None)
+    columns = _columns(version, serving)
     return {
-        "columns": _columns(version, serving),
-        "names": _FIGURES,
+        "columns": columns,
+        "figures": [
+            (name, [column.cells[place] for column in columns])
+            for place, name in enumerate(_FIGURES)
+        ],
         "protocol": version.metrics.get("protocol", ""),
         "course": _course(others),
         "learning": _learning(version.metrics.get("learning")),
@@ -79,9 +83,13 @@ def _columns(version: ModelVersion, serving: ModelVersion | None) -> list[Column
         alone = version.metrics["without_reranker"]
         found.append(("the blend alone, without its re-ranker", alone))
     if version.metrics.get("discovery"):
-        found.append(("this, new products alone", version.metrics["discovery"]))
+        found.append(
+            ("this version, products new to the customer only", version.metrics["discovery"])
+        )
     if serving is not None and serving.pk != version.pk:
-        found.append((f"live: v{serving.number}, its own days", serving.metrics))
+        found.append(
+            (f"version {serving.number}, which serves now, on its own test days", serving.metrics)
+        )
     return [Column(title, tuple(_cell(told, name) for name in _FIGURES)) for title, told in found]
 
 
@@ -228,7 +236,7 @@ def _data(facts: Mapping[str, Any]) -> dict[str, str]:
         "Products": f"{facts['items']:,}",
         "Window": f"{_moment(facts.get('from_s'))} to {_moment(facts.get('until_s'))}",
         "Newest interaction": _moment(facts.get("newest_s")),
-        "Loudest product": NOTHING if share is None else f"{100 * share:.1f} % of all weight",
+        "Most dominant product": NOTHING if share is None else f"{100 * share:.1f} % of all weight",
     }
 
 

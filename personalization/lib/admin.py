@@ -56,6 +56,11 @@ class EstimatedCountPaginator(Paginator):  # type: ignore[type-arg]  # not gener
         """Return how many pages can be opened."""
         return min(super().num_pages, MAX_PAGES)
 
+    @property
+    def capped(self) -> bool:
+        """Whether there are rows that no page shows."""
+        return self.count > MAX_PAGES * self.per_page
+
 
 def _bounded_count(rows: QuerySet[Any]) -> int | None:
     """Count at most COUNT_LIMIT + 1 rows; None when that takes longer than COUNT_TIMEOUT_MS."""

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from personalization.access.admin_base import VersionsAdmin
 from personalization.lib import clock
@@ -15,6 +16,7 @@ from personalization.lib.admin import EmptyState
 from personalization.lib.errors import AppError
 from recommender import model_pages, pages, registry, tuned
 from recommender.models import ModelVersion
+from recommender.names import plain
 
 
 class Decision(NamedTuple):
@@ -51,17 +53,7 @@ _DECISIONS = {
 class ModelVersionAdmin(VersionsAdmin):
     """The registry: what was trained, how well it did, what serves."""
 
-    list_display = (
-        "__str__",
-        "status",
-        "recall",
-        "ndcg",
-        "interval",
-        "floor",
-        "coverage",
-        "reason",
-        "created_at",
-    )
+    list_display = ("version", "status", "recall", "ndcg", "floor", "coverage", "trained")
     list_filter = ("algorithm", "status")
     search_fields = ("algorithm",)
     ordering = ("-id",)
@@ -77,6 +69,16 @@ class ModelVersionAdmin(VersionsAdmin):
         """Leave out the manifest, which lists do not show."""
         return super().get_queryset(request).defer("manifest")
 
+    @admin.display(description="version", ordering="algorithm")
+    def version(self, obj: ModelVersion) -> str:
+        """Show the version with what people call its model."""
+        return format_html('{}<br><span class="note">{}</span>', obj, plain(obj.algorithm))
+
+    @admin.display(description="trained", ordering="created_at")
+    def trained(self, obj: ModelVersion) -> Any:
+        """Show when it was trained."""
+        return obj.created_at
+
     @admin.display(description="Recall@20")
     def recall(self, obj: ModelVersion) -> str:
         """Show recall."""
@@ -87,13 +89,7 @@ class ModelVersionAdmin(VersionsAdmin):
         """Show NDCG."""
         return _figure(obj.metrics.get("NDCG@20"))
 
-    @admin.display(description="95 %")
-    def interval(self, obj: ModelVersion) -> str:
-        """Show where NDCG lies by bootstrap over customers."""
-        held = (obj.metrics.get("intervals") or {}).get("NDCG@20")
-        return f"{held[0]:.4f} to {held[1]:.4f}" if held else pages.NOTHING
-
-    @admin.display(description="popularity's NDCG@20")
+    @admin.display(description="NDCG@20 of popularity")
     def floor(self, obj: ModelVersion) -> str:
         """Show what popularity reaches on the same cases."""
         return _figure((obj.metrics.get("popularity") or {}).get("NDCG@20"))
