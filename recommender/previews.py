@@ -12,6 +12,7 @@ from personalization.customers import serve as customers
 from personalization.lib import money
 from recommender import serve
 from recommender.engine.strategies import StrategySpec
+from recommender.names import plain
 from recommender.serve import Explored, Item, Lost, Visit
 from recommender.visits import visit_of
 
@@ -148,7 +149,7 @@ def _shown(one: Item | Lost, known: Mapping[str, Product]) -> Shown:
         brand=row.brand if row else "",
         price=_price(row),
         why=why,
-        source=one.source.replace("_", " "),
+        source=plain(one.source),
         score=one.score,
         propensity=one.propensity if isinstance(one, Explored) else None,
     )

@@ -22,6 +22,7 @@ from recommender.engine.strategies import (
     problems,
 )
 from recommender.models import Strategy
+from recommender.names import named
 from recommender.productrules import edited_faults, rule_faults
 from recommender.selectors import mark_of, strategy_rows
 from segments.engine.validation import FILTER_KINDS
@@ -97,8 +98,8 @@ class SourceForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        names = [(name, name.replace("_", " ")) for name in RECIPES]
-        self.fields["algorithm"].choices = [("", "(none)"), *names]  # type: ignore[attr-defined]  # a ChoiceField
+        known = [(name, named(name)) for name in RECIPES]
+        self.fields["algorithm"].choices = [("", "(none)"), *known]  # type: ignore[attr-defined]  # a ChoiceField
 
     def row(self) -> dict[str, Any] | None:
         """Return the source, None for an empty row."""
@@ -191,7 +192,14 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
     class Meta:
         model = Strategy
         fields = ("title", "key", "use", "active", "fallback", "weights", "exclude_bought_days")
+        labels = {
+            "use": "Made for",
+            "fallback": "Then",
+            "exclude_bought_days": "Hide what was bought for (days)",
+        }
         help_texts = {
+            "use": "The kind of page it stands on.",
+            "active": "Untick to have its fallback, else popular products, answer instead.",
             "key": "What placements call it. It cannot be changed later.",
             "fallback": "The strategy that fills places which this one leaves empty.",
             "weights": "Learned: as training found them best, where it found any.",

@@ -33,7 +33,8 @@ class ShelfDayAdmin(_PageAdmin):
 
     empty_state = EmptyState(
         what="What lists of recommendations led to: clicks, purchases and revenue by strategy.",
-        why="No list of these days came back: a page returns the token of each answer it showed.",
+        why="The shop has reported no list of these days as seen: its pages send the token of each"
+        " answer that they showed.",
         docs="guides/models#results",
     )
 

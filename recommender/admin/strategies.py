@@ -18,6 +18,7 @@ from recommender import previews
 from recommender.admin.forms import StrategyForm
 from recommender.engine.strategies import spec_of
 from recommender.models import Strategy
+from recommender.names import plain
 from recommender.strategies import save_strategy
 
 _SECTIONS = (
@@ -40,6 +41,17 @@ _SECTIONS = (
     ("When too little is found", {"fields": ("fallback", "editorial")}),
     ("Weights of the sources", {"fields": ("weights",)}),
 )
+
+
+# Section -> what of a strategy's rules it shows; it is folded up while none of them is set.
+_FOLDED: Mapping[str | None, frozenset[str]] = {
+    "What may be shown": frozenset({"filter", "bury"}),
+    "Order": frozenset({"diversity", "margin", "caps", "pins"}),
+    "What the visitor has met": frozenset({"exclude_seen", "readmission_days", "fatigue"}),
+    "New products": frozenset({"exploration"}),
+    "When too little is found": frozenset({"fallback", "editorial"}),
+    "Weights of the sources": frozenset(),
+}
 
 
 @admin.register(Strategy)
@@ -65,13 +77,24 @@ class StrategyAdmin(AuditedModelAdmin):
     def told_sources(self, obj: Strategy) -> str:
         """Show the models that a strategy blends."""
         given = obj.sources or [{"algorithm": obj.algorithm}]
-        return ", ".join(str(one["algorithm"]).replace("_", " ") for one in given)
+        return ", ".join(plain(str(one["algorithm"])) for one in given)
 
     def get_urls(self) -> list[URLPattern]:
         """Return Django's pages and the preview."""
         view = self.admin_site.admin_view(require_POST(self.preview_view))
         name = "recommender_strategy_preview"
         return [path("preview/", view, name=name), *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the sections; those in which nothing is set are folded up."""
+        held = obj.rules if isinstance(obj, Strategy) else {}
+        if isinstance(obj, Strategy) and obj.fallback:
+            held = {**held, "fallback": obj.fallback}
+        return [
+            (title, options if title not in _FOLDED or held.keys() & _FOLDED[title] else folded)
+            for title, options in _SECTIONS
+            for folded in [{**options, "classes": ("collapse",)}]
+        ]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Model | None = None
@@ -105,9 +128,9 @@ class StrategyAdmin(AuditedModelAdmin):
         data = request.POST.copy()
         if row is not None:
             data["key"] = row.key
-        data.setdefault("title", "preview")
-        if not data.get("key"):
-            data["key"] = "preview"
+        for name in ("title", "key"):
+            # whoever begins a new strategy sees what it would show before it has a name
+            data[name] = data.get(name) or "preview"
         form = StrategyForm(data, instance=row or Strategy())
         context: dict[str, Any] = {"faults": () if form.is_valid() else _faults(form)}
         if not context["faults"]:

@@ -238,6 +238,25 @@ def test_preview__nothing_left__says_so(staff: Client) -> None:
     assert "Nothing can be shown" in page
 
 
+def test_preview__before_a_title_is_typed__no_fault_yet(staff: Client) -> None:
+    page = staff.post(PREVIEW, form() | {"title": "", "key": ""}).content.decode()
+
+    assert "Not as it stands" not in page
+    assert "preview-items" in page
+
+
+def test_editor__sections__folded_up_while_nothing_is_set_there(staff: Client) -> None:
+    add = reverse("admin:recommender_strategy_add")
+    begun = staff.get(add).content.decode()
+    staff.post(add, form() | {"title": "Mixed", "key": "mixed", "diversity": "0.5"})
+    row = Strategy.objects.get(title="Mixed")
+    stored = staff.get(reverse("admin:recommender_strategy_change", args=[row.pk])).content.decode()
+
+    # what may be shown, order, met, new, too little, weights; lift or sink, quotas
+    assert begun.count("<details><summary>") == 8
+    assert stored.count("<details><summary>") == 7
+
+
 def test_preview__what_is_no_number_or_holds_nul__is_answered(staff: Client) -> None:
     wish = {
         "preview_strategy": "²",

@@ -13,6 +13,21 @@
         let asked = null;
         let last = "";
 
+        // Whom the preview is for stays over saving, as long as the window is open.
+        const KEPT = "studio.strategy-preview";
+        const wishes = [...panel.querySelectorAll(".preview-wish :is(input, select)")];
+        const keep = () => {
+            try { sessionStorage.setItem(KEPT, JSON.stringify(wishes.map(({ name, value }) => [name, value]))); } catch { /* no storage: nothing is kept */ }
+        };
+        const recall = () => {
+            try {
+                const kept = new Map(JSON.parse(sessionStorage.getItem(KEPT) || "[]"));
+                wishes.filter(({ name }) => kept.has(name)).forEach((one) => { one.value = kept.get(one.name); });
+            } catch { /* nothing that can be read is kept */ }
+        };
+        recall();
+        wishes.forEach((one) => one.addEventListener("input", keep));
+
         const told = () => new URLSearchParams([...new FormData(form)].filter(([, value]) => typeof value === "string")).toString();
         const ask = async () => {
             const body = told();
