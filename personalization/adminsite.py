@@ -8,7 +8,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.apps import AdminConfig as DjangoAdminConfig
 from django.db import DatabaseError, transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path
 
@@ -48,6 +48,7 @@ class PersonalizationAdminSite(admin.AdminSite):
         """Return Django's pages and ours: the live state, the help pages."""
         return [
             path("state/", self.admin_view(self.state), name="state"),
+            path("help/pictures/<str:name>", self.admin_view(self.picture), name="help_picture"),
             path("help/<path:page>/", self.admin_view(self.help), name="help"),
             *super().get_urls(),
         ]
@@ -81,6 +82,13 @@ class PersonalizationAdminSite(admin.AdminSite):
             raise Http404(error.message) from error
         context = {**self.each_context(request), "title": found.title, "page": found}
         return TemplateResponse(request, "studio/help.html", context)
+
+    def picture(self, _request: HttpRequest, name: str) -> FileResponse:
+        """Send one picture of docs/images."""
+        try:
+            return FileResponse(docs.picture(name).open("rb"), content_type="image/png")
+        except NotFound as error:
+            raise Http404(error.message) from error
 
     def get_app_list(
         self, request: HttpRequest, app_label: str | None = None

@@ -7,13 +7,15 @@ from pathlib import Path, PurePosixPath
 
 from django.conf import settings
 from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from personalization.lib.errors import NotFound
 
-_LOCAL_LINK = re.compile(r"(?!\w+:|/|#)(?P<path>[^#]+)\.md(?P<anchor>#.*)?")
+_LOCAL_LINK = re.compile(r"(?!\w+:|/|#)(?P<path>[^#]+)(?P<anchor>#.*)?")
+_PICTURES = "docs/images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +27,36 @@ class Page:
 
 
 def page(name: str) -> Page:
-    """Return `docs/<name>.md`, or `<name>.md` of the repository's root.
+    """Return `docs/<name>.md`, `<name>.md` of the repository's root, or the index of a folder.
 
     Raises
     ------
     NotFound
         There is no such page.
     """
-    path = _pages().get(name)
-    if path is None:
+    known = _pages()
+    if name in known:
+        return _render(name, known[name], known[name].stat().st_mtime_ns)
+    inside = {key: path for key, path in known.items() if key.rpartition("/")[0] == name}
+    if not name or not inside:
         msg = f"there is no page {name!r}"
         raise NotFound(msg)
-    return _render(name, path, path.stat().st_mtime_ns)
+    return _index(name, inside)
+
+
+def picture(name: str) -> Path:
+    """Return the file of a picture of the pages.
+
+    Raises
+    ------
+    NotFound
+        There is no such picture.
+    """
+    for path in (Path(settings.BASE_DIR) / _PICTURES).glob("*.png"):
+        if path.name == name:
+            return path
+    msg = f"there is no picture {name!r}"
+    raise NotFound(msg)
 
 
 def _pages() -> dict[str, Path]:
@@ -46,6 +66,16 @@ def _pages() -> dict[str, Path]:
         path.relative_to(root / "docs").with_suffix("").as_posix(): path
         for path in (root / "docs").rglob("*.md")
     }
+
+
+def _index(name: str, pages: dict[str, Path]) -> Page:
+    """Return the list of a folder's pages by their titles."""
+    title = name.rpartition("/")[2].replace("-", " ").capitalize()
+    found = [(page(key).title, key) for key in sorted(pages)]
+    lines = format_html_join(
+        "", '<li><a href="{}">{}</a></li>', ((_address(key), words) for words, key in found)
+    )
+    return Page(title=title, html=format_html("<h1>{}</h1><ul>{}</ul>", title, lines))
 
 
 @lru_cache(maxsize=64)
@@ -78,18 +108,51 @@ def _text(inline: Token) -> str:
 
 
 def _relink(token: Token, name: str) -> None:
-    """Point links between pages at help pages; drop images, which the admin does not serve."""
+    """Point links between pages and pictures at the admin's own; leave out what it has not."""
+    gone = False
     for child in token.children or ():
         if child.type == "link_open":
             match = _LOCAL_LINK.fullmatch(str(child.attrGet("href") or ""))
-            if match:
-                child.attrSet("href", _help_path(name, match["path"]) + (match["anchor"] or ""))
+            address = _help_address(name, match["path"]) if match else "#"
+            gone = not address
+            if match and address:
+                child.attrSet("href", address + (match["anchor"] or ""))
         elif child.type == "image":
-            child.type, child.tag = "text", ""
+            _show(child, name)
+        if gone and child.type in ("link_open", "link_close"):
+            # a file that is no page: its name stays, without a link that leads nowhere
+            gone = child.type == "link_open"
+            child.type, child.tag, child.nesting = "text", "", 0
 
 
-def _help_path(name: str, link: str) -> str:
-    """Return the address of the page that `link`, written in page `name`, means."""
+def _show(image: Token, name: str) -> None:
+    """Point a picture at the admin's copy; one that it has not goes, with its words."""
+    path = _resolved(name, str(image.attrGet("src") or ""))
+    try:
+        file = picture(path.removeprefix(f"{_PICTURES}/"))
+    except NotFound:
+        image.type, image.tag, image.children, image.content = "text", "", None, ""
+        return
+    image.attrSet("src", reverse("admin:help_picture", kwargs={"name": file.name}))
+
+
+def _help_address(name: str, link: str) -> str:
+    """Return the address of the page or folder that a link in page `name` means; "" for none."""
+    path = _resolved(name, link)
+    page_name = path.removesuffix(".md").removeprefix("docs/")
+    if path.endswith(".md"):
+        return _address(page_name)
+    folder = Path(settings.BASE_DIR) / path
+    held = path.startswith("docs/") and folder.is_dir() and any(folder.glob("*.md"))
+    return _address(page_name) if held else ""
+
+
+def _address(page_name: str) -> str:
+    return reverse("admin:help", kwargs={"page": page_name})
+
+
+def _resolved(name: str, link: str) -> str:
+    """Return the path from the repository's root that `link`, written in page `name`, means."""
     at_root = (Path(settings.BASE_DIR) / f"{name}.md").exists()
     folder = PurePosixPath("/") if at_root else PurePosixPath("/docs") / PurePosixPath(name).parent
     parts: list[str] = []
@@ -98,4 +161,4 @@ def _help_path(name: str, link: str) -> str:
             del parts[-1:]
         elif part != ".":
             parts.append(part)
-    return reverse("admin:help", kwargs={"page": "/".join(parts).removeprefix("docs/")})
+    return "/".join(parts)

@@ -1,5 +1,6 @@
 """Who may read /metrics; the overview, the help pages and the customer page through their doors."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from django.urls import reverse
 
 from personalization.access.models import AuditEvent
 from personalization.customers import services
-from personalization.customers.models import Identity, Merge
+from personalization.customers.models import Identity, Merge, Profile
 from personalization.lib import clock, docs
 from personalization.monitoring import selectors
 
@@ -65,6 +66,62 @@ def test_help__every_page_of_docs__renders(staff: Client) -> None:
     for path in (Path(project.BASE_DIR) / "docs").rglob("*.md"):
         name = path.relative_to(Path(project.BASE_DIR) / "docs").with_suffix("").as_posix()
         assert staff.get(reverse("admin:help", kwargs={"page": name})).status_code == 200
+
+
+def test_help__folder__lists_its_pages_and_the_readme_leads_there(staff: Client) -> None:
+    index = staff.get("/admin/help/algorithms/").content.decode()
+    readme = staff.get("/admin/help/README/").content.decode()
+
+    assert 'href="/admin/help/algorithms/recommenders/"' in index
+    assert 'href="/admin/help/algorithms/"' in readme
+    assert 'href="docs/' not in readme
+
+
+def test_help__pictures__are_shown(staff: Client) -> None:
+    readme = staff.get("/admin/help/README/").content.decode()
+
+    assert 'src="/admin/help/pictures/overview.png"' in readme
+    answer = staff.get("/admin/help/pictures/overview.png")
+    assert (answer.status_code, answer["Content-Type"]) == (200, "image/png")
+    assert staff.get("/admin/help/pictures/settings.py").status_code == 404
+
+
+def test_help__picture__staff_alone(client: Client) -> None:
+    assert client.get("/admin/help/pictures/overview.png").status_code == 302
+
+
+def test_help__link_to_no_page__its_words_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (
+        "# T\n\nSee [the code](../x.py), ![a picture](images/none.png) and [more](metrics.md#lag)."
+    )
+    monkeypatch.setattr(Path, "read_text", lambda *_a, **_o: text)
+    docs._render.cache_clear()
+
+    html = docs.page("events").html
+    docs._render.cache_clear()
+
+    assert "See the code,  and" in html
+    assert 'href="/admin/help/metrics/#lag"' in html
+
+
+def test_list__searched__offers_to_show_all_only_then(staff: Client) -> None:
+    address = reverse("admin:catalog_product_changelist")
+
+    assert "Show all" not in staff.get(address).content.decode()
+    assert "Show all" in staff.get(address, {"q": "mug"}).content.decode()
+
+
+def test_customers__list__who_came_last_comes_first(staff: Client) -> None:
+    first, second, unseen = customers("a-1", "a-2", "a-3")
+    for pk, days in ((first, 1), (second, 2)):
+        seen = clock.now() - timedelta(days=days)
+        Profile.objects.update_or_create(
+            customer_id=pk, defaults={"last_seen_at": seen, "updated_at": seen}
+        )
+
+    page = staff.get(reverse("admin:customers_customer_changelist"))
+
+    assert [row.pk for row in page.context["cl"].result_list] == [first, second, unseen]
 
 
 def customers(*values: str) -> list[int]:
