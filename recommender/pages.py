@@ -9,7 +9,7 @@ from django.conf import settings
 
 from personalization.catalog import serve as catalogue
 from personalization.lib import money
-from recommender import live, performance, reasons
+from recommender import live, names, performance, reasons
 from recommender.live import Live
 from recommender.performance import Coverage, Performance, Rates, Share
 from segments.learning.engine import pictures
@@ -73,7 +73,9 @@ def performance_page(found: Performance) -> dict[str, Any]:
         "attribution_days": settings.OUTCOME_WINDOW_DAYS,
         "total": rated(found.total),
         "strategies": [(name, rated(rates)) for name, rates in found.strategies],
-        "sources": [(name, source, rated(rates)) for name, source, rates in found.sources],
+        "sources": [
+            (name, names.named(source), rated(rates)) for name, source, rates in found.sources
+        ],
         "positions": [(place + 1, rated(rates)) for place, rates in found.positions],
         "line": pictures.trends({"click rate": rate}, {}),
         "width": pictures.TREND_WIDTH,

@@ -19,7 +19,7 @@ NAMES = {
     MINIMISED: "minimised",
     CLAIMED: "claimed user id",
     IMPORTED: "imported",
-    UNDEDUPLICABLE: "undeduplicable",
+    UNDEDUPLICABLE: "could be a repeat",
 }
 
 
