@@ -25,12 +25,14 @@ from personalization.ops.models import JobRun
 from recommender.models import ItemDay, ShelfDay
 from tests.recommender.stocked import install
 
+pytestmark = pytest.mark.django_db(transaction=True)
 PLAN = Plan(seed=4, end_us=1_795_000_000_000_000, products=200, customers=60, events=1_000)
-WALKS = 60
+# Enough that some end in an order, whatever the shelves hold: one in twenty does.
+WALKS = 150
 
 
 @pytest.fixture
-def post(transactional_db: None, settings: Any, client: Client) -> browsing.Post:
+def post(settings: Any, client: Client) -> browsing.Post:
     """Return what posts to the doors of a shop that is open."""
     settings.DECISION_BUDGET_MS = 60_000
     now = clock.now()
@@ -90,7 +92,6 @@ def test_remove__after_walks__results_are_counted_without_them(post: browsing.Po
     assert not ItemDay.objects.exists()
 
 
-@pytest.mark.django_db
 def test_command__web_does_not_answer__said_and_no_fault(
     settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
