@@ -169,19 +169,22 @@ FIELDS = (
     *("placements", "flags", "explain", "purposes", "source", "policyVersion", "writeKey"),
     *("name", "groupId"),
 )
-CONTEXT = (
-    *("device", "session", "page", "campaign", "location", "consent", "recent", "cart"),
-    *("locale", "timezone", "country", "ip", "userAgent"),
-)
-INNER = (
-    *("type", "id", "path", "referrer", "url", "title", "search", "name", "source", "country"),
-    *("categoryPreferences", "event", "item", "items", "at"),
-)
-# each place of a context, with JSON of every type there
-contexts = st.dictionaries(
-    st.sampled_from(CONTEXT),
-    values | st.dictionaries(st.sampled_from(INNER), values, max_size=3),
-    max_size=6,
+# each place of a context: what may stand in it, where it is an object
+CONTEXT: Mapping[str, tuple[str, ...]] = {
+    "device": ("type",),
+    "session": ("id",),
+    "page": ("path", "referrer", "url", "title", "search"),
+    "campaign": ("name", "source"),
+    "location": ("country",),
+    "consent": ("categoryPreferences",),
+    **dict.fromkeys(("locale", "timezone", "country", "ip", "userAgent", "recent", "cart"), ()),
+}
+contexts = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.fixed_dictionaries(dict.fromkeys(inner, values)) if inner else values
+        for name, inner in CONTEXT.items()
+    },
 )
 bodies = st.dictionaries(st.sampled_from(FIELDS), values, max_size=10)
 _FUZZ = settings.get_profile("fuzz")
