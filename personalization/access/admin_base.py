@@ -16,7 +16,7 @@ from personalization.access.audit import audit, state
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState, EstimatedCountPaginator, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
-from personalization.lib.fields import show_faults
+from personalization.lib.fields import field_of, show_faults
 from personalization.ops.services import publish
 
 
@@ -169,7 +169,7 @@ def _refusing(form: type[Any], error: AppError) -> type[Any]:
     class Refused(form):  # type: ignore[misc]  # made for one answer
         def clean(self) -> Any:
             given = super().clean()
-            if error.details:
+            if any(field_of(fault.path)[0] in self.fields for fault in error.details):
                 show_faults(self, error.details)
             else:
                 self.add_error(None, _words(error))

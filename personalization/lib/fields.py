@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from django import forms
@@ -31,7 +32,7 @@ def show_faults(
     of the form.
     """
     for problem in problems:
-        name, rest = _field_of(problem.path, fields or {})
+        name, rest = field_of(problem.path, fields or {})
         text = (words or {}).get(problem.problem, problem.problem)
         if name not in form.fields:
             form.add_error(None, f"{problem.path}: {text}" if problem.path else text)
@@ -39,7 +40,7 @@ def show_faults(
         form.add_error(name, f"{rest}: {text}." if rest else f"{capfirst(text)}.")
 
 
-def _field_of(path: str, fields: Mapping[str, str]) -> tuple[str, str]:
+def field_of(path: str, fields: Mapping[str, str] = MappingProxyType({})) -> tuple[str, str]:
     """Return the name of the field that a path means, and what of the path it does not say."""
     begin, _, rest = path.partition(".")
     begin = begin.partition("[")[0]

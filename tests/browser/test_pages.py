@@ -190,7 +190,7 @@ def test_explorer__operation_tried_out__calls_this_server_under_the_policy(
     page = window.open(server.url + reverse("docs"))
     page.wait_for_selector(".swagger-ui .opblock")
 
-    page.locator("#operations-models-models_list .opblock-summary-control").click()
+    page.locator("#operations-Models-models_list .opblock-summary-control").click()
     page.get_by_role("button", name="Try it out").click()
     page.get_by_role("button", name="Execute").click()
     page.locator(".live-responses-table .response-col_status").first.wait_for()

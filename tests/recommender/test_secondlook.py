@@ -163,7 +163,7 @@ def test_load__a_blend_with_a_reranker__serves_with_it_and_its_page_says_so(
     assert found.keys[:2] == ["k0", "k1"]
     assert "It has one: 120 trees" in page(admin_client)
     assert "what popularity and the blend said" in page(admin_client)
-    assert "the blend alone, without its re-ranker" in page(admin_client)
+    assert "The blend alone, without its re-ranker" in page(admin_client)
 
 
 def test_live__models_of_the_same_night__one_list_of_keys(shop: Path) -> None:
