@@ -5,19 +5,23 @@ By the keys that count once, so that it does not matter in which order or how of
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date
 from uuid import UUID
 
 from django.conf import settings
 
 from personalization.consent.serve import ANALYTICS, PERSONALIZATION
-from personalization.customers.engine.facts import Fact
-from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.customers.engine.facts import (
+    EXPOSED,
+    TOKEN_EVENTS,
+    Fact,
+    clicked_in,
+    decision_of,
+    shown_in,
+)
 from personalization.lib.money import MAX_MINOR
+from personalization.lib.uuid7 import day_of
 
-# What a column holds; ids of products are cut alike by facts.
-_MOST_CHARS = 100
 # A list is as long as the API allows; what is longer was not ours.
 _MOST_POSITIONS = 500
 _NEEDED = ANALYTICS | PERSONALIZATION
@@ -27,7 +31,7 @@ _NEEDED = ANALYTICS | PERSONALIZATION
 class Told:
     """What a batch of facts says, by the keys that count once."""
 
-    lists: dict[tuple[str, str], tuple[str, date, int, list[list[str]]]] = field(
+    lists: dict[tuple[str, str], tuple[str, date, int, list[tuple[str, str]]]] = field(
         default_factory=dict
     )
     clicks: dict[tuple[str, str, str], tuple[int, int, date]] = field(default_factory=dict)
@@ -43,7 +47,7 @@ def told_by(facts: Iterable[Fact]) -> Told:
     for fact in facts:
         if fact.purposes & _NEEDED != _NEEDED:
             continue
-        if fact.name in (EXPOSED, CLICKED):
+        if fact.name in TOKEN_EVENTS:
             _tell_shown(told, fact)
         elif fact.kind == "order":
             _tell_order(told, fact)
@@ -51,33 +55,20 @@ def told_by(facts: Iterable[Fact]) -> Told:
 
 
 def _tell_shown(told: Told, fact: Fact) -> None:
-    props = fact.props or {}
-    decision = props.get("$decision")
-    # a list without a strategy is a content block: nothing was recommended
-    if not isinstance(decision, dict) or not decision.get("strategy"):
+    decision = decision_of(fact)
+    if decision is None:
         return
     key, placement = str(decision["id"]), str(decision["placement"])
-    day = _day_of(UUID(key))
+    day = day_of(UUID(key))
     if fact.name == EXPOSED:
-        items = [_pair(one) for one in (props.get("items") or ())[:_MOST_POSITIONS]]
+        items = shown_in(fact, _MOST_POSITIONS)
         told.lists.setdefault(
             (key, placement), (str(decision["strategy"]), day, fact.identity_id, items)
         )
-    elif item := str(props.get("item") or "")[:_MOST_CHARS]:
+    elif item := clicked_in(fact):
         mine = (fact.occurred_us, fact.identity_id, day)
         before = told.clicks.get((key, placement, item), mine)
         told.clicks[key, placement, item] = min(before, mine)
-
-
-def _pair(entry: Any) -> list[str]:
-    """Return [item, source] of an element that ingestion has checked."""
-    pair = [entry["id"], entry.get("source", "")] if isinstance(entry, dict) else entry
-    return [str(one)[:_MOST_CHARS] for one in pair]
-
-
-def _day_of(decision: UUID) -> date:
-    """Return the day of a decision: its id is a UUID of version 7, milliseconds first."""
-    return datetime.fromtimestamp((decision.int >> 80) / 1000, UTC).date()
 
 
 def _tell_order(told: Told, fact: Fact) -> None:

@@ -7,8 +7,8 @@ from uuid import UUID
 from django.db.models import QuerySet
 
 from personalization.content import serve as content
-from personalization.decisions.engine.ids import day_of
 from personalization.decisions.models import Decision
+from personalization.lib.uuid7 import day_of
 from personalization.ops import serve as config
 from personalization.ops.errors import NotBuilt
 from personalization.ops.models import ConfigVersion

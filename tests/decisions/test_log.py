@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from personalization.customers.models import Identity
 from personalization.customers.services import create_identities
 from personalization.decisions import record, selectors, services
-from personalization.decisions.engine.ids import day_of, decision_id, sampled
+from personalization.decisions.engine.ids import decision_id, sampled
 from personalization.decisions.engine.recent import merged
 from personalization.decisions.models import Decision
 from personalization.lib.metrics import DECISION_LOG_LOST
 from personalization.lib.registries import personal_data
+from personalization.lib.uuid7 import day_of
 from tests.decisions.conftest import NOW, Decide
 
 

@@ -7,6 +7,8 @@ EXPOSED = "Decision Exposed"
 CLICKED = "Decision Clicked"
 # Sent with a token, which ingestion verifies and replaces by its claims (`events.proofs`).
 TOKEN_EVENTS = frozenset({EXPOSED, CLICKED})
+# What a column holds of an item's id, and of a source.
+_MOST_CHARS = 100
 
 
 class Fact(NamedTuple):
@@ -57,3 +59,26 @@ class FoldedBatch(NamedTuple):
     purposes: Mapping[int, int]
     causes: Mapping[int, str]
     horizon: tuple[int, int]
+
+
+def decision_of(fact: Fact) -> Mapping[str, Any] | None:
+    """Return the verified decision of an exposure or a click; None where nothing was recommended.
+
+    A list without a strategy is a content block.
+    """
+    decision = (fact.props or {}).get("$decision")
+    return decision if isinstance(decision, dict) and decision.get("strategy") else None
+
+
+def shown_in(fact: Fact, most: int) -> list[tuple[str, str]]:
+    """Return (item, source) of the first places of an exposure, as ingestion has checked them."""
+    entries = ((fact.props or {}).get("items") or ())[:most]
+    pairs = (
+        (one.get("id"), one.get("source", "")) if isinstance(one, dict) else one for one in entries
+    )
+    return [(str(item)[:_MOST_CHARS], str(source)[:_MOST_CHARS]) for item, source in pairs]
+
+
+def clicked_in(fact: Fact) -> str:
+    """Return the item of a click, "" for none."""
+    return str((fact.props or {}).get("item") or "")[:_MOST_CHARS]

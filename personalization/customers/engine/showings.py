@@ -9,12 +9,19 @@ Whole seconds since the epoch.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from uuid import UUID
 
 from personalization.customers.engine.bounds import SLACK, newest
-from personalization.customers.engine.facts import CLICKED, Fact
+from personalization.customers.engine.facts import (
+    CLICKED,
+    Fact,
+    clicked_in,
+    decision_of,
+    shown_in,
+)
+from personalization.lib.uuid7 import made_ms
 
 # 25 lists of 12. By keys of 8 characters 4 KB of a state where items repeat, 8 KB where none does,
 # and 1.4 KB of clicks.
@@ -27,8 +34,6 @@ DAYS = 14
 # Items that the document tells of: 1.3 KB with keys of 8 characters.
 ITEMS = 50
 _DAYS_S = DAYS * 86_400
-# Item keys elsewhere are cut alike.
-_MOST_CHARS = 100
 
 Moments = Mapping[str, list[int]]
 
@@ -38,18 +43,15 @@ def fold(state: MutableMapping[str, Any], fact: Fact) -> None:
 
     Order and repetition of facts do not matter.
     """
-    props = fact.props or {}
-    decision = props.get("$decision")
-    # without a strategy it is a content block: nothing was recommended
-    if not isinstance(decision, dict) or not decision.get("strategy"):
+    decision = decision_of(fact)
+    if decision is None:
         return
     if fact.name == CLICKED:
-        _click(state, str(props.get("item") or "")[:_MOST_CHARS], fact.occurred_us // 1_000_000)
+        _click(state, clicked_in(fact), fact.occurred_us // 1_000_000)
         return
-    # a UUID of version 7 begins with its milliseconds
-    at_s = (UUID(str(decision["id"])).int >> 80) // 1000
+    at_s = made_ms(UUID(str(decision["id"]))) // 1000
     held = state.setdefault("e", {})
-    for item in _items(props.get("items")):
+    for item, _source in shown_in(fact, PLACES):
         moments = held.setdefault(item, [])
         if not moments or moments[-1] < at_s:
             moments.append(at_s)
@@ -87,13 +89,6 @@ def _click(state: MutableMapping[str, Any], item: str, at_s: int) -> None:
         held[item] = at_s
     if len(held) > CLICKS * SLACK:
         state["ec"] = newest(held, CLICKS)
-
-
-def _items(entries: Any) -> Iterator[str]:
-    """Yield the items of a list that ingestion has checked: objects, or pairs with the source."""
-    for entry in (entries or ())[:PLACES]:
-        item = entry.get("id") if isinstance(entry, dict) else entry[0]
-        yield str(item)[:_MOST_CHARS]
 
 
 def _newest(held: Moments) -> Moments:

@@ -1,6 +1,5 @@
 """Ids of decisions: UUID version 7 (RFC 9562), so that an id tells its day, thus its partition."""
 
-from datetime import UTC, date, datetime
 from uuid import UUID
 
 _RANDOM_BYTES = 10
@@ -12,11 +11,6 @@ def decision_id(now_ms: int, random: bytes) -> UUID:
     number = (now_ms & (1 << 48) - 1) << 80 | bits
     number = number & ~(0xF << 76) | 0x7 << 76
     return UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
-
-
-def day_of(decision: UUID) -> date:
-    """Return the UTC day on which `decision` was made, as its id says."""
-    return datetime.fromtimestamp((decision.int >> 80) / 1000, UTC).date()
 
 
 def sampled(decision: UUID, share: float) -> bool:
