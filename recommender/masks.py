@@ -10,7 +10,6 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +26,7 @@ from recommender import regions
 from recommender.engine import rulemasks
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import StrategySpec
-from recommender.live import Live
+from recommender.live import Live, LiveBlend
 from segments.engine.catalogue import OWN
 
 Rows = NDArray[np.int64]
@@ -94,7 +93,7 @@ class _Held:
         self.lock = threading.Lock()
         self.masks: OrderedDict[tuple[Any, ...], _Entry | _Made] = OrderedDict()
         self.codes: dict[str, _Codes] = {}
-        self.rows: dict[str, tuple[Live, dict[str, int], Places]] = {}
+        self.rows: dict[str, tuple[Live | LiveBlend, dict[str, int], Places]] = {}
 
     def get(self, key: tuple[Any, ...]) -> _Entry | _Made | None:
         """Return an entry, which is now the latest used."""
@@ -163,7 +162,7 @@ def possible_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mas
 
     One test a name, not a product: cheap enough for any rule that a request brings.
     """
-    zone = _zone(settings.SHOP_TIME_ZONE)
+    zone = ZoneInfo(settings.SHOP_TIME_ZONE)
     truths = rule.truths(request.fields, request.now_us, zone)
 
     def verdicts(key: str, test: Callable[[Any], bool]) -> Mask | None:
@@ -186,7 +185,7 @@ def _judge(
     rule: ProductRule, view: CatalogView, request: Request
 ) -> tuple[tuple[bool, ...], str, Build]:
     """Return what the request says to the rule, whose prices count, and what judges rows by it."""
-    zone = _zone(settings.SHOP_TIME_ZONE)
+    zone = ZoneInfo(settings.SHOP_TIME_ZONE)
     truths = rule.truths(request.fields, request.now_us, zone)
     # one mask for all countries that no product names a price for
     local = rule.priced and regions.has_prices(view, request.region)
@@ -271,7 +270,7 @@ def _numbered(name: str, view: CatalogView) -> _Codes:
     return entry
 
 
-def rows_of(live: Live, view: CatalogView) -> Places:
+def rows_of(live: Live | LiveBlend, view: CatalogView) -> Places:
     """Return the catalogue's row of each of a model's items, (n_items,), -1 for none."""
     known = _held.rows.get(live.name)
     if known is not None and known[0] is live and known[1] is view.index:
@@ -334,11 +333,6 @@ def _renewed(known: _Entry, view: CatalogView, build: Build) -> Mask | None:
     mask[: len(known.mask)] = known.mask
     mask[changed] = build(changed)
     return mask
-
-
-@lru_cache(maxsize=4)
-def _zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
 
 
 def _size(view: CatalogView, rows: Rows | None) -> int:

@@ -21,6 +21,7 @@ from recommender.engine.rulemasks import Mask
 from recommender.engine.secondlook import SEED_OF, Second, question
 from recommender.engine.training import DEPTH as ASKED
 from recommender.live import LiveBlend
+from recommender.masks import rows_of
 from recommender.visits import Visit
 from recommender.weighing import kind_weights
 
@@ -113,8 +114,7 @@ def _places(blend: LiveBlend, view: CatalogView) -> Places:
     known = _held.places.get(blend.name)
     if known is not None and known[0] is blend and known[1] is view.index:
         return known[2]
-    found = map(view.index.get, blend.keys, [-1] * len(blend.keys))
-    rows = np.fromiter(found, np.int32, len(blend.keys))
+    rows = rows_of(blend, view)
     places = np.full(len(view.keys), -1, np.int32)
     places[rows[rows >= 0]] = np.flatnonzero(rows >= 0)
     _held.places[blend.name] = (blend, view.index, places)
