@@ -65,7 +65,7 @@ class Asked:
 class Rung:
     """Sources asked together. `among`: only these products; `told`: a source's name to show.
 
-    `learned`: the blend that their weights are of.
+    `learned`: the blend of their weights, where that has a re-ranker.
     """
 
     sources: tuple[Source, ...]
@@ -163,7 +163,7 @@ class Gathering:
 
     def _climb(self, rung: Rung, depth: int) -> None:
         parts, origins, weights = [], [], []
-        if rung.learned is not None and rung.learned.second is not None:
+        if rung.learned is not None:
             depth = max(depth, reordering.ASKED)
         for source in rung.sources:
             found = self.ask(source, depth + len(self.pool.rows), rung.among)
@@ -373,7 +373,7 @@ class Gathering:
             Source(name, weight, seeds.get(name) or _asked_about(name, every))
             for name, weight in learned.blend.sources
         )
-        return Rung(tuple(sources), learned=learned)
+        return Rung(tuple(sources), learned=learned if learned.second is not None else None)
 
     def _between(self) -> Iterator[Rung]:
         if self._seeds.get("recent"):

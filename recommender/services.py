@@ -53,14 +53,8 @@ class Trained:
 
 def slot_at(now: datetime) -> str:
     """Return the slot that is due: one a night; one an hour while nothing serves yet."""
-    if ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).exists():
-        return night_of(now)
-    return f"first {now:%Y-%m-%d %H}h"
-
-
-def night_of(now: datetime) -> str:
-    """Return the slot of the night of a day, by which a whole training of that day may go."""
-    return f"nightly {now:%Y-%m-%d}"
+    serves = ModelVersion.objects.filter(status=ModelVersion.Status.LIVE).exists()
+    return jobs.slot_at(now, is_first=not serves)
 
 
 def retrain(*, slot: str, actor: str, now: datetime) -> list[Trained] | None:

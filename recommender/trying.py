@@ -23,7 +23,7 @@ from recommender import alarm, fitting
 from recommender.engine import training, tuning
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.training import Limits, Log
-from recommender.engine.tuning import Budget, Trial
+from recommender.engine.tuning import Budget, Trial, Verdict
 from segments.learning import results
 
 _TRIALS = "trials.jsonl"
@@ -65,11 +65,10 @@ def run_all(folder: Path, names: Sequence[str]) -> None:
         try:
             found = _search(home, name, log, told, seconds, task.limits)
         except training.NothingToLearnError as error:
-            found = {"settings": None, "reason": f"not tried: {error}", "told": {}, "seconds": 0.0}
+            found = asdict(Verdict(None, f"not tried: {error}", {}, 0.0))
         except Exception as error:  # noqa: BLE001 -- worker edge: other models must be searched
             traceback.print_exc()
-            words = f"failed: {type(error).__name__}: {error}"
-            found = {"settings": None, "reason": words, "told": {}, "seconds": 0.0}
+            found = asdict(Verdict(None, f"failed: {type(error).__name__}: {error}", {}, 0.0))
         left_s = max(left_s - found["seconds"], 0.0)
         results.finish(home, found)
 

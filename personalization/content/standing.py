@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from django.utils.formats import date_format
 
+from personalization.content.engine.choice import verdict
 from personalization.content.models import Campaign, Placement
 
 
@@ -26,10 +27,11 @@ def standing(campaign: Campaign, now: datetime) -> Standing:
         return _unpublished(campaign, rival)
     if not campaign.placement.active:
         return Standing("hidden", "warn", "Not shown: its placement is not active.")
-    if campaign.starts_at and now < campaign.starts_at:
+    outside = verdict(campaign.starts_at, campaign.ends_at, now)
+    if outside == "not_started":
         begin = _moment(campaign.starts_at)
         return Standing(f"from {begin}", "", f"Published: it shows from {begin}.{_hint(rival)}")
-    if campaign.ends_at and now >= campaign.ends_at:
+    if outside:
         return Standing("over", "", f"Not shown: its time ended on {_moment(campaign.ends_at)}.")
     if rival:
         words = f"Hidden at the moment: {_named(rival)} shows in the same placement instead."
@@ -59,10 +61,8 @@ def _rank(campaign: Campaign) -> tuple[int, int]:
 
 
 def _runs(campaign: Campaign, now: datetime) -> bool:
-    if campaign.status != Campaign.Status.PUBLISHED:
-        return False
-    begun = campaign.starts_at is None or campaign.starts_at <= now
-    return begun and (campaign.ends_at is None or now < campaign.ends_at)
+    published = campaign.status == Campaign.Status.PUBLISHED
+    return published and not verdict(campaign.starts_at, campaign.ends_at, now)
 
 
 def _hint(rival: Campaign | None) -> str:
@@ -73,5 +73,5 @@ def _named(campaign: Campaign) -> str:
     return f"“{campaign.title}” (priority {campaign.priority})"
 
 
-def _moment(at: datetime) -> str:
-    return date_format(at, "DATETIME_FORMAT")
+def _moment(at: datetime | None) -> str:
+    return date_format(at, "DATETIME_FORMAT") if at else ""

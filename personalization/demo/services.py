@@ -27,8 +27,7 @@ from personalization.ops import pulse
 from personalization.ops import services as jobs
 from personalization.ops.claims import claimed
 from personalization.ops.models import JobRun
-from recommender.services import night_of, train
-from segments.learning import services as learning
+from recommender.services import train
 from segments.live.backfilling import publish_built_in
 
 ACTOR = "demo"
@@ -80,7 +79,7 @@ def fill(*, say: Say, plan: Plan | None = None, first: int = FIRST_EVENTS) -> bo
             _fill(_Filling(run, say), first)
         jobs.succeed(run.pk, result={"events": run.done})
     # what beat would do within a quarter of an hour, once for tonight
-    enqueue("segments.learning.tasks.learn", learning.night_of(clock.now()))
+    enqueue("segments.learning.tasks.learn", jobs.night_of(clock.now()))
     enqueue("segments.learning.tasks.score")
     return True
 
@@ -238,7 +237,7 @@ def _train(filling: _Filling, name: str) -> None:
     filling.stage("models")
     now = clock.now()
     own = f"demo {name} {now.isoformat()}"
-    for slot in (night_of(now), own) if name == "whole" else (own,):
+    for slot in (jobs.night_of(now), own) if name == "whole" else (own,):
         trained = train(
             slot=slot,
             actor=ACTOR,

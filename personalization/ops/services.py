@@ -207,6 +207,16 @@ def open_slots(kind: str) -> list[str]:
     return list(runs.order_by("pk").values_list("slot", flat=True))
 
 
+def night_of(now: datetime) -> str:
+    """Return the slot of the night of a day, by which all that learns by itself goes."""
+    return f"nightly {now:%Y-%m-%d}"
+
+
+def slot_at(now: datetime, *, is_first: bool) -> str:
+    """Return the slot that is due: one a night; one an hour while nothing was learned yet."""
+    return f"first {now:%Y-%m-%d %H}h" if is_first else night_of(now)
+
+
 def start_run(*, kind: str, slot: str, params: Mapping[str, Any] | None = None) -> JobRun | None:
     """Return the run of (kind, slot), now running; None when that slot is done, or being done.
 

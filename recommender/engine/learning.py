@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine import measures
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Interactions, SideInfo
 from recommender.engine.blend import is_gain
@@ -21,16 +20,15 @@ from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.factors import InPasses, Made
 from recommender.engine.item_knn import ItemKnn
 from recommender.engine.lists import first
+from recommender.engine.measures import AIM, COUNT, each
 from recommender.engine.personal import BuyAgain
 from recommender.engine.popularity import Popularity
 from recommender.engine.rp3beta import Rp3beta
 from recommender.engine.session_knn import SessionKnn
 from recommender.engine.transitions import Transitions
 
-AIM = "NDCG@20"
 # Fewer questions tell nothing; more would cost more than a tenth of the training.
 LEAST, MOST = 50, 250
-COUNT = 20
 # Looks between passes, as parts of all of them.
 _PASSES = (1 / 8, 1 / 4, 1 / 2, 1.0)
 # Parts of the customers that are fitted besides: where the fit of all is short, and above.
@@ -53,7 +51,7 @@ class Asked:
 
     @classmethod
     def of(cls, cases: Cases, fold: FoldIn, *, own: bool) -> "Asked":
-        """Return at most MOST of the questions, always the same."""
+        """Return at most MOST of some questions, always the same."""
         if len(cases) > MOST:
             places = np.random.default_rng(_SEED).choice(len(cases), MOST, replace=False)
             cases = cases.take(np.sort(places))
@@ -62,7 +60,7 @@ class Asked:
     def values(self, model: Algorithm) -> NDArray[np.float64]:
         """Return the aim of each question (n,)."""
         lists = first(model, self.cases, self.fold, count=COUNT, own=self.own)
-        return np.nan_to_num(measures.each(lists, self.cases)[AIM])
+        return np.nan_to_num(each(lists, self.cases)[AIM])
 
 
 def fitted(

@@ -21,6 +21,8 @@ from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists
 
 CUTS = (10, 20)
+# What models are chosen by, and how long the lists are that are measured.
+AIM, COUNT = "NDCG@20", 20
 NAMES = tuple(f"{what}@{cut}" for cut in CUTS for what in ("Recall", "NDCG", "HR", "MRR", "MAP"))
 # Samples of the bootstrap; the ends of a 95 % interval rest on 12 of them each.
 SAMPLES = 500

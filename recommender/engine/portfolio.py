@@ -19,7 +19,7 @@ from recommender.engine.budget import OutOfTimeError, Session
 from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.entries import ENTRIES, Entry
 from recommender.engine.lists import Lists, blend, first, rank
-from recommender.engine.measures import each
+from recommender.engine.measures import AIM, each
 from recommender.engine.protocols import Split
 from recommender.engine.search import SPACES, searched
 from recommender.engine.trees import Reranker
@@ -33,7 +33,6 @@ SOURCES = 5
 # Models whose settings are searched.
 SEARCHED = 3
 # What the choice looks at.
-AIM = "NDCG@20"
 FALLBACK = "popularity"
 # Where nothing can be validated.
 DEFAULTS = ("item_knn", FALLBACK)

@@ -22,7 +22,7 @@ from recommender.engine.cases import Cases, chunks, halves
 from recommender.engine.gather import check_csr, spans
 from recommender.engine.lists import Lists
 from recommender.engine.logs import Log
-from recommender.engine.measures import each
+from recommender.engine.measures import AIM, each
 from recommender.engine.trees import Features, Reranker
 
 # Candidates that are looked at again.
@@ -43,7 +43,7 @@ KNOWN = (
 LEAST = 200
 # The newest share of the interactions that says what rises.
 _RECENT = 0.1
-AIM, _WORTH = "NDCG@20", 0.01
+_WORTH = 0.01
 # Sums of words that are held at once, 32 MB.
 _CELLS = 4_000_000
 

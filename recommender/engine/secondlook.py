@@ -17,8 +17,8 @@ from recommender.engine.base import Interactions, Ranked, SideInfo
 from recommender.engine.cases import Cases
 from recommender.engine.holdout import MOST_RECENT, Holdout
 from recommender.engine.lists import Lists, blend
-from recommender.engine.measures import each
-from recommender.engine.rerank import AIM, DEPTH, KNOWN, Facts, features
+from recommender.engine.measures import AIM, each
+from recommender.engine.rerank import DEPTH, KNOWN, Facts, features
 from recommender.engine.trees import Reranker
 
 # Raised when the same arrays mean something else; what is newer or older than this is not asked.

@@ -23,7 +23,7 @@ from recommender.engine.units import as_baskets
 KINDS = tuple(KIND_WEIGHTS)
 # How serving folds a visitor's latest actions in, unless the shop says otherwise.
 SERVED = FoldIn(DECAY)
-COUNT = 20
+COUNT = measures.COUNT
 # Candidates that a source brings to a blend, as at decision time.
 DEPTH = 100
 # What blends are learned for -> the sources that may take part.

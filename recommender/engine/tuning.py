@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine import measures
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Interactions, SideInfo
 from recommender.engine.blend import is_gain
 from recommender.engine.budget import OutOfTimeError
-from recommender.engine.cases import Cases, FoldIn, halves
+from recommender.engine.cases import halves
 from recommender.engine.factors import READ
 from recommender.engine.holdout import cut_s
-from recommender.engine.lists import first
+from recommender.engine.learning import Asked
+from recommender.engine.measures import AIM
 from recommender.engine.search import SPACES, Settings, Span, searched
 from recommender.engine.training import (
-    COUNT,
     MIN_CASES,
     Limits,
     Log,
@@ -34,7 +33,6 @@ from recommender.engine.training import (
     side_for,
 )
 
-AIM = "NDCG@20"
 # A model is stopped at so many times its budget, as an evaluation is.
 _WALL = 1.5
 # Of the normal distribution: 95 % of it lies within.
@@ -174,10 +172,8 @@ class _Ground:
     shaped: Interactions
     side: SideInfo
     as_of_s: float
-    fold: FoldIn
-    own: bool
-    choosing: Cases
-    judging: Cases
+    choosing: Asked
+    judging: Asked
 
     @classmethod
     def of(cls, recipe: Recipe, log: Log) -> "_Ground":
@@ -199,20 +195,17 @@ class _Ground:
             recipe.shape(held.known),
             side_for(recipe, log.side),
             held.cut_s,
-            log.fold,
-            own,
-            cases.take(np.flatnonzero(mine)),
-            cases.take(np.flatnonzero(~mine)),
+            Asked(cases.take(np.flatnonzero(mine)), log.fold, own),
+            Asked(cases.take(np.flatnonzero(~mine)), log.fold, own),
         )
 
-    def values(self, settings: Settings, cases: Cases) -> NDArray[np.float64]:
-        """Return the aim of each case (n,) under settings."""
+    def values(self, settings: Settings, asked: Asked) -> NDArray[np.float64]:
+        """Return the aim of each question (n,) under settings."""
         recipe = self.recipe.changed(settings)
         model = recipe.algorithm.fit(
             self.shaped, recipe.config, as_of_s=self.as_of_s, side=self.side
         )
-        lists = first(model, cases, self.fold, count=COUNT, own=self.own)
-        return np.nan_to_num(measures.each(lists, cases)[AIM])
+        return asked.values(model)
 
 
 class _Desk:

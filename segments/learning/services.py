@@ -75,14 +75,8 @@ def _readers(rules: Live, keys: Collection[str]) -> set[int]:
 
 def slot_at(now: datetime) -> str:
     """Return the slot that is due: one a night; one an hour while nothing scores yet."""
-    if LearnedModel.objects.filter(status=LearnedModel.Status.LIVE).exists():
-        return night_of(now)
-    return f"first {now:%Y-%m-%d %H}h"
-
-
-def night_of(now: datetime) -> str:
-    """Return the slot of the night of a day."""
-    return f"nightly {now:%Y-%m-%d}"
+    scores_any = LearnedModel.objects.filter(status=LearnedModel.Status.LIVE).exists()
+    return jobs.slot_at(now, is_first=not scores_any)
 
 
 def relearn(*, slot: str, actor: str, now: datetime) -> list[Learned] | None:

@@ -17,8 +17,9 @@ from personalization.demo.services import fill
 from personalization.events.models import Event
 from personalization.lib import clock
 from personalization.ops.models import JobRun
+from personalization.ops.services import night_of
 from recommender.models import ModelVersion
-from recommender.services import RUN_KIND, night_of
+from recommender.services import RUN_KIND
 from recommender.tasks import retrain
 from segments.learning.tasks import learn
 

@@ -12,9 +12,10 @@ import pytest
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Interactions
 from recommender.engine.budget import OutOfTimeError
+from recommender.engine.measures import AIM
 from recommender.engine.search import Settings
 from recommender.engine.training import Limits, Log, NothingToLearnError
-from recommender.engine.tuning import AIM, Budget, Trial, Verdict, space_of, tune
+from recommender.engine.tuning import Budget, Trial, Verdict, space_of, tune
 
 DAY_S = 86_400.0
 RECIPE = RECIPES["popularity"]

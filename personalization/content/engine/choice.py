@@ -5,11 +5,23 @@ Knows nothing of tables or customers; what it reads is the published configurati
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 CONTENT: Final = "content"
 RECOMMENDATIONS: Final = "recommendations"
+# Seconds since the epoch, or moments as tables have them.
+T = TypeVar("T", float, datetime)
+
+
+def verdict(starts_at: T | None, ends_at: T | None, now: T) -> str:
+    """Return "" when `now` lies between (start included, end not; None: open), else why not."""
+    if starts_at is not None and now < starts_at:
+        return "not_started"
+    if ends_at is not None and now >= ends_at:
+        return "over"
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +37,7 @@ class LiveCampaign:
 
     def verdict(self, now_s: float) -> str:
         """Return "" when live at `now_s` (start included, end not), else why it is not."""
-        if self.starts_at_s is not None and now_s < self.starts_at_s:
-            return "not_started"
-        if self.ends_at_s is not None and now_s >= self.ends_at_s:
-            return "over"
-        return ""
+        return verdict(self.starts_at_s, self.ends_at_s, now_s)
 
 
 @dataclass(frozen=True, slots=True)
