@@ -10,6 +10,7 @@ from personalization.catalog.selectors import products
 from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.customers import serve as customers
 from personalization.lib import money
+from personalization.lib.storable import whole_number
 from recommender import serve
 from recommender.engine.strategies import StrategySpec
 from recommender.names import plain
@@ -165,13 +166,11 @@ def wish_of(form: Mapping[str, object]) -> Wish:
     """Return the wish of a form's fields; what is no number is the default."""
     # the database refuses NUL: nobody and nothing is called so
     given = {name: str(form.get(name, "")).replace("\0", "") for name in _ASKED}
-    count = given["preview_count"]
-    places = int(count) if count.isdecimal() and len(count) < 10 else 0  # noqa: PLR2004 -- digits
     ids: Sequence[str] = given["preview_given"].replace(",", " ").split()
     return Wish(
         customer=given["preview_customer"].strip()[:255],
         item=given["preview_item"].strip()[:255],
-        count=min(places, 50) or 12,
+        count=min(whole_number(given["preview_count"]) or 0, 50) or 12,
         device=given["preview_device"][:20],
         country=given["preview_country"].strip()[:2],
         given=tuple(ids[:500]),

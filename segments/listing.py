@@ -8,6 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from personalization.lib import clock
+from personalization.lib.storable import whole_number
 from personalization.ops.models import JobRun
 from segments import measured, overlaps, selectors
 from segments.engine.catalogue import Catalogue
@@ -172,8 +173,7 @@ def progress(version: SegmentVersion, run: JobRun | None) -> float | None:
 
 def _generation(run: JobRun) -> int:
     """Return which generation a run takes in: its slot ends with it."""
-    last = run.slot.rpartition(" ")[2]
-    return int(last) if last.isdecimal() else 0
+    return whole_number(run.slot.rpartition(" ")[2]) or 0
 
 
 def _summary(row: Segment, words: Catalogue, now: datetime) -> dict[str, Any]:

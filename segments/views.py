@@ -23,6 +23,7 @@ from personalization.access.permissions import may
 from personalization.lib import clock
 from personalization.lib.errors import Malformed, NotFound, Problem
 from personalization.lib.keys import is_key
+from personalization.lib.storable import whole_number
 from segments import diffs, errors, exports, listing, lists, selectors, services, why
 from segments import serializers as shapes
 from segments.engine.validation import AUDIENCE_KINDS, FILTER_KINDS, SEGMENT_KINDS, faults
@@ -383,10 +384,11 @@ def _version_of(key: str, number: str | None) -> SegmentVersion:
     row = _row(key)
     if number is None:
         return why.version_of(row.key)
-    if not number.isdecimal() or len(number) > 9:  # noqa: PLR2004 -- digits of a number of versions
+    wanted = whole_number(number)
+    if wanted is None:
         msg = "a version is named by its number"
         raise Malformed(msg, details=[Problem("version", "is no number")])
-    return why.version_of(row.key, int(number))
+    return why.version_of(row.key, wanted)
 
 
 def _version(row: SegmentVersion) -> Response:

@@ -21,6 +21,7 @@ from personalization.customers.engine import profile
 from personalization.customers.models import Customer, Identity
 from personalization.events import facttable
 from personalization.lib import clock
+from personalization.lib.storable import BIGINT_DIGITS, whole_number
 from segments import errors, selectors
 from segments.engine.explaining import Explained, Explanation
 from segments.engine.held import Held
@@ -36,7 +37,6 @@ _Status = SegmentVersion.Status
 _PREFERRED = (_Status.PUBLISHED, _Status.SHADOW, _Status.DRAFT, _Status.STANDBY, _Status.RETIRED)
 _ORDERS = frozenset({"orders", "revenue_minor", "last_order"})
 _SEEN = frozenset({"events", "sessions", "last_seen"})
-_BIGINT_DIGITS = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,9 @@ def customer_for(term: str) -> int | None:
     if found is None:
         with suppress(ValueError):
             found = rows.filter(uuid=UUID(term)).first()
-    if found is None and term.isdecimal() and len(term) <= _BIGINT_DIGITS:
-        found = rows.filter(pk=int(term)).first()
+    number = whole_number(term, BIGINT_DIGITS)
+    if found is None and number is not None:
+        found = rows.filter(pk=number).first()
     return None if found is None else present(found)
 
 

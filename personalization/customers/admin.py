@@ -21,6 +21,7 @@ from personalization.lib import clock, money
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
 from personalization.lib.registries import customer_panels
+from personalization.lib.storable import BIGINT_DIGITS, whole_number
 
 # So many customers are sorted by their last visit while a person waits (a tenth of a second).
 _SORTED_MOST = 50_000
@@ -137,7 +138,8 @@ class CustomerAdmin(ReadOnlyModelAdmin):
         """Show the customer page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        page = selectors.customer_page(int(object_id)) if object_id.isdecimal() else None
+        number = whole_number(object_id, BIGINT_DIGITS)
+        page = None if number is None else selectors.customer_page(number)
         if page is None:
             msg = f"there is no customer {object_id!r}"
             raise Http404(msg)

@@ -9,6 +9,7 @@ from django.db.models import Q, QuerySet
 
 from personalization.customers import traits
 from personalization.customers.models import Customer, Identity, Merge, Profile
+from personalization.lib.storable import BIGINT_DIGITS, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,9 @@ def by_any_id(rows: QuerySet[Customer], term: str) -> QuerySet[Customer]:
     Index look-ups alone: the ids are found first, since an OR over a join reads every row.
     """
     found = list(Identity.objects.filter(value=term).values_list("customer_id", flat=True)[:50])
-    if term.isdecimal() and len(term) < 19:  # noqa: PLR2004 -- digits of a bigint
-        found.append(int(term))
+    number = whole_number(term, BIGINT_DIGITS)
+    if number is not None:
+        found.append(number)
     with suppress(ValueError):
         found += Customer.objects.filter(uuid=UUID(term)).values_list("pk", flat=True)
     return rows.filter(pk__in=found)

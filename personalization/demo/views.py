@@ -17,6 +17,7 @@ from personalization.demo.engine.tiles import tile as draw
 from personalization.demo.engine.words import SHOP_NAME
 from personalization.demo.state import Demo
 from personalization.lib import clock
+from personalization.lib.storable import whole_number
 
 _MAX_KEYS = 100
 _MAX_PAGE = 10_000
@@ -166,4 +167,4 @@ def _page(request: HttpRequest, demo: Demo, name: str, context: dict[str, Any]) 
 
 
 def _number(text: str) -> int:
-    return min(int(text), _MAX_PAGE) if text.isdecimal() and len(text) < 9 else 0  # noqa: PLR2004 -- a page number
+    return min(whole_number(text) or 0, _MAX_PAGE)

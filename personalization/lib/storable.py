@@ -10,11 +10,18 @@ from typing import Any
 from personalization.lib.errors import Problem
 
 _TOO_MUCH = 2.0**63
+# A text of so many digits fits PostgreSQL's integer, and its bigint.
+INTEGER_DIGITS, BIGINT_DIGITS = 9, 18
 
 
 def is_storable(text: str) -> bool:
     """Whether a text can be kept: no NUL, no half of a surrogate pair."""
     return "\0" not in text and text == text.encode("utf-8", "ignore").decode()
+
+
+def whole_number(text: str, digits: int = INTEGER_DIGITS) -> int | None:
+    """Return the number, 0 or above, that a text of at most so many digits is; None for others."""
+    return int(text) if text.isdecimal() and len(text) <= digits else None
 
 
 def unstorable(value: Any, path: str = "") -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from django.utils.text import format_lazy
 
 from personalization.lib.errors import Problem
 from personalization.lib.keys import key_fault
+from personalization.lib.storable import whole_number
 from recommender.engine import merchandising
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.merchandising import CAPS, MAX_DAYS, MOST_PLACES
@@ -282,11 +283,12 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         """Return the pins of their lines."""
         found = []
         for line in _filled(self.cleaned_data["pins"]):
-            place, _, item = line.partition(" ")
-            if not _is_number(place) or not item.strip():
+            given, _, item = line.partition(" ")
+            place = whole_number(given)
+            if place is None or not item.strip():
                 msg = f"“{line}”: write a place and a product, such as “1 sku-42”."
                 raise ValidationError(msg)
-            found.append({"place": int(place), "item": item.strip()})
+            found.append({"place": place, "item": item.strip()})
         return found
 
     def clean_editorial(self) -> list[str]:
@@ -297,11 +299,12 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         """Return category -> days of their lines."""
         found = {}
         for line in _filled(self.cleaned_data["readmission"]):
-            category, _, days = line.rpartition(" ")
-            if not category.strip() or not _is_number(days):
+            category, _, given = line.rpartition(" ")
+            days = whole_number(given)
+            if days is None or not category.strip():
                 msg = f"“{line}”: write a category and days, such as “coffee 14”."
                 raise ValidationError(msg)
-            found[category.strip()] = int(days)
+            found[category.strip()] = days
         return found
 
     def is_valid(self) -> bool:
@@ -369,11 +372,6 @@ class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at
         )
         field = name if fault.path.startswith(f"[{key}]") and name in self.fields else None
         self.add_error(field, fault.problem if field else f"{fault.path}: {fault.problem}")
-
-
-def _is_number(text: str) -> bool:
-    """Whether a text is a whole number that fits an integer."""
-    return text.isdecimal() and len(text) < 10  # noqa: PLR2004 -- digits of an integer
 
 
 def _script(path: str) -> Any:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST
 from personalization.access.admin_base import AuditedModelAdmin
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState
+from personalization.lib.storable import BIGINT_DIGITS, whole_number
 from recommender import previews
 from recommender.admin.forms import StrategyForm
 from recommender.engine.strategies import spec_of
@@ -122,9 +123,8 @@ class StrategyAdmin(AuditedModelAdmin):
         """Show what the strategy of the form, saved or not, would show; nothing is written."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        pk = request.POST.get("preview_strategy", "")
-        known = pk.isdecimal() and len(pk) < 19  # noqa: PLR2004 -- digits of a bigint
-        row = Strategy.objects.filter(pk=int(pk)).first() if known else None
+        pk = whole_number(request.POST.get("preview_strategy", ""), BIGINT_DIGITS)
+        row = None if pk is None else Strategy.objects.filter(pk=pk).first()
         data = request.POST.copy()
         if row is not None:
             data["key"] = row.key

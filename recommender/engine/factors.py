@@ -6,7 +6,8 @@ same least squares that training solves for a user, on the query's items alone.
 References
 ----------
 Hu, Koren and Volinsky, "Collaborative filtering for implicit feedback datasets", ICDM 2008,
-equation 4 (fold-in) and section 5 (what each item of the past adds to a score).
+equation 4 (fold-in) and section 5 (what each item of the past adds to a score). Hager, "Updating
+the inverse of a matrix", SIAM Review 1989, equation 2 (few items: a system of their size).
 """
 
 from abc import abstractmethod
@@ -65,6 +66,9 @@ class Factors(Algorithm):
         self._items = items
         self._bias = bias
         self._folding = folding
+        self._inverse: NDArray[np.float64] | None = None
+        if folding.ridge:
+            self._inverse = linalg.inv(_ridged(folding), check_finite=False)
         self.n_items = len(items)
 
     def score(self, query: Query) -> Scores:
@@ -84,30 +88,17 @@ class Factors(Algorithm):
 
     def vector(self, query: Query) -> NDArray[np.float32]:
         """Return the vector of a visitor, (k,)."""
-        own = self._items[query.rows]
-        weights = query.weights
-        if not self._folding.ridge:
-            mean: NDArray[np.float32] = weights @ own / max(weights.sum(), 1e-9)
-            return (mean @ self._folding.gram).astype(np.float32)
-        weights = weights * np.float32(self._folding.confidence)
-        solved: NDArray[np.float32] = linalg.cho_solve(
-            self._normal(own, weights), weights @ own, check_finite=False
-        )
-        return solved.astype(np.float32)
+        weights = self._weights(query)
+        vector: NDArray[np.float32] = (self._influence(query, weights) @ weights).astype(np.float32)
+        return vector
 
     def reasons(self, query: Query, rows: Rows) -> Rows:
         """Return the item of the query that adds most to the score of each of `rows`."""
         causes = np.full(len(rows), -1, np.int32)
         if not len(query.rows) or not len(rows):
             return causes
-        own, weights = self._items[query.rows], query.weights
-        found = self._items[rows]
-        if self._folding.ridge:
-            weights = weights * np.float32(self._folding.confidence)
-            found = linalg.cho_solve(self._normal(own, weights), found.T, check_finite=False).T
-        else:
-            found = found @ self._folding.gram.T
-        shares = (found @ own.T) * weights
+        weights = self._weights(query)
+        shares = (self._items[rows] @ self._influence(query, weights)) * weights
         told = shares.max(axis=1) > 0
         causes[told] = query.rows[shares.argmax(axis=1)[told]]
         return causes
@@ -131,18 +122,36 @@ class Factors(Algorithm):
             raise ValueError(msg)
         return cls(items, bias, Folding(gram, float(fold[0]), float(fold[1])))
 
-    def _normal(
-        self, own: NDArray[np.float32], weights: Scores
-    ) -> tuple[NDArray[np.float64], bool]:
-        """Return the Cholesky factor of the normal equations of a query."""
-        folding = self._folding
-        matrix = folding.gram.astype(np.float64)
-        matrix += own.T @ (own * (weights - 1)[:, None])
-        matrix[np.diag_indices_from(matrix)] += folding.ridge
-        factor: tuple[NDArray[np.float64], bool] = linalg.cho_factor(
-            matrix, lower=True, overwrite_a=True, check_finite=False
-        )
-        return factor
+    def _weights(self, query: Query) -> Scores:
+        """Return what each item of the query counts, (m,)."""
+        if self._inverse is None:
+            return query.weights / np.float32(max(query.weights.sum(), 1e-9))
+        return query.weights * np.float32(self._folding.confidence)
+
+    def _influence(self, query: Query, weights: Scores) -> NDArray[np.float64]:
+        """Return the visitor's vector as a map of `weights` (m,), (k, m): a column an item."""
+        own = self._items[query.rows].astype(np.float64)
+        if self._inverse is None:
+            return self._folding.gram.T @ own.T
+        more = weights.astype(np.float64) - 1
+        if len(own) < len(self._inverse):
+            # what the items change has their number as its rank
+            spread = self._inverse @ own.T
+            small = (own @ spread) * more
+            small[np.diag_indices_from(small)] += 1
+            found: NDArray[np.float64] = linalg.solve(small, spread.T, check_finite=False).T
+            return found
+        normal = _ridged(self._folding) + own.T @ (own * more[:, None])
+        factor = linalg.cho_factor(normal, lower=True, overwrite_a=True, check_finite=False)
+        solved: NDArray[np.float64] = linalg.cho_solve(factor, own.T, check_finite=False)
+        return solved
+
+
+def _ridged(folding: Folding) -> NDArray[np.float64]:
+    """Return gram + ridge * I."""
+    matrix = folding.gram.astype(np.float64)
+    matrix[np.diag_indices_from(matrix)] += folding.ridge
+    return matrix
 
 
 Made = Callable[[], Factors]

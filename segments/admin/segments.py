@@ -13,6 +13,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET, require_POST
 
 from personalization.lib import clock
+from personalization.lib.storable import BIGINT_DIGITS, whole_number
 from segments import listing, pages, services
 from segments.admin.forms import DraftForm, ListTextForm, NewSegmentForm
 from segments.admin.listed import SegmentList, rights_of
@@ -230,7 +231,8 @@ class SegmentAdmin(SegmentList):
 
     def _row(self, request: HttpRequest, pk: int | str) -> Segment:
         """Return a segment with its versions, for whoever may see it."""
-        row = listing.segments().filter(pk=pk).first() if str(pk).isdecimal() else None
+        number = whole_number(str(pk), BIGINT_DIGITS)
+        row = None if number is None else listing.segments().filter(pk=number).first()
         if row is None:
             raise Http404
         if not self.has_view_permission(request, row):
@@ -273,5 +275,4 @@ def _differs(row: Segment, given: Mapping[str, Any]) -> bool:
 
 def _number(request: HttpRequest, name: str) -> int:
     """Return a version's number from the query; 0 where there is none."""
-    text = request.GET.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 10 else 0  # noqa: PLR2004 -- of an integer
+    return whole_number(request.GET.get(name, "")) or 0

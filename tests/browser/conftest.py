@@ -167,7 +167,13 @@ def watch(context: BrowserContext) -> Watch:
     )
     page.on("pageerror", lambda error: watched.faults.append(f"exception: {error}"))
     page.on(
-        "requestfailed", lambda request: watched.faults.append(f"request failed: {request.url}")
+        "requestfailed",
+        lambda request: (
+            None
+            # The page itself took it back: it asked anew, or the visitor went on.
+            if request.failure == "net::ERR_ABORTED"
+            else watched.faults.append(f"request failed: {request.url}: {request.failure}")
+        ),
     )
     page.on(
         "request",
