@@ -9,14 +9,14 @@ from implicit.cpu.als import AlternatingLeastSquares
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, random
 
-from recommender.engine import gather, products
+from recommender.engine import factors, gather, products
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Interactions, SideInfo, TooDearError
 from recommender.engine.baskets import Baskets, BasketsConfig
 from recommender.engine.content import Content, ContentConfig
 from recommender.engine.ease import Ease, EaseConfig
-from recommender.engine.factors import sized
+from recommender.engine.factors import Folding, sized
 from recommender.engine.gfcf import Gfcf, GfcfConfig
 from recommender.engine.groups import GroupPopularity, GroupPopularityConfig
 from recommender.engine.hybrid import Hybrid, HybridConfig
@@ -494,3 +494,57 @@ def test_fit__memory__bounded_by_data_and_model(name: str) -> None:
     held = sum(array.nbytes for array in (data.users, data.items, data.weights, data.at_s))
     fitted = sum(array.nbytes for array in model.to_arrays().values())
     assert peak <= 5 * held + 2 * fitted
+
+
+def spread(n_items: int, *, seed: int = 5) -> Als:
+    """A model of vectors whose directions tell less and less, as what training finds."""
+    rng = np.random.default_rng(seed)
+    items = (rng.normal(size=(n_items, 16)) / np.arange(1, 17)).astype(np.float32)
+    items = items @ np.linalg.qr(rng.normal(size=(16, 16)))[0].astype(np.float32)
+    return Als(items, np.zeros(n_items, np.float32), Folding(items.T @ items, 500.0, 5.0))
+
+
+def test_factors__large__are_stored_turned_and_answer_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(factors, "HEADED", 1000)
+    fitted = spread(900)
+    stored = Als.from_arrays(fitted.to_arrays(), AlsConfig())
+    query = fitted.fold_in(np.array([3, 700, 41]), np.array([1.0, 2.0, 0.5]))
+
+    assert stored.to_arrays()["head"].shape == (900, 8)
+    np.testing.assert_allclose(stored.score(query), fitted.score(query), atol=1e-5)
+    # a thousand may be looked at whole, so nothing is missed
+    for own in (False, True):
+        whole = fitted.recommend(query, 20, own=own)
+        np.testing.assert_array_equal(stored.recommend(query, 20, own=own).rows, whole.rows)
+    few = np.arange(900) % 50 == 1
+    found = stored.recommend(query, 20, allowed=few)
+    assert found.rows.tolist() == fitted.recommend(query, 20, allowed=few).rows.tolist()
+    assert 41 not in found.rows.tolist()
+
+
+def test_factors__large__miss_little_of_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "HEADED", 1000)
+    fitted = spread(20_000)
+    stored = Als.from_arrays(fitted.to_arrays(), AlsConfig())
+    allowed = np.random.default_rng(1).random(20_000) < 0.9
+
+    shares = []
+    for at in range(50):
+        query = fitted.fold_in(np.arange(at, at + 5), np.ones(5))
+        whole = fitted.recommend(query, 20, allowed=allowed)
+        found = stored.recommend(query, 20, allowed=allowed)
+        assert allowed[found.rows].all()
+        assert not np.isin(found.rows, query.rows).any()
+        shares.append(np.isin(whole.rows, found.rows).mean())
+
+    assert np.mean(shares) > 0.9
+
+
+def test_factors__head_of_another_length__is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "HEADED", 1000)
+    arrays = spread(900).to_arrays()
+
+    with pytest.raises(ValueError, match="do not fit together"):
+        Als.from_arrays(arrays | {"head": arrays["head"][1:]}, AlsConfig())
