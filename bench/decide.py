@@ -27,6 +27,8 @@ ENOUGH = CUSTOMERS >= 200_000
 CONNECTIONS = 8
 SECONDS = 8.0
 ROUNDS = 3
+# Until both workers have judged what the categories of the shop hold, as they have after a minute.
+WARM_S = 12.0
 STAGED = 500
 FOR_YOU = "home.recommended"
 # Figure -> the placement of the shelf, and the least ratio to the bare view.
@@ -117,7 +119,7 @@ def main() -> None:
 def _warmed(port: int, key: str, placement: str) -> bytes:
     """Return the body of an answer, once both workers have loaded their models."""
     warm = requests(key, "/v1/decide", placement, 0)
-    client.run(port, warm, connections=CONNECTIONS, seconds=4)
+    client.run(port, warm, connections=CONNECTIONS, seconds=WARM_S)
     load = client.run(port, warm, connections=CONNECTIONS, seconds=1)
     body = load.sample.split(b"\r\n\r\n", 1)[1]
     answer = orjson.loads(body)

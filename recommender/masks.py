@@ -138,7 +138,7 @@ def watch() -> None:
         for rule in spec.rules.rules():
             for country in countries if rule.priced else ("",):
                 rule_mask(rule, view, Request({}, country, now_us))
-    for name in ("brand", "category"):
+    for name in _CODED:
         codes(name, view)
 
 
@@ -166,15 +166,7 @@ def possible_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mas
     truths = rule.truths(request.fields, request.now_us, zone)
 
     def verdicts(key: str, test: Callable[[Any], bool]) -> Mask | None:
-        if key not in _CODED:
-            return None
-        places, numbers = _coded(key, view)
-        meaning = _COLUMNS[key](view)[1]
-        table = np.zeros(len(numbers) + 1, np.bool_)
-        for value, number in numbers.items():
-            table[number] = test(meaning(value))
-        table[-1] = test(meaning(_CODED[key]))
-        return table[places]
+        return _of_names(key, view, test) if key in _CODED else None
 
     return rulemasks.possible_mask(
         rule, len(view.keys), verdicts, truths=truths, now_us=request.now_us, zone=zone
@@ -192,16 +184,47 @@ def _judge(
     country = request.region if local else ""
 
     def build(rows: Rows | None) -> Mask:
+        def verdicts(key: str, test: Callable[[Any], bool]) -> Mask:
+            if rows is None and key in _CODED:
+                return _of_names(key, view, test)
+            values, meaning = _column(view, key, rows, country)
+            known = _Known(lambda value: test(meaning(value)))
+            return np.fromiter(map(known.__getitem__, values), np.bool_, len(values))
+
         return rulemasks.rule_mask(
             rule,
             _size(view, rows),
-            lambda key: _column(view, key, rows, country),
+            verdicts,
             truths=truths,
             now_us=request.now_us,
             zone=zone,
         )
 
     return truths, country, build
+
+
+class _Known(dict[Any, bool]):
+    """Verdicts by value, found out when first asked: a hundred prices cost a hundred tests."""
+
+    def __init__(self, test: Callable[[Any], bool]) -> None:
+        super().__init__()
+        self._test = test
+
+    def __missing__(self, value: Any) -> bool:
+        verdict = self[value] = self._test(value)
+        return verdict
+
+
+def _of_names(key: str, view: CatalogView, test: Callable[[Any], bool]) -> Mask:
+    """Return what a test says of each product's brand or categories: one test a name."""
+    places, numbers = _coded(key, view)
+    meaning = _COLUMNS[key](view)[1]
+    table = np.zeros(len(numbers) + 1, np.bool_)
+    for value, number in numbers.items():
+        table[number] = test(meaning(value))
+    table[-1] = test(meaning(_CODED[key]))
+    found: Mask = table[places]
+    return found
 
 
 def region_mask(view: CatalogView, region: str) -> Mask:
@@ -233,7 +256,7 @@ def shelf_mask(rules: Sequence[ProductRule], view: CatalogView, request: Request
 
 
 def codes(name: str, view: CatalogView) -> Places:
-    """Return the "brand" or "category" of each product as a number, (n,), -1 for none."""
+    """Return a column of names as a number of each product, (n,), -1 for none."""
     return _coded(name, view)[0]
 
 

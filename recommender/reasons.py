@@ -1,6 +1,6 @@
 """Why a product is on a shelf, in words that a shop can show; every phrase can be translated."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from django.utils.translation import get_language, gettext
@@ -41,8 +41,16 @@ _OTHER = ("Because you viewed {title}", "Chosen for you")
 
 def reason(source: str, title: str | None) -> str:
     """Return the words for a source; `title`: the product or category that spoke most for it."""
-    with_title, without = _told(source, get_language())
-    return without if title is None else with_title.replace("{title}", title)
+    return reasons([(source, title)])[0]
+
+
+def reasons(told: Iterable[tuple[str, str | None]]) -> list[str]:
+    """Return `reason` of each (source, title): the language in force is asked for once a shelf."""
+    language, words = get_language(), []
+    for source, title in told:
+        with_title, without = _told(source, language)
+        words.append(without if title is None else with_title.replace("{title}", title))
+    return words
 
 
 def title_of(key: str, view: CatalogView) -> str:

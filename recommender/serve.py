@@ -15,10 +15,11 @@ from personalization.catalog import serve as catalogue
 from personalization.ops import serve as config
 from recommender import masks
 from recommender.candidates import POPULAR, Asked, Gathering
+from recommender.engine.base import isin_few
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import StrategySpec
 from recommender.productrules import rule_faults
-from recommender.reasons import reason, title_of
+from recommender.reasons import reasons, title_of
 from recommender.shelves import Filled, fill, losers
 from recommender.visits import Visit, country_of, known_fields, shown_lately
 
@@ -178,21 +179,22 @@ def _chain(strategy: str | StrategySpec, degraded: list[str]) -> list[StrategySp
 def _items(found: Gathering, filled: Filled) -> tuple[Item, ...]:
     origins, pool, view = found.pool.origins, found.pool, found.view
     causes = _causes(found, filled)
-    items: list[Item] = []
+    told: list[tuple[str, str | None]] = []
     for one in filled.order:
-        key = view.keys[filled.rows[one]]
-        drawn = filled.explored.get(one)
-        if drawn is not None:
-            words = reason("exploration", None)
-            items.append(Explored(key, 0.0, words, "exploration", round(drawn.propensity, 6)))
-            continue
-        score = round(float(filled.scores[one]), 6)
-        if one in filled.pinned:
-            items.append(Item(key, score, reason("pin", None), "pin"))
-            continue
-        asked = pool.asked[origins[one]]
-        title = asked.title or causes.get(one)
-        items.append(Item(key, score, reason(asked.source, title), asked.source))
+        if one in filled.explored:
+            told.append(("exploration", None))
+        elif one in filled.pinned:
+            told.append(("pin", None))
+        else:
+            asked = pool.asked[origins[one]]
+            told.append((asked.source, asked.title or causes.get(one)))
+    items: list[Item] = []
+    for one, (source, _), words in zip(filled.order, told, reasons(told), strict=True):
+        key, drawn = view.keys[filled.rows[one]], filled.explored.get(one)
+        if drawn is None:
+            items.append(Item(key, round(float(filled.scores[one]), 6), words, source))
+        else:
+            items.append(Explored(key, 0.0, words, source, round(drawn.propensity, 6)))
     return tuple(items)
 
 
@@ -219,8 +221,7 @@ def _causes(found: Gathering, filled: Filled) -> dict[int, str]:
 def _versions(found: Gathering, tiers: set[int]) -> dict[str, int]:
     """Return the versions of the models that were asked for any of these tiers."""
     pool = found.pool
-    pairs = zip(pool.origins.tolist(), pool.tiers.tolist(), strict=True)
-    spoke = {origin for origin, tier in pairs if tier in tiers}
+    spoke = set(pool.origins[isin_few(pool.tiers, np.array(sorted(tiers), np.int64))].tolist())
     return {
         asked.model.name: asked.model.number
         for place, asked in enumerate(pool.asked)

@@ -151,7 +151,7 @@ class Factors(Algorithm):
     def to_arrays(self) -> Arrays:
         """Return vectors and what folding needs."""
         items, gram, fold = self._items, self._folding.gram, self._folding[1:]
-        found = {"bias": self._bias, "fold": np.array(fold, np.float64)}
+        found: Arrays = {"bias": self._bias, "fold": np.array(fold, np.float64)}
         if self._head is not None:
             found["head"] = self._head
         elif items.size >= HEADED:

@@ -1,10 +1,9 @@
 """Rules on products over a whole catalogue at once: one truth a product, as an array.
 
-A leaf is tried once on each different value of its field, so that a hundred thousand products of
-fifty brands cost fifty tests. Operators are those of `segments.engine.values`, to the letter.
+Operators are those of `segments.engine.values`, to the letter.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any, Self
@@ -17,8 +16,8 @@ from segments.engine.language import Group, Leaf, Node, Not, Rule, canonical, di
 from segments.engine.values import condition
 
 Mask = NDArray[np.bool_]
-# Field -> (a value of each product, what a value means to an operator); values can be hashed.
-Read = Callable[[str], tuple[Sequence[Any], Callable[[Any], Any]]]
+# What a test says of a field of each product, (size,).
+Verdicts = Callable[[str, Callable[[Any], bool]], Mask]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,13 @@ class ProductRule:
 
 
 def rule_mask(
-    rule: ProductRule, size: int, read: Read, *, truths: Iterable[bool], now_us: int, zone: ZoneInfo
+    rule: ProductRule,
+    size: int,
+    verdicts: Verdicts,
+    *,
+    truths: Iterable[bool],
+    now_us: int,
+    zone: ZoneInfo,
 ) -> Mask:
     """Return for which products a rule holds, (size,); `truths` from `ProductRule.truths`."""
     given = iter(truths)
@@ -69,10 +74,8 @@ def rule_mask(
     def leaf_mask(leaf: Leaf) -> Mask:
         if leaf.kind == "context":
             return np.full(size, next(given))
-        values, meaning = read(leaf.key)
         test = condition(leaf.op, leaf.value, zone)
-        known = _Known(lambda value: test(meaning(value), now_us))
-        return np.fromiter(map(known.__getitem__, values), np.bool_, size)
+        return verdicts(leaf.key, lambda value: test(value, now_us))
 
     return _mask(rule.node, leaf_mask)
 
@@ -121,15 +124,3 @@ def _mask(node: Node, leaf_mask: Callable[[Leaf], Mask]) -> Mask:
 
 def _joined(node: Group, masks: list[Mask]) -> Mask:
     return reduce(np.logical_and if node.op == "and" else np.logical_or, masks)
-
-
-class _Known(dict[Any, bool]):
-    """Verdicts by value, found out when first asked."""
-
-    def __init__(self, test: Callable[[Any], bool]) -> None:
-        super().__init__()
-        self._test = test
-
-    def __missing__(self, value: Any) -> bool:
-        verdict = self[value] = self._test(value)
-        return verdict

@@ -118,6 +118,21 @@ def test_flush__store_away__rows_wait_on(decide: Decide, monkeypatch: pytest.Mon
     assert Decision.objects.count() == 1
 
 
+def test_flush__written_once_before__no_row_twice_and_the_others_follow(decide: Decide) -> None:
+    words = "back\\slash \\N \ttab \nline é😀"
+    first = decide({"placements": ["home.hero"]})
+    again = list(record._waiting.rows)
+    record.flush()
+    second = decide({"userId": "u", "placements": ["home.hero"], "context": {"cart": [words]}})
+    record._waiting.rows.extendleft(again)
+
+    record.flush()
+
+    rows = {str(row.id): row.body for row in Decision.objects.all()}
+    assert rows.keys() == {first["decisionId"], second["decisionId"]}
+    assert rows[second["decisionId"]]["cart"] == [words]
+
+
 def test_flush__the_store_refuses__djangos_error_and_rows_wait_on(decide: Decide) -> None:
     answer = decide({"placements": ["home.hero"]})
 
