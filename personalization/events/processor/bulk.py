@@ -1,19 +1,24 @@
 """Bulk mode: a large backlog folded customer by customer, one write each.
 
-For importers and the demo.
+For importers and the demo. Works in lanes: threads with a session each, so that one computes while
+another waits for PostgreSQL.
 
 Live processors may run beside it: what is folded here lies below the customers' floors.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
+from queue import SimpleQueue
 from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from personalization.customers import profiles
@@ -23,11 +28,13 @@ from personalization.events.processor import isolation, positions, reading, rebu
 from personalization.events.processor.reading import Position, Row
 from personalization.lib import clock
 
+# (customers, events) of each chunk that is folded
+Done = Generator[tuple[int, int], None, None]
 # Progress(customers done, customers in all)
 Progress = Callable[[int, int], None]
 
 # Customers whose whole logs are sorted together: in memory, at 30 events each of 500 bytes.
-_WINDOW = 4_000
+_WINDOW = 2_000
 _SORT_MEMORY = "64MB"
 # About 100 ms of work: each transaction holds back the horizon of every processor.
 _ROWS = 2_500
@@ -62,17 +69,16 @@ def run(progress: Progress | None = None) -> int:
     positions.ensure([positions.PROFILE])
     horizon = epoch.horizon()
     waiting = _waiting()
+    windows = [waiting[at : at + _WINDOW] for at in range(0, len(waiting), _WINDOW)]
     events = done = 0
-    for start in range(0, len(waiting), _WINDOW):
-        window = waiting[start : start + _WINDOW]
-        for customers, read in _fold_window(window):
+    with closing(_folded(windows)) as parts:
+        for customers, read in parts:
             events += read
             done += customers
             if progress is not None:
                 progress(done, len(waiting))
-        done = start + len(window)
     if progress is not None:
-        progress(done, len(waiting))
+        progress(len(waiting), len(waiting))
     _move_up(horizon)
     return events
 
@@ -83,7 +89,52 @@ def _waiting() -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _fold_window(customer_ids: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _folded(windows: Sequence[Sequence[int]]) -> Done:
+    """Fold the customers of each window; yield (customers, events) of each chunk that is done.
+
+    Ends its lanes between two chunks when one fails or the caller stops asking.
+    """
+    lanes = min(settings.PROCESSOR_LANES, len(windows))
+    if lanes < 2:  # noqa: PLR2004 -- this thread does it
+        for window in windows:
+            yield from _fold_window(window)
+        return
+    left, told, stop = deque(windows), SimpleQueue[tuple[int, int] | None](), threading.Event()
+
+    def lane() -> None:
+        try:
+            while window := _taken(left):
+                with closing(_fold_window(window)) as parts:
+                    for part in parts:
+                        told.put(part)
+                        if stop.is_set():
+                            return
+        except BaseException:
+            stop.set()
+            raise
+        finally:
+            connection.close()
+            told.put(None)
+
+    with ThreadPoolExecutor(lanes, "bulk-fold") as pool:
+        working = [pool.submit(lane) for _ in range(lanes)]
+        try:
+            for _ in working:
+                yield from iter(told.get, None)
+        finally:
+            stop.set()
+    for one in working:
+        one.result()
+
+
+def _taken(left: deque[Sequence[int]]) -> Sequence[int]:
+    try:
+        return left.popleft()
+    except IndexError:
+        return ()
+
+
+def _fold_window(customer_ids: Sequence[int]) -> Done:
     """Fold the customers anew, a chunk a transaction; yield (customers, events) of each."""
     with closing(_Stream(customer_ids)) as stream:
         for chunk in stream.chunks():

@@ -248,7 +248,13 @@ def test_watermark__moved_to_an_older_place__stays() -> None:
     assert positions.read("profile")[3] == (1, 50, 9)
 
 
-def test_bulk__a_backlog__same_as_live_and_the_live_fold_goes_on() -> None:
+@pytest.mark.parametrize("window", [1, 2, 2000])
+def test_bulk__a_backlog__same_as_live_and_the_live_fold_goes_on(
+    window: int, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """In one lane, and in two that share many windows."""
+    monkeypatch.setattr(bulk, "_WINDOW", window)
+    settings.PROCESSOR_LANES = 2
     for n in range(60):
         put(f"m{n}", who=(DEVICE, f"a{n % 5}"), minute=n * 7, product_id=f"sku{n % 7}")
     seen: list[tuple[int, int]] = []

@@ -1,16 +1,18 @@
 """Several processors, any order, a signal: the profiles are those of one processor in peace."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import OperationalError, connection
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -168,9 +170,34 @@ def in_transactions() -> set[int]:
         return {row[0] for row in cursor.fetchall()}
 
 
-def test_bulk__the_progress_raises__the_session_is_closed_and_the_rest_folds_later(
+def test_bulk__a_lane_fails__the_other_ends_and_the_fault_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(bulk, "_WINDOW", 1)
+    monkeypatch.setattr(settings, "PROCESSOR_LANES", 2)
+    fill(range(45))
+    fold, calls = bulk._fold_window, itertools.count()
+
+    def failing(customer_ids: Sequence[int]) -> bulk.Done:
+        if next(calls) == 1:
+            raise OperationalError("away")
+        yield from fold(customer_ids)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bulk, "_fold_window", failing)
+        with pytest.raises(OperationalError, match="away"):
+            bulk.run()
+    loop.Processor().drain()
+
+    assert sum(row[1] for row in written()) == 45
+
+
+@pytest.mark.parametrize("window", [2, 2000])
+def test_bulk__the_progress_raises__the_session_is_closed_and_the_rest_folds_later(
+    window: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "_WINDOW", window)
+    monkeypatch.setattr(settings, "PROCESSOR_LANES", 2)
     monkeypatch.setattr(bulk, "_ROWS", 4)
     fill(range(45))
 
