@@ -1,14 +1,17 @@
 """Admin pages of placements, campaigns and blocks: every change is audited and published."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 
 from personalization.access.admin_base import AuditedModelAdmin, each_row
-from personalization.content import services
+from personalization.content import errors, services
 from personalization.content.forms import (
     CONTENT_FIELDS,
     OTHER,
@@ -18,7 +21,7 @@ from personalization.content.forms import (
     PlacementForm,
 )
 from personalization.content.models import Block, Campaign, Placement
-from personalization.content.standing import standing
+from personalization.content.standing import hindrances, standing
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState
 
@@ -40,6 +43,13 @@ _BLOCK_SECTIONS = (
     (None, {"fields": CONTENT_FIELDS}),
     (_EXPERT, {"fields": ("key", OTHER), "classes": ("collapse",)}),
 )
+
+
+# Button of the form -> what it has done once the form is saved.
+_MOVES: Mapping[str, Callable[..., Campaign]] = {
+    "_publish": services.publish_campaign,
+    "_end": services.end_campaign,
+}
 
 
 @admin.register(Placement)
@@ -100,13 +110,13 @@ class BlockInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic
 
 @admin.register(Campaign)
 class CampaignAdmin(AuditedModelAdmin):
-    """Reasons to show something; published and ended by actions."""
+    """Reasons to show something; published and ended by buttons of the form, or by actions."""
 
     form = CampaignForm
     publishes = True
     inlines = (BlockInline,)
     fieldsets = (
-        (None, {"fields": ("title", "key", "placement", "shows")}),
+        (None, {"fields": ("shows", "title", "key", "placement")}),
         ("When it shows", {"fields": ("priority", "starts_at", "ends_at")}),
     )
     list_display = ("title", "key", "placement", "shows_word", "priority", "starts_at", "ends_at")
@@ -140,7 +150,23 @@ class CampaignAdmin(AuditedModelAdmin):
         """Say in a sentence whether it shows, and what hides it."""
         if not obj.pk:
             return "A new campaign is a draft: it shows to nobody until it is published."
-        return standing(obj, clock.now()).sentence
+        told = standing(obj, clock.now()).sentence
+        if obj.status == Campaign.Status.PUBLISHED:
+            return told
+        faults = ((one,) for one in hindrances(obj))
+        return format_html(
+            "{}{}", told, format_html_join("", "<br>It cannot be published yet. {}", faults)
+        )
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Show the form, with the button that publishes or ends to whoever may."""
+        obj = options.get("obj")
+        if self.has_publish_permission(request):
+            live = isinstance(obj, Campaign) and obj.status == Campaign.Status.PUBLISHED
+            context["move"] = "_end" if live else "_publish"
+        return super().render_change_form(request, context, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Stamp the row; the base audits and publishes."""
@@ -149,6 +175,30 @@ class CampaignAdmin(AuditedModelAdmin):
             obj.created_at = obj.created_at if change else now
             obj.updated_at = now
         super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
+        """Save the block; then, by its button, publish or end: all of it or nothing."""
+        super().save_related(request, form, formsets, change)
+        for move in _MOVES.keys() & request.POST.keys():
+            if not self.has_publish_permission(request):
+                raise PermissionDenied
+            row = Campaign.objects.get(pk=form.instance.pk)
+            faults = hindrances(row) if move == "_publish" else []
+            if faults:
+                raise errors.ContentInvalid(" ".join(["it cannot be published yet.", *faults]))
+            _MOVES[move](key=row.key, actor=request.user.get_username())
+
+    def response_post_save_change(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """Go back to the list; once published or ended, stay and say what shows now."""
+        if not _MOVES.keys() & request.POST.keys():
+            return super().response_post_save_change(request, obj)
+        row = self.get_queryset(request).get(pk=obj.pk)
+        self.message_user(request, standing(row, clock.now()).sentence, messages.SUCCESS)
+        return HttpResponseRedirect(reverse("admin:content_campaign_change", args=[obj.pk]))
+
+    def response_post_save_add(self, request: HttpRequest, obj: Any) -> HttpResponseRedirect:
+        """Go where a change goes."""
+        return self.response_post_save_change(request, obj)
 
     @admin.action(description="Publish the selected campaigns", permissions=["publish"])
     def publish_selected(self, request: HttpRequest, queryset: QuerySet[Campaign]) -> None:

@@ -18,7 +18,7 @@ class ContentPart:
         campaigns: dict[int, list[dict[str, Any]]] = {}
         rows = Campaign.objects.filter(status=Campaign.Status.PUBLISHED).select_related("block")
         for row in rows.order_by("id"):
-            campaigns.setdefault(row.placement_id, []).append(_campaign(row))
+            campaigns.setdefault(row.placement_id, []).append(exported(row))
         return {
             "placements": [
                 {
@@ -58,7 +58,8 @@ class ContentPart:
         return choice.parse(data)
 
 
-def _campaign(row: Campaign) -> dict[str, Any]:
+def exported(row: Campaign) -> dict[str, Any]:
+    """Return a campaign as it stands in what is published."""
     block = getattr(row, "block", None)
     return {
         "key": row.key,

@@ -5,8 +5,16 @@ from typing import NamedTuple
 
 from django.utils.formats import date_format
 
+from personalization.content.config import exported
 from personalization.content.engine.choice import verdict
+from personalization.content.engine.faults import publication_faults
 from personalization.content.models import Campaign, Placement
+
+# Path of a fault of the configuration -> what the marketer does about it.
+_FIXES = {
+    "block": "It has no content yet: fill in its block.",
+    "key": "Its placement shows recommendations: choose one that shows content.",
+}
 
 
 class Standing(NamedTuple):
@@ -24,7 +32,7 @@ def standing(campaign: Campaign, now: datetime) -> Standing:
     """
     rival = _rival(campaign, now)
     if campaign.status != Campaign.Status.PUBLISHED:
-        return _unpublished(campaign, rival)
+        return _unpublished(campaign, rival, now)
     if not campaign.placement.active:
         return Standing("hidden", "warn", "Not shown: its placement is not active.")
     outside = verdict(campaign.starts_at, campaign.ends_at, now)
@@ -39,11 +47,31 @@ def standing(campaign: Campaign, now: datetime) -> Standing:
     return Standing("shows now", "good", "It shows at the moment.")
 
 
-def _unpublished(campaign: Campaign, rival: Campaign | None) -> Standing:
+def hindrances(campaign: Campaign) -> list[str]:
+    """Return what keeps a stored campaign from being published, each with what to do about it."""
+    placement = {"key": campaign.placement.key, "kind": campaign.placement.kind}
+    return [
+        _FIXES.get(fault.path, f"{fault.path}: {fault.problem}.")
+        for fault in publication_faults(placement, exported(campaign))
+    ]
+
+
+def _unpublished(campaign: Campaign, rival: Campaign | None, now: datetime) -> Standing:
     if campaign.status == Campaign.Status.ENDED:
-        return Standing("ended", "", "Not shown: it was ended.")
-    words = "Not shown: it is a draft. To publish it, choose it in the list of campaigns."
-    return Standing("draft", "", words + _hint(rival))
+        word, words = "ended", "Not shown: it was ended."
+    else:
+        word, words = "draft", "Not shown: it is a draft."
+    return Standing(word, "", words + (_obstacle(campaign, now) or _hint(rival)))
+
+
+def _obstacle(campaign: Campaign, now: datetime) -> str:
+    """Say what would hide the campaign although it were published, but for other campaigns."""
+    if not campaign.placement.active:
+        return " Published, it would not show either: its placement is not active."
+    if verdict(campaign.starts_at, campaign.ends_at, now) == "over":
+        ended = _moment(campaign.ends_at)
+        return f" Published, it would not show either: its time ended on {ended}."
+    return ""
 
 
 def _rival(campaign: Campaign, now: datetime) -> Campaign | None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
@@ -15,11 +15,11 @@ from personalization.access.audit import audit
 from personalization.customers.models import Identity
 from personalization.events import registry, tail
 from personalization.events.engine import flags as bits
-from personalization.events.engine.taxonomy import FACTS
+from personalization.events.engine.property_rows import rows_of
+from personalization.events.forms import EventTypeForm
 from personalization.events.models import EventSchema, LoggedEvent, RejectedEvent
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
-from personalization.lib.errors import AppError
 
 _DEBUGGER_LINES = 100
 
@@ -93,51 +93,17 @@ class LoggedEventAdmin(ReadOnlyModelAdmin):
         }
 
 
-class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic at run time
-    """An event type; its description is checked as `registry.check_type` does."""
-
-    fact = forms.ChoiceField(
-        choices=[(fact, fact or "nothing more than its name") for fact in FACTS],
-        required=False,
-        label="Understood as",
-        help_text="What profiles and recommendations take the event for.",
-    )
-
-    class Meta:
-        model = EventSchema
-        fields = ("name", "title", "fact", "properties")
-        labels = {"properties": "What it may carry"}
-        help_texts = {
-            "name": "As the shop sends it, such as Level Reached.",
-            "title": "What rules and pages call it; empty: its name.",
-            "properties": (
-                'For example {"level": {"type": "number", "required": true, "min": 0}}. Types: '
-                "string, id, number, boolean, datetime, list, objects, object."
-            ),
-        }
-
-    def clean(self) -> dict[str, Any]:
-        """Name every fault of the description."""
-        data: dict[str, Any] = super().clean() or {}
-        if not self.errors:
-            try:
-                registry.check_type(
-                    name=data.get("name", self.instance.name),
-                    fact=data.get("fact", ""),
-                    properties=data.get("properties", {}),
-                )
-            except AppError as error:
-                for fault in error.details:
-                    self.add_error(None, f"{fault.path} {fault.problem}")
-        return data
-
-
 @admin.register(EventSchema)
 class EventSchemaAdmin(AuditedModelAdmin):
     """Event types: saved, audited, published within a second. Built-in ones stay."""
 
     audits = False  # the service does, and publishes
     form = EventTypeForm
+    change_form_template = "studio/event_type.html"
+    fieldsets = (
+        (None, {"fields": ("name", "title", "fact")}),
+        ("What it may carry", {"fields": ("properties",)}),
+    )
     list_display = ("name", "title", "fact", "built_in", "described")
     list_filter = ("built_in", "fact")
     search_fields = ("name", "title")
@@ -148,6 +114,30 @@ class EventSchemaAdmin(AuditedModelAdmin):
         action="Describe one",
         action_url="admin:events_eventschema_add",
     )
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Model | None = None,
+        change: bool = False,  # noqa: FBT001, FBT002 -- Django's signature
+        **kwargs: Any,
+    ) -> type[Any]:
+        """Return the form; experts ask for JSON in the address."""
+        form: type[Any] = super().get_form(request, obj, change=change, **kwargs)
+        form.as_json = request.GET.get("as") == "json"
+        return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the sections; who may only look sees the properties as a table."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return [(None, {"fields": ("name", "title", "fact", "carried")})]
+
+    @admin.display(description="What it may carry")
+    def carried(self, obj: EventSchema) -> str:
+        """Show the properties as rows; those that rows cannot say as JSON."""
+        context = {"rows": rows_of(obj.properties), "properties": obj.properties}
+        return render_to_string("studio/event_properties.html", context)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save through the service."""
@@ -166,7 +156,8 @@ class EventSchemaAdmin(AuditedModelAdmin):
 
     def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
         """Fix the name of a built-in type: callers send it."""
-        return ["name"] if isinstance(obj, EventSchema) and obj.built_in else []
+        fixed = isinstance(obj, EventSchema) and obj.built_in
+        return ["carried", *(["name"] if fixed else [])]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Built-in types stay."""

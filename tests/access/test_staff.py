@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, transaction
 from django.test import Client
+from pytest_django import Settings
 
 from personalization.access import serve
 from personalization.access.models import ApiKey, AuditEvent, OneTimeLogin
@@ -46,8 +47,14 @@ def test_login_link__followed__logs_in_once() -> None:
     assert AuditEvent.objects.filter(action="log_in", actor="admin").count() == 1
 
 
+def test_login_link__no_address_given__is_at_the_port_of_the_server(settings: Settings) -> None:
+    settings.PORT = 8123
+
+    assert printed("login_link").startswith("http://127.0.0.1:8123/")
+
+
 def test_login_link__only_looked_at__is_not_used_up() -> None:
-    path = printed("login_link").removeprefix("http://127.0.0.1:8000")
+    path = printed("login_link", "--base", "")
 
     scanner = Client()
     assert scanner.head(path).status_code == 405
@@ -61,7 +68,7 @@ def test_login_link__only_looked_at__is_not_used_up() -> None:
 
 
 def test_login_link__button_pressed_by_another_site__is_refused() -> None:
-    path = printed("login_link").removeprefix("http://127.0.0.1:8000")
+    path = printed("login_link", "--base", "")
 
     assert Client(enforce_csrf_checks=True).post(path).status_code == 403
     assert Client().post(path).status_code == 302

@@ -15,6 +15,7 @@ from personalization.content.models import Campaign
 from personalization.customers.models import Identity, Profile
 from personalization.decisions import record
 from personalization.demo.services import ensure_keys
+from personalization.events.models import EventSchema
 from personalization.ops.models import ConfigVersion
 from recommender.models import ModelVersion
 from tests.browser.conftest import Look, Server, Watch, faults_of, looks, signed_in
@@ -71,10 +72,13 @@ def test_add_forms__as_an_administrator__are_clean(
 def test_main_pages__empty_system__are_clean_in_every_look(
     browser: Browser, server: Server, staff_cookie: dict[str, str]
 ) -> None:
+    searched = EventSchema.objects.get(name="Products Searched")
     pages = {
         "index": reverse("admin:index"),
         "empty": reverse("admin:events_rejectedevent_changelist"),
         "form": reverse("admin:content_campaign_add"),
+        "event-type": reverse("admin:events_eventschema_change", args=[searched.pk]),
+        "event-json": reverse("admin:events_eventschema_add") + "?as=json",
     }
     faults = []
     for look in (("light", "desktop"), *ALL_LOOKS):
@@ -109,7 +113,10 @@ def filled_pages() -> tuple[dict[str, str], dict[str, str]]:
     ).first()
     assert identity is not None
     explain = explained(identity.value)
+    campaign = Campaign.objects.first()
+    assert campaign is not None
     main = {
+        "campaign": reverse("admin:content_campaign_change", args=[campaign.pk]),
         "overview": reverse("admin:index"),
         "products": reverse("admin:catalog_product_changelist"),
         "customer": reverse("admin:customers_customer_change", args=[profile.customer_id]),
@@ -117,15 +124,12 @@ def filled_pages() -> tuple[dict[str, str], dict[str, str]]:
         "models": reverse("admin:recommender_modelversion_changelist"),
         "explain": explain,
     }
-    campaign = Campaign.objects.first()
     model = ModelVersion.objects.first()
     version = ConfigVersion.objects.first()
-    assert campaign is not None
     assert model is not None
     assert version is not None
     others = {
         "customers": reverse("admin:customers_customer_changelist"),
-        "campaign": reverse("admin:content_campaign_change", args=[campaign.pk]),
         "model": reverse("admin:recommender_modelversion_change", args=[model.pk]),
         "configs": reverse("admin:ops_configversion_changelist"),
         "config": reverse("admin:ops_configversion_change", args=[version.pk]),

@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group, User
 
 from personalization.access.models import AuditEvent
 from personalization.access.services import create_key
 from personalization.content import errors, services
 from personalization.content.engine import choice, faults
 from personalization.content.models import Campaign, Placement
-from personalization.content.standing import standing
+from personalization.content.standing import hindrances, standing
 from personalization.ops import serve as config
 from personalization.ops.errors import ConfigInvalid
 from recommender.models import Strategy
@@ -282,3 +283,115 @@ def test_standing__draft_and_ended__told(db: None) -> None:
     assert standing(draft, NOW).word == "draft"
     assert "“The loud one” (priority 5) would be shown before it" in standing(draft, NOW).sentence
     assert standing(services.end_campaign(key="draft", actor="t"), NOW).word == "ended"
+
+
+def _draft(**block: str) -> tuple[str, dict[str, Any]]:
+    """Make a draft in home.hero; return its page and the form that leaves it as it is."""
+    hero = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    row = services.create_campaign(key="spring", values={"placement": "home.hero"}, actor="t")
+    form = _campaign_form(hero.pk, **block)
+    if block:
+        services.upsert_block(campaign="spring", key="b", content={"heading": "old"}, actor="t")
+        form |= {"block-INITIAL_FORMS": "1", "block-0-id": row.block.pk, "block-0-key": "b"}
+    return f"/admin/content/campaign/{row.pk}/change/", form
+
+
+def test_admin__publish_button__saves_publishes_and_says_what_shows(
+    db: None, admin_client: Any
+) -> None:
+    address, form = _draft(heading="new")
+
+    page = admin_client.post(address, form | {"_publish": "x"}, follow=True).content.decode()
+
+    assert config.reload().parts["content"]["home.hero"].campaigns[0].content == {"heading": "new"}
+    actions = AuditEvent.objects.filter(object_type="content.campaign").order_by("id")
+    assert list(actions.values_list("action", flat=True)) == ["create", "update", "publish"]
+    assert '<li class="success">It shows at the moment.</li>' in page
+    assert 'name="_end"' in page
+    assert 'name="_publish"' not in page
+
+
+def test_admin__end_button__takes_it_off_line(db: None, admin_client: Any) -> None:
+    address, form = _draft(heading="new")
+    services.publish_campaign(key="spring", actor="t")
+
+    page = admin_client.post(address, form | {"_end": "x"}, follow=True).content.decode()
+
+    assert config.reload().parts["content"]["home.hero"].campaigns == ()
+    assert AuditEvent.objects.filter(action="end").count() == 1
+    assert '<li class="success">Not shown: it was ended.</li>' in page
+    assert 'name="_publish"' in page
+
+
+def test_admin__new_campaign__published_as_it_is_added(db: None, admin_client: Any) -> None:
+    hero = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    form = _campaign_form(hero.pk, heading="S")
+
+    admin_client.post("/admin/content/campaign/add/", form | {"_publish": "x"})
+
+    assert Campaign.objects.get().status == "published"
+
+
+def test_admin__publish_without_content__told_before_and_refused_unsaved(
+    db: None, admin_client: Any
+) -> None:
+    address, form = _draft()
+    words = "It has no content yet: fill in its block."
+
+    before = admin_client.get(address).content.decode()
+    refused = admin_client.post(address, form | {"_publish": "x"}).content.decode()
+
+    assert f"It cannot be published yet. {words}" in before
+    assert f"Not saved: it cannot be published yet. {words}" in refused
+    assert Campaign.objects.get().status == "draft"
+    assert Campaign.objects.get().title == "spring"
+
+
+@pytest.mark.parametrize("move", ["_publish", "_end"])
+def test_admin__moved_by_an_editor__has_no_button_and_is_refused(
+    db: None, client: Any, move: str
+) -> None:
+    address, form = _draft(heading="new")
+    editor = User.objects.create_user("ed", is_staff=True)
+    editor.groups.set(Group.objects.filter(name="editor"))
+    client.force_login(editor)
+
+    page = client.get(address).content.decode()
+    answer = client.post(address, form | {move: "x"})
+
+    assert 'name="_save"' in page
+    assert 'name="_publish"' not in page
+    assert answer.status_code == 403
+    row = Campaign.objects.get()
+    assert (row.status, row.block.content) == ("draft", {"heading": "old"})
+
+
+@pytest.mark.parametrize(
+    ("placement", "campaign", "words"),
+    [
+        ({"active": False}, {}, "its placement is not active"),
+        ({}, {"ends_at": NOW}, "its time ended on 2026-03-01"),
+    ],
+)
+def test_standing__draft_that_would_stay_hidden__says_why(
+    db: None, placement: dict[str, Any], campaign: dict[str, Any], words: str
+) -> None:
+    values = {"kind": "content", **placement}
+    services.upsert_placement(key="home.hero", values=values, actor="t")
+    values = {"placement": "home.hero", **campaign}
+    row = services.create_campaign(key="draft", values=values, actor="t")
+
+    assert f"Published, it would not show either: {words}" in standing(row, NOW).sentence
+
+
+def test_hindrances__placement_that_shows_products__says_what_to_do(db: None) -> None:
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    row = services.create_campaign(key="draft", values={"placement": "home.hero"}, actor="t")
+    services.upsert_block(campaign="draft", key="b", content={"heading": "S"}, actor="t")
+    assert hindrances(row) == []
+
+    row.placement.kind = Placement.Kind.RECOMMENDATIONS
+
+    assert hindrances(row) == [
+        "Its placement shows recommendations: choose one that shows content."
+    ]

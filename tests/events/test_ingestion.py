@@ -3,6 +3,7 @@
 import base64
 import gzip
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import pytest
 from django.db import OperationalError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from personalization.access.serve import identity_token
 from personalization.access.services import create_key
@@ -19,6 +21,7 @@ from personalization.customers.models import Customer, Identity, Merge
 from personalization.events import log
 from personalization.events.models import Event, RejectedEvent
 from personalization.lib import clock, tokens
+from tests.events import mmdb
 from tests.events.calls import counts, post, viewed
 
 pytestmark = pytest.mark.django_db
@@ -306,6 +309,24 @@ def test_browser__phone_from_abroad__has_device_place_and_short_address(browser:
     assert context["device"] == {"type": "mobile"}
     assert (context["country"], context["region"]) == ("DE", "BE")
     assert context["address"] == "203.0.113.0"
+
+
+@pytest.mark.parametrize(
+    ("address", "place"), [("198.51.100.9", ("NL", "NH")), ("198.51.101.9", ())]
+)
+def test_browser__place_database__gives_country_and_region_of_its_networks(
+    browser: Client, settings: Settings, tmp_path: Path, address: str, place: tuple[str, ...]
+) -> None:
+    settings.GEO_MMDB = str(tmp_path / "places.mmdb")
+    entry = {"country": {"iso_code": "NL"}, "subdivisions": [{"iso_code": "NH"}]}
+    mmdb.write(tmp_path / "places.mmdb", "198.51.100.0/24", entry)
+    browser.defaults["REMOTE_ADDR"] = address
+
+    post(browser, "track", viewed())
+
+    context = Event.objects.get().context
+    assert tuple(context[name] for name in ("country", "region") if name in context) == place
+    assert address not in str(context)
 
 
 def test_server__visitors_own_address_and_agent__count(server: Client) -> None:

@@ -83,7 +83,7 @@ def published_faults(data: Mapping[str, Any]) -> Iterator[Problem]:
         yield from key_faults(placement["key"], f"{path}key")
         yield from placement_faults(placement, path)
         for i, campaign in enumerate(placement["campaigns"]):
-            yield from _published_campaign(placement, campaign, f"{path}campaigns[{i}].")
+            yield from publication_faults(placement, campaign, f"{path}campaigns[{i}].")
 
 
 def strategy_faults(data: Mapping[str, Any], known: Collection[str]) -> Iterator[Problem]:
@@ -96,9 +96,10 @@ def strategy_faults(data: Mapping[str, Any], known: Collection[str]) -> Iterator
             yield Problem(f"placements[{at}].strategy", words)
 
 
-def _published_campaign(
-    placement: Mapping[str, Any], campaign: Mapping[str, Any], path: str
+def publication_faults(
+    placement: Mapping[str, Any], campaign: Mapping[str, Any], path: str = ""
 ) -> Iterator[Problem]:
+    """Yield what keeps a campaign from being published, in the shape that `exported` makes."""
     yield from key_faults(campaign["key"], f"{path}key")
     if placement["kind"] != CONTENT:
         yield Problem(f"{path}key", f"{placement['key']} shows recommendations, not campaigns")

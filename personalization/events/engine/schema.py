@@ -22,7 +22,7 @@ TYPES: Mapping[str, tuple[tuple[type, ...], str]] = MappingProxyType(
 )
 _KEYS = frozenset({"type", "required", "or", "min", "max", "of", "title"})
 # Beyond it a number is a mistake, and sums of it would no longer fit 64 bits of minor units.
-_LIMIT = 1e15
+LIMIT = 1e15
 # A name or a property that a person reads; also the width of the column.
 MAX_NAME = 200
 
@@ -128,8 +128,8 @@ def _property(spec: Mapping[str, Any]) -> Property:
     types, fix = TYPES[spec["type"]]
     number = spec["type"] == "number"
     elements = _properties(spec.get("of", {})) if spec["type"] == "objects" else None
-    low = max(spec.get("min", -_LIMIT), -_LIMIT)
-    high = min(spec.get("max", _LIMIT), _LIMIT)
+    low = max(spec.get("min", -LIMIT), -LIMIT)
+    high = min(spec.get("max", LIMIT), LIMIT)
     return Property(types, fix, number, low, high, elements)
 
 

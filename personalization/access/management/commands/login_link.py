@@ -3,6 +3,7 @@
 import getpass
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import reverse
 
@@ -22,7 +23,9 @@ class Command(BaseCommand):
         parser.add_argument("username", nargs="?", default="admin", help="made if new (admin)")
         parser.add_argument("--role", choices=ROLES, default="admin", help="of a new user (admin)")
         parser.add_argument(
-            "--base", default="http://127.0.0.1:8000", help="address of the server as you see it"
+            "--base",
+            default=f"http://127.0.0.1:{settings.PORT}",
+            help="address of the server as you see it (this machine, at PORT)",
         )
 
     def handle(self, *_args: Any, **options: Any) -> None:
