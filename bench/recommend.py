@@ -262,7 +262,9 @@ def _with_als(
     if recipe is None:
         return float("nan")
     rng = np.random.default_rng(3)
-    model = recipe.algorithm.from_arrays(_factors(size, rng), recipe.config)
+    fitted = recipe.algorithm.from_arrays(_factors(size, rng), recipe.config)
+    # once more through what is stored: large models are stored as they are searched
+    model = recipe.algorithm.from_arrays(fitted.to_arrays(), recipe.config)
     keys = models["popularity"].keys
     als = Live("als", 1, "als", model, keys, models["popularity"].index)
     live._held.models = MappingProxyType({**models, "als": als})

@@ -15,6 +15,8 @@ MAX_COUNT = 100
 _MAX_PLACEMENTS = 50
 _MAX_FLAGS = 200
 _MAX_LIST = 500
+# A wholesaler's cart is no reason to refuse the page.
+_MAX_CART = 2_000
 # The page's last events that count in the answer (docs/api.md, Decisions out).
 _MAX_RECENT = 20
 _ID_LENGTH = 255
@@ -283,7 +285,7 @@ def _restrict(read: _Reader, value: Any) -> Mapping[str, Any]:
 
 
 def _cart(read: _Reader, value: Any) -> tuple[str, ...] | None:
-    return None if value is None else read.texts(value, "context.cart")
+    return None if value is None else read.texts(value, "context.cart", _MAX_CART)
 
 
 def _recent(read: _Reader, value: Any) -> tuple[Action, ...]:

@@ -200,7 +200,9 @@ class Algorithm(ABC):
             scores[query.rows] = 0
         if allowed is not None:
             scores *= allowed
-        rows = highest(scores, count)
+        # one pass instead of a gather of all that scores: half a catalogue does
+        least = np.partition(scores, -count)[-count] if count < len(scores) else 0
+        rows = np.flatnonzero(scores >= least if least > 0 else scores > 0).astype(np.int32)
         return best(rows, scores[rows], count)
 
     def reasons(self, query: Query, rows: Rows) -> Rows:
@@ -303,13 +305,6 @@ def best(
         rows, scores = rows[keep], scores[keep]
     order = np.lexsort((rows, -scores))[:count]
     return Ranked(rows[order], scores[order])
-
-
-def highest(scores: Scores, count: int) -> Rows:
-    """Return rows of the `count` highest of scores (n,) that are above 0, and ties; any order."""
-    # one pass instead of a gather of all that scores: half a catalogue does
-    least = np.partition(scores, -count)[-count] if count < len(scores) else 0
-    return np.flatnonzero(scores >= least if least > 0 else scores > 0).astype(np.int32)
 
 
 def isin_few(rows: NDArray[np.integer[Any]], few: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

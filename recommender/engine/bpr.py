@@ -8,7 +8,6 @@ References
 Rendle et al., "BPR: Bayesian personalized ranking from implicit feedback", UAI 2009.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -18,7 +17,7 @@ from scipy.sparse import csr_matrix
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
-from recommender.engine.base import Config, Cost, Interactions, Query, Scores, SideInfo
+from recommender.engine.base import Config, Cost, Interactions, Scores, SideInfo
 from recommender.engine.factors import FactorsConfig, Folding, InPasses, Look, plain, sized
 from recommender.engine.lazy import bpr
 from recommender.engine.matrix import user_items
@@ -108,11 +107,8 @@ class Bpr(InPasses):
         seconds = config.iterations * nnz * (2e-7 + 3e-9 * k)
         return Cost(seconds, 8.0 * (n_users + n_items) * k + 80.0 * nnz)
 
-    def score_many(self, queries: Sequence[Query]) -> Scores:
-        """Return logistic scores, 0 for a visitor of whom nothing is known."""
-        scores = super().score_many(queries)
-        known = [bool(len(query.rows)) for query in queries]
-        scores[known] = expit(scores[known])
+    def _told(self, products: Scores) -> Scores:
+        scores: Scores = expit(products)
         return scores
 
 

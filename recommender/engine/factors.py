@@ -32,7 +32,6 @@ from recommender.engine.base import (
     Scores,
     SideInfo,
     best,
-    highest,
 )
 from recommender.engine.matrix import MatrixConfig
 
@@ -100,7 +99,7 @@ class Factors(Algorithm):
         vectors = np.zeros((len(queries), self._items.shape[1]), np.float32)
         for place, query in enumerate(queries):
             vectors[place] = self.vector(query)
-        scores: Scores = vectors @ self._items.T + self._bias
+        scores = self._told(vectors @ self._items.T + self._bias)
         # a visitor of whom nothing is known gets no answer, not everybody's
         scores[[not len(query.rows) for query in queries]] = 0
         return scores
@@ -118,18 +117,18 @@ class Factors(Algorithm):
         if self._head is None or not len(query.rows):
             return super().recommend(query, count, allowed=allowed, own=own)
         vector = self.vector(query)
-        if allowed is not None and np.count_nonzero(allowed) <= many:
-            rows = np.flatnonzero(allowed).astype(np.int32)
+        may = np.ones(self.n_items, np.bool_) if allowed is None else allowed.copy()
+        if not own:
+            may[query.rows] = False
+        if np.count_nonzero(may) <= many:
+            rows = np.flatnonzero(may)
         else:
             rough = self._head @ vector[: self._head.shape[1]] + self._bias
-            if allowed is not None:
-                rough *= allowed
-            rows = highest(rough, many)
-        scores = self._items[rows] @ vector + self._bias[rows]
-        if not own:
-            scores[np.isin(rows, query.rows)] = 0
+            np.putmask(rough, ~may, -np.inf)
+            rows = np.argpartition(rough, -many)[-many:]
+        scores = self._told(self._items[rows] @ vector + self._bias[rows])
         spoke = scores > 0
-        return best(rows[spoke], scores[spoke], count)
+        return best(rows[spoke].astype(np.int32), scores[spoke], count)
 
     def vector(self, query: Query) -> NDArray[np.float32]:
         """Return the vector of a visitor, (k,)."""
@@ -159,7 +158,7 @@ class Factors(Algorithm):
             _, turn = linalg.eigh((items.T @ items).astype(np.float64))
             turn = turn[:, ::-1].astype(np.float32)
             items, gram = items @ turn, turn.T @ gram @ turn
-            width = min(items.shape[1] // 2, _MOST_HEAD)
+            width = min((items.shape[1] + 1) // 2, _MOST_HEAD)
             found["head"] = np.ascontiguousarray(items[:, :width])
         return found | {"items": items, "gram": gram}
 
@@ -174,6 +173,10 @@ class Factors(Algorithm):
             msg = f"{cls.key} arrays do not fit together"
             raise ValueError(msg)
         return cls(items, bias, Folding(gram, float(fold[0]), float(fold[1])), head)
+
+    def _told(self, products: Scores) -> Scores:
+        """Return scores, 0 for nothing to say, of what vectors and biases add up to."""
+        return products
 
     def _weights(self, query: Query) -> Scores:
         """Return what each item of the query counts, (m,)."""

@@ -218,6 +218,18 @@ def test_exploration__more_draws_than_a_row_holds__the_first_and_a_mark(decide: 
     assert row.body["cut"]
 
 
+def test_cart__of_a_thousand__answered_without_what_is_in_it(decide: Decide) -> None:
+    cart = [f"sku{n}" for n in range(4, 1004)]
+
+    assert set(ids(shelf(decide, context={"cart": cart}))) == {"sku1", "sku2", "sku3"}
+
+
+def test_cart__beyond_its_limit__refused_with_the_limit(decide: Decide) -> None:
+    body = {"placements": [HOME], "context": {"cart": ["a"] * 2_001}}
+
+    assert "2000" in str(decide(body, status=400)["error"])
+
+
 def test_budget_spent__the_fallback_list_keeps_to_the_filter(decide: Decide, settings: Any) -> None:
     rules(filter=product("key", "in", ["sku4", "sku5"]))
     settings.DECISION_BUDGET_MS = 0

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recommender.engine import factors
 from recommender.engine.algorithms import RECIPES
+from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Algorithm, Config, Interactions, Query
+from recommender.engine.factors import Factors
 from recommender.engine.item_knn import ItemKnn, ItemKnnConfig
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.units import as_baskets
@@ -23,6 +26,36 @@ DAY_S = 86_400.0
 @pytest.mark.parametrize("name", RECIPES)
 def test_contract(name: str, rule: Callable[[type[Algorithm], Config], None]) -> None:
     rule(RECIPES[name].algorithm, RECIPES[name].config)
+
+
+_FACTORS = [name for name, recipe in RECIPES.items() if issubclass(recipe.algorithm, Factors)]
+
+
+@pytest.mark.parametrize("rule", contract.RULES, ids=lambda rule: rule.__name__.strip("_"))
+@pytest.mark.parametrize("name", _FACTORS)
+def test_contract__factors_stored_with_a_head__hold_it_too(
+    name: str,
+    rule: Callable[[type[Algorithm], Config], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fit = contract._fit
+
+    def stored(algorithm: type[Algorithm], config: Config) -> Algorithm:
+        return algorithm.from_arrays(fit(algorithm, config).to_arrays(), config)
+
+    monkeypatch.setattr(factors, "HEADED", 1)
+    monkeypatch.setattr(contract, "_fit", stored)
+
+    rule(RECIPES[name].algorithm, RECIPES[name].config)
+
+
+def test_factors__of_one_direction__still_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(factors, "HEADED", 1)
+    fitted = Als.fit(contract.interactions(), AlsConfig(factors=1), as_of_s=contract.AS_OF_S)
+    stored = Als.from_arrays(fitted.to_arrays(), AlsConfig())
+    query = fitted.fold_in(np.array([1, 2]), np.ones(2))
+
+    assert stored.recommend(query, 5).rows.tolist() == fitted.recommend(query, 5).rows.tolist()
 
 
 def test_recipes__without_a_fit__load_neither_scikit_learn_nor_implicit() -> None:

@@ -56,6 +56,18 @@ def test_evaluate__what_follows_what__a_session_model(tmp_path: Path) -> None:
     assert [one["model"] for one in found["models"]] == ["transitions", "item_knn", "popularity"]
 
 
+def test_evaluate__sessions_without_a_test_file__a_tenth_is_held_out_and_a_tenth_validates(
+    tmp_path: Path,
+) -> None:
+    found = evaluate(
+        tmp_path, "sessions", chains(600), models=["popularity,item_knn", "transitions"]
+    )
+
+    assert found["chosen"]["model"] == "transitions"
+    assert found["chosen"]["metrics"]["MRR@20"] == 1
+    assert "nothing to validate" not in found["protocol"]
+
+
 def test_evaluate__everybody_likes_the_same__popularity(tmp_path: Path) -> None:
     """Items are drawn by popularity alone, whoever draws."""
     rng = np.random.default_rng(2)
