@@ -30,6 +30,8 @@ BEHAVIOURS = (
 FACTS = ("profile", "segment", "score", "context", "bucket", "list", "product")
 KINDS = (*BEHAVIOURS, *FACTS)
 AGGREGATES = ("sum", "avg", "min", "max", "first", "last", "distinct")
+# Those that are numbers whatever they are compared with.
+NUMERIC = ("sum", "avg", "min", "max")
 # Windows that end now: of their events, the newest are the last to leave.
 ANCHORED = frozenset({"last", "calendar_days", "ever"})
 
@@ -110,6 +112,12 @@ class Not:
 
 
 Node = Group | Not | Leaf
+
+
+def takes_numbers(leaf: Leaf) -> bool:
+    """Whether an aggregate skips what is no number: `first` and `last` of a text compare texts."""
+    marks = leaf.value if isinstance(leaf.value, list) else [leaf.value]
+    return leaf.agg in NUMERIC or (leaf.agg in ("first", "last") and all(map(is_number, marks)))
 
 
 def parse(rule: Rule) -> Node:

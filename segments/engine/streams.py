@@ -25,7 +25,7 @@ from segments.engine.events import (
     takes,
     values_at,
 )
-from segments.engine.language import Leaf, Matcher, Window, digest
+from segments.engine.language import NUMERIC, Leaf, Matcher, Window, digest, takes_numbers
 from segments.engine.values import is_number
 from segments.engine.windows import NEVER, Calendar, Span
 
@@ -43,7 +43,7 @@ _SCALARS = (str, int, float, bool)
 class Need:
     """What one leaf asks of one matcher's events.
 
-    `numbers`: only numbers count, remembered in millionths (`decimals`).
+    `numbers`: only numbers count; `scaled`: they are remembered in millionths (`decimals`).
     `keep`: how many of the newest suffice (0: all). `by_day`: of each local day, the newest.
     `horizon`: microseconds after which an event cannot matter (None: as long as kept). `low` and
     `high` bound the time of events that matter at all.
@@ -53,6 +53,7 @@ class Need:
     ordered: bool = False
     prop: str = ""
     numbers: bool = False
+    scaled: bool = False
     by_day: bool = False
     newest: bool = False
     keep: int = 0
@@ -68,7 +69,7 @@ class Need:
             [
                 [matcher.event, matcher.prefix],
                 [[one.key, one.op, one.value] for one in matcher.where],
-                [self.ordered, self.prop, self.numbers, self.by_day, self.newest],
+                [self.ordered, self.prop, self.numbers, self.scaled, self.by_day, self.newest],
                 [self.low, self.high],
             ]
         )
@@ -184,7 +185,9 @@ class Stream:
         else:
             found = values_at(event.props, self._steps)
         if self.need.numbers:
-            found = [stored(value) for value in found if is_number(value)]
+            found = [value for value in found if is_number(value)]
+            if self.need.scaled:
+                found = [stored(value) for value in found]
         else:
             found = [value for value in found if type(value) in _SCALARS]
         return [event.at, event.seq, *found] if found else None
@@ -257,7 +260,8 @@ def _aggregate(leaf: Leaf, horizon: int | None) -> tuple[Need, ...]:
         leaf.matchers[0],
         ordered=True,
         prop=leaf.prop,
-        numbers=leaf.agg in ("sum", "avg", "min", "max"),
+        numbers=takes_numbers(leaf),
+        scaled=leaf.agg in NUMERIC,
         newest=newest,
         keep=1 if newest else 0,
         horizon=horizon,

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from segments.engine.decimals import millionths, stored
-from segments.engine.language import Leaf
+from segments.engine.language import Leaf, takes_numbers
 from segments.engine.values import compared
 from segments.sql.facts import Frame, joined
 from segments.sql.operators import Place, condition
@@ -41,10 +41,12 @@ def figure(leaf: Leaf, frame: Frame, facts: str, takes: str) -> Figure:
     """Return the figure of an aggregate leaf over facts that are taken."""
     tables, order, value = walk(leaf.prop, "f.props", frame.params)
     facts = f"{joined(facts, tables)} AND {takes}"
+    kinds = "('number')" if takes_numbers(leaf) else "('string', 'number', 'boolean')"
+    told = f"jsonb_typeof({value}) IN {kinds}"
     if leaf.agg == "distinct":
-        return _distinct(leaf, frame, facts, value)
+        return _distinct(leaf, frame, f"{facts} AND {told}", value)
     if leaf.agg in ("first", "last"):
-        return _end(leaf, frame, facts, value, order)
+        return _end(leaf, frame, f"{facts} AND {told}", value, order)
     number = f"(CASE WHEN jsonb_typeof({value}) = 'number' THEN {value}::numeric END)"
     grouped = f"SELECT {frame.customer} FROM {facts} GROUP BY {frame.customer} HAVING "  # noqa: S608 -- parameters only
     if leaf.agg in ("min", "max"):
@@ -66,7 +68,7 @@ def _distinct(leaf: Leaf, frame: Frame, facts: str, value: str) -> Figure:
     holds = compares("count(*)", leaf.op, leaf.value, frame.params)
     query = (
         f"SELECT d.customer_id FROM (SELECT DISTINCT f.customer_id, {value} "  # noqa: S608 -- parameters only
-        f"FROM {facts} AND {_is_scalar(value)}) d "
+        f"FROM {facts}) d "
         f"GROUP BY d.customer_id HAVING {f'NOT ({holds})' if negated else holds}"
     )
     return Figure(query, negated)
@@ -79,14 +81,10 @@ def _end(leaf: Leaf, frame: Frame, facts: str, value: str, order: list[str]) -> 
     places = ", ".join(f"{one}{way}" for one in ("f.at", "f.seq", *order))
     query = (
         "SELECT d.customer_id FROM (SELECT DISTINCT ON (f.customer_id) f.customer_id, "  # noqa: S608 -- parameters only
-        f"{value} AS v FROM {facts} AND {_is_scalar(value)} ORDER BY f.customer_id, {places}) d "
+        f"{value} AS v FROM {facts} ORDER BY f.customer_id, {places}) d "
         f"WHERE {holds.must}"
     )
     return Figure(query, exact=holds.exact)
-
-
-def _is_scalar(value: str) -> str:
-    return f"jsonb_typeof({value}) IN ('string', 'number', 'boolean')"
 
 
 def _rounded(total: str, count: str, leaf: Leaf, params: Params) -> str:

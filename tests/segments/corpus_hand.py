@@ -309,10 +309,17 @@ FIGURES: Sequence[tuple[Sequence[Any], str, str, Any, bool]] = (
     ((True, 5), "first", "eq", 1, False),
     ((5, False), "last", "neq", 0, True),
     ((5, "m"), "last", "between", ["l", "n"], True),
-    ((5, "m"), "last", "lt", 9, False),
+    ((5, "m"), "last", "lt", 9, True),
     (([1], {"a": 1}, None), "first", "neq", 9, False),
     ((1, 1.0, "1", True, -0.0, 0, None, "a", "A"), "distinct", "eq", 6, True),
     ((None, [1], {"a": 1}), "distinct", "eq", 0, True),
+    # by first and last as well, where they are compared with numbers
+    (("abc", 7), "first", "lte", 10, True),
+    ((7, True), "last", "eq", 7, True),
+    ((6, "7"), "last", "between", [5, 6], True),
+    (("abc", True), "last", "neq", 7, False),
+    ((5, "m"), "last", "eq", "m", True),
+    (("m", 5), "last", "eq", "m", False),
 )
 
 

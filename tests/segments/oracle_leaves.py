@@ -165,6 +165,9 @@ def _aggregate(leaf: Rule, at: Situation) -> bool:
         for value in event_values(event, leaf["prop"])
         if is_scalar(value)
     ]
+    marks = leaf["value"] if isinstance(leaf["value"], list) else [leaf["value"]]
+    if leaf["agg"] in ("first", "last") and all(map(is_number, marks)):
+        values = _numbers(values)
     result = _AGGREGATES[leaf["agg"]](values)
     if isinstance(result, Fraction):
         return _compares_decimal(leaf, result)
