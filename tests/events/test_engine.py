@@ -105,6 +105,34 @@ def test_check__products_of_an_order__names_the_element() -> None:
     assert paths == ["properties.products[1].quantity", "properties.products[2]"]
 
 
+@pytest.mark.parametrize(
+    "text", ["2026-01-31", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00.123+01:00", None]
+)
+def test_check__datetime_that_is_a_time__has_no_fault(text: object) -> None:
+    known = schema.compiled([{"name": "X", "fact": "", "properties": {"at": {"type": "datetime"}}}])
+
+    assert known.check("X", {"at": text}) == []
+
+
+@pytest.mark.parametrize("odd", ["yesterday, perhaps", "", "2026-02-31", "31.01.2026", 7])
+def test_check__datetime_that_is_no_time__names_the_property_and_the_fix(odd: object) -> None:
+    known = schema.compiled([{"name": "X", "fact": "", "properties": {"at": {"type": "datetime"}}}])
+
+    (fault,) = known.check("X", {"at": odd})
+
+    assert fault.path == "properties.at"
+    assert "2026-01-31T12:00:00Z" in fault.problem
+
+
+def test_check__datetime_in_an_element__names_the_element() -> None:
+    properties = {"stays": {"type": "objects", "of": {"from": {"type": "datetime"}}}}
+    known = schema.compiled([{"name": "X", "fact": "", "properties": properties}])
+
+    paths = [p.path for p in known.check("X", {"stays": [{"from": "2026-01-31"}, {"from": "x"}]})]
+
+    assert paths == ["properties.stays[1].from"]
+
+
 def test_usual_range__few_values__is_boundless() -> None:
     assert usual_range([1.0] * 49) == (float("-inf"), float("inf"))
 

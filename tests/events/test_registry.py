@@ -72,6 +72,20 @@ def test_replay__after_a_fix__accepts_once_and_as_of_then(browser: Client) -> No
     assert counts(post(browser, "track", event)) == (0, 1, 0, 0)
 
 
+def test_replay__datetime_that_was_no_time__waits_until_the_type_takes_it(browser: Client) -> None:
+    levels("datetime")
+    event = viewed(event="Level Reached", properties={"level": "yesterday, perhaps"})
+    with clock.frozen(NOW):
+        assert counts(post(browser, "track", event)) == (0, 0, 0, 1)
+    rejected = RejectedEvent.objects.get()
+    levels("string")
+
+    done = registry.replay([rejected.pk], now=NOW)
+
+    assert [fault["path"] for fault in rejected.problems] == ["properties.level"]
+    assert done.accepted == 1
+
+
 def test_forget_rejected__old__are_deleted(browser: Client) -> None:
     with clock.frozen(NOW):
         post(browser, "track", viewed(event=""))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from personalization.events.engine import times
 from personalization.lib.errors import Problem
 
 # Type of a property -> (Python types of JSON that it may have, what to send).
@@ -29,11 +30,12 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property, compiled: allowed Python types, bounds, and the fix when it does not fit."""
+    """One property, compiled: Python types, whether a number (bounds) or a time, and the fix."""
 
     types: tuple[type, ...]
     fix: str
     number: bool
+    time: bool
     low: float
     high: float
     elements: "Mapping[str, Property] | None"
@@ -126,11 +128,11 @@ def _properties(specs: Mapping[str, Any]) -> Mapping[str, Property]:
 
 def _property(spec: Mapping[str, Any]) -> Property:
     types, fix = TYPES[spec["type"]]
-    number = spec["type"] == "number"
+    number, time = spec["type"] == "number", spec["type"] == "datetime"
     elements = _properties(spec.get("of", {})) if spec["type"] == "objects" else None
     low = max(spec.get("min", -LIMIT), -LIMIT)
     high = min(spec.get("max", LIMIT), LIMIT)
-    return Property(types, fix, number, low, high, elements)
+    return Property(types, fix, number, time, low, high, elements)
 
 
 def _missing(group: tuple[str, ...], properties: Mapping[str, Any]) -> bool:
@@ -155,6 +157,8 @@ def _faults(
         elif wanted.number and not wanted.low <= value <= wanted.high:
             bounds = f"{wanted.low:g} to {wanted.high:g}"
             problems.append(Problem(f"{path}.{key}", f"is out of range; send {bounds}"))
+        elif wanted.time and times.parsed(value) is None:
+            problems.append(Problem(f"{path}.{key}", f"is not a time; {wanted.fix}"))
         elif wanted.elements is not None:
             problems += _element_faults(wanted, value, f"{path}.{key}")
     return problems
