@@ -14,13 +14,13 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 
 from personalization.access.audit import audit, state
 from personalization.lib import clock
-from personalization.lib.admin import EmptyState, EstimatedCountPaginator, ReadOnlyModelAdmin
+from personalization.lib.admin import ListModelAdmin, ReadOnlyModelAdmin
 from personalization.lib.errors import AppError
 from personalization.lib.fields import field_of, show_faults
 from personalization.ops.services import publish
 
 
-class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic at run time
+class AuditedModelAdmin(ListModelAdmin):
     """Write the trail for additions, changes and deletions, many-to-many rows included.
 
     A page whose writes go through services that audit and publish themselves overrides
@@ -32,9 +32,6 @@ class AuditedModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not gene
         Names of columns that the trail must not hold.
     """
 
-    paginator = EstimatedCountPaginator
-    show_full_result_count = False
-    empty_state: EmptyState | None = None
     audits = True
     publishes = False
     untold: frozenset[str] = frozenset()

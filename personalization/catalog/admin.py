@@ -115,6 +115,8 @@ class ProductAdmin(AuditedModelAdmin):
     list_display = ("key", "title", "brand", "price", "stock", "standing")
     list_display_links = ("key", "title")
     list_filter = (_StandingFilter,)
+    # not by brand: most products may have none, and all of these would be sorted
+    sortable_by = ("key",)
     search_fields = ("key",)
     search_help_text = "Beginning of a key or title, or a whole brand"
     ordering = ("-id",)
@@ -187,6 +189,7 @@ class CategoryAdmin(AuditedModelAdmin):
     audits = False
     fields = ("key", "title", "parent")
     list_display = ("path", "title", "key")
+    sortable_by = ("path", "key")
     list_display_links = ("path", "title")
     search_fields = ("=key", "title__istartswith")
     autocomplete_fields = ("parent",)
@@ -220,6 +223,7 @@ class UnknownItemAdmin(ReadOnlyModelAdmin):
     """Ids that events name and no product has."""
 
     list_display = ("key", "events", "first_at", "last_at")
+    sortable_by = ("key",)
     ordering = ("-events",)
     search_fields = ("=key",)
     empty_state = EmptyState(

@@ -18,13 +18,10 @@ from personalization.access.admin_base import AuditedModelAdmin
 from personalization.customers import selectors, services
 from personalization.customers.models import Customer, Merge, Profile, RebuildDue, Trait
 from personalization.lib import clock, money
-from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin
+from personalization.lib.admin import EmptyState, ReadOnlyModelAdmin, is_long
 from personalization.lib.errors import AppError
 from personalization.lib.registries import customer_panels
 from personalization.lib.storable import BIGINT_DIGITS, whole_number
-
-# So many customers are sorted by their last visit while a person waits (a tenth of a second).
-_SORTED_MOST = 50_000
 
 
 class MergeForm(forms.Form):
@@ -56,7 +53,7 @@ class CustomerAdmin(ReadOnlyModelAdmin):
 
         An index would serve the sort, and make each event of each customer write it.
         """
-        if Customer.objects.all()[: _SORTED_MOST + 1].count() > _SORTED_MOST:
+        if is_long(Customer):
             return ("-pk",)
         return (F("profile__last_seen_at").desc(nulls_last=True), "-pk")
 
@@ -234,6 +231,7 @@ class RebuildDueAdmin(ReadOnlyModelAdmin):
     """Customers that wait to be folded anew; those with an error are set aside for a while."""
 
     list_display = ("customer_link", "cause", "error", "attempts", "at")
+    sortable_by = ("at",)
     list_select_related = ("customer",)
     list_filter = ("cause",)
     ordering = ("at",)

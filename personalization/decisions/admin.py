@@ -29,7 +29,8 @@ class DecisionAdmin(ReadOnlyModelAdmin):
     search_help_text = (
         "A customer's user id, anonymous id or number. A decision by its id: “Explain a decision”."
     )
-    ordering = ("-at",)
+    # The newest first, by the table's own key: the id is of version 7 and so tells the time.
+    ordering = ("-day", "-id")
     empty_state = EmptyState(
         what="Each logged decision leaves a line here: what it read, and what was shown.",
         why="No decision was logged yet, or DECISION_LOG_SHARE is 0.",

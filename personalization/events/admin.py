@@ -176,6 +176,7 @@ class RejectedEventAdmin(ReadOnlyModelAdmin):
     """What could not be accepted, why, and the way back in once the event type was mended."""
 
     list_display = ("received_at", "name", "message_id", "reasons", "count", "replayed_at")
+    sortable_by = ("received_at",)
     list_filter = (("replayed_at", admin.EmptyFieldListFilter),)
     search_fields = ("=message_id", "=name")
     search_help_text = "A message id or the name of an event, in full."

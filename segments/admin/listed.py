@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 
 from personalization.access.admin_base import AuditedModelAdmin
 from personalization.lib import clock
-from personalization.lib.admin import EmptyState
+from personalization.lib.admin import EmptyState, IndexedChangeList
 from personalization.lib.errors import AppError
 from personalization.lib.widgets import number as grouped
 from segments import lines, lists, pages
@@ -26,7 +26,7 @@ from segments.pages import Rights
 _Status = SegmentVersion.Status
 
 
-class _SegmentList(ChangeList):
+class _SegmentList(IndexedChangeList):
     """A page of the list, with the figures of its rows read at once."""
 
     def get_results(self, request: HttpRequest) -> None:
