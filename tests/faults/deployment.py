@@ -65,6 +65,11 @@ class Deployment:
         self._up.send_signal(signal.SIGINT)
         return self._up.wait(90)
 
+    def wait(self) -> int:
+        """Wait until it has ended by itself; return its exit code."""
+        assert self._up is not None
+        return self._up.wait(_START_TIMEOUT_S)
+
     def kill_supervisor(self) -> None:
         """Kill -9 the supervisor alone."""
         assert self._up is not None

@@ -256,6 +256,8 @@ def test_stop__running__nothing_is_left(local: Path) -> None:
         ("collectstatic", False),
         ("makemigrations", False),
         ("evaluate", False),
+        ("up", False),
+        ("demo", False),
     ],
 )
 def test_needed_by__command__starts_only_where_data_is_read(command: str, needed: bool) -> None:

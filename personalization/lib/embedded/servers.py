@@ -18,12 +18,14 @@ __all__ = [
     "wanted",
 ]
 
-# Commands that read or write nothing in a server; all others start what is missing.
+# Commands that read or write nothing in a server, or start what they need once they have looked
+# around (`up`, `demo`); for all others what is missing is started first.
 _OFFLINE = frozenset(
     {
         "check",
         "collectstatic",
         "compilemessages",
+        "demo",
         "diffsettings",
         "doctor",
         "evaluate",

@@ -16,6 +16,7 @@ from personalization.access.staff import create_login
 from personalization.demo import browsing, removal, services, state
 from personalization.demo.engine.words import SHOP_NAME
 from personalization.lib import clock
+from personalization.lib.embedded import servers
 from personalization.lib.errors import AppError
 from personalization.lib.supervisor.plan import Program
 from personalization.ops import programs
@@ -44,6 +45,7 @@ class Command(up.Command):
             super().handle(*args, **options)
             return
         try:
+            servers.ensure()
             if options["remove"]:
                 self._remove()
             else:
@@ -52,6 +54,8 @@ class Command(up.Command):
             self._say("demo", f"{error.message}; `make demo` goes on from there")
         except AppError as error:
             raise CommandError(error.message) from error
+        except servers.EmbeddedServerError as error:
+            raise CommandError(str(error)) from error
 
     def _programs(self) -> list[Program]:
         return [*programs.programs(), programs.manage("demo", "demo", "--fill", once=True)]

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
-from personalization.lib import clock
+from personalization.lib import clock, ports
 from personalization.lib.embedded import servers
 from personalization.lib.supervisor.plan import Program
 from personalization.lib.supervisor.supervisor import AlreadyRunningError, Supervisor
@@ -29,24 +29,36 @@ class Command(BaseCommand):
         try:
             with supervisor.alone():
                 self._serve(supervisor)
-        except (AlreadyRunningError, servers.EmbeddedServerError) as error:
+        except (AlreadyRunningError, ports.PortError, servers.EmbeddedServerError) as error:
             raise CommandError(str(error)) from error
 
     def _serve(self, supervisor: Supervisor) -> None:
+        # Before anything is started: granian shares a port with its like, and two would answer.
+        ports.require_free(settings.HOST, settings.PORT)
         # Counters of processes that are gone would be added to those of the new ones.
         shutil.rmtree(settings.LOCAL_DIR / "metrics", ignore_errors=True)
         if servers.wanted():
             self._say("servers", "starting " + ", ".join(servers.wanted()))
             servers.ensure()
+        try:
+            self._run(supervisor)
+        finally:
+            if servers.wanted():
+                servers.stop(settings.LOCAL_DIR, servers.wanted())
+                self._say("servers", "stopped")
+
+    def _run(self, supervisor: Supervisor) -> None:
+        """Prepare, then run all programs until the end."""
         early = programs.STORE_AWAY if programs.prepared_before() else None
-        if supervisor.run_one(programs.prepare(), give_up_on=early):
-            supervisor.run(self._programs(), tick=self._announce)
-        elif not supervisor.stopping:
+        found = self._programs()
+        if not supervisor.run_one(programs.prepare(), give_up_on=early):
+            if supervisor.stopping:
+                return
             self._say("up", "PostgreSQL is away: serving what this node last served")
-            supervisor.run([programs.prepare(), *self._programs()], tick=self._announce)
-        if servers.wanted():
-            servers.stop(settings.LOCAL_DIR, servers.wanted())
-            self._say("servers", "stopped")
+            found = [programs.prepare(), *found]
+        # The first preparation takes minutes, in which another clone may have come first.
+        ports.require_free(settings.HOST, settings.PORT)
+        supervisor.run(found, tick=self._announce)
 
     def _programs(self) -> list[Program]:
         """Return what runs; `manage.py demo` adds its own."""
