@@ -12,7 +12,8 @@ from django.core import checks
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from personalization.lib import clock
+from personalization.lib import clock, ports
+from personalization.lib.supervisor import supervisor
 from personalization.ops import heartbeats, serve
 from personalization.ops.checks import database_is_durable, redis_faults, redis_version
 
@@ -45,6 +46,7 @@ def findings() -> Iterator[Finding]:
     yield from _settings()
     yield _libgomp()
     yield _disk()
+    yield _port()
     yield _redis("redis", settings.CACHE_REDIS_URL, "REDIS_URL")
     yield _redis("broker", settings.CELERY_BROKER_URL, "BROKER_URL")
     try:
@@ -91,6 +93,23 @@ def _disk() -> Finding:
     free = shutil.disk_usage(settings.LOCAL_DIR).free
     fix = "" if free > _MIN_FREE_BYTES else "free some space, or set LOCAL_DIR to a larger disk"
     return Finding("disk", f"{free / 1024**3:.1f} GiB free", fix)
+
+
+def _port() -> Finding:
+    """Tell of somebody else on the port, where `up` does not run but might be started.
+
+    A warning: a web server of ours that was started without `up` looks the same from here.
+    """
+    where = f"{settings.HOST}:{settings.PORT}"
+    if not sys.platform.startswith("linux"):
+        return Finding("port", "not looked at here")
+    if supervisor.runs_in(settings.LOCAL_DIR):
+        return Finding("port", f"{where} is for `manage.py up`, which runs")
+    fault = ports.fault_of(settings.HOST, settings.PORT)
+    if fault is None:
+        return Finding("port", f"{where} is free")
+    state = f"{fault.state}, and `manage.py up` does not run here"
+    return Finding("port", state, fault.fix, warning=True)
 
 
 def _redis(name: str, url: str, setting: str) -> Finding:

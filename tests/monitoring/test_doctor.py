@@ -2,7 +2,10 @@
 
 import ctypes
 import json
+import os
 import shutil
+import socket
+import subprocess
 import sys
 from contextlib import closing
 from datetime import timedelta
@@ -17,6 +20,7 @@ from pytest_django import Settings
 from personalization.consent.models import Purpose
 from personalization.events.models import Watermark
 from personalization.lib import clock
+from personalization.lib.supervisor import child
 from personalization.monitoring import doctor
 from personalization.monitoring.selectors import system_figures
 from personalization.ops import heartbeats
@@ -28,6 +32,9 @@ from tests.ops.old_redis import old_redis
 
 pytestmark = pytest.mark.django_db
 GIB = 1024**3
+needs_proc = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="looks for processes in /proc"
+)
 
 
 def by_check() -> dict[str, doctor.Finding]:
@@ -118,6 +125,33 @@ def test_doctor__disk__named_when_nearly_full(
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
 
     assert by_check()["disk"].is_fault is is_fault
+
+
+@needs_proc
+def test_doctor__somebody_else_on_the_port__warned_of__nobody__free(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        settings.PORT = other.getsockname()[1]
+        taken = by_check()["port"]
+    free = by_check()["port"]
+
+    assert (taken.warning, taken.fix) == (True, "stop what listens there or set PORT")
+    assert f"port {settings.PORT} is taken" in taken.state
+    assert (free.fix, free.state) == ("", f"127.0.0.1:{settings.PORT} is free")
+
+
+@needs_proc
+def test_doctor__up_runs_and_has_the_port__sound(settings: Settings, tmp_path: Path) -> None:
+    settings.LOCAL_DIR = tmp_path
+    environment = {**os.environ, child.MARK: str(tmp_path.resolve())}
+    with (
+        socket.create_server(("127.0.0.1", 0)) as own,
+        subprocess.Popen(["sleep", "60"], env=environment) as running,
+    ):
+        settings.PORT = own.getsockname()[1]
+        found = by_check()["port"]
+        running.kill()
+
+    assert (found.fix, "which runs" in found.state) == ("", True)
 
 
 @pytest.mark.parametrize(("skew_s", "is_fault"), [(0, False), (60, True), (-60, True)])

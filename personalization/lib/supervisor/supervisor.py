@@ -207,6 +207,11 @@ class Supervisor:
         made.replace(file)
 
 
+def runs_in(local_dir: Path) -> bool:
+    """Whether anything lives that a supervisor of LOCAL_DIR started; always no without /proc."""
+    return bool(processes.marked(f"{child.MARK}={local_dir.resolve()}"))
+
+
 def read_state(local_dir: Path) -> dict[str, int]:
     """Return {program: process id} of the running supervisor of LOCAL_DIR, or nothing."""
     try:
