@@ -1,4 +1,4 @@
-# `make demo` shows the shop, `make test` runs every test; both need python3.11 and make, nothing else.
+# `make demo` shows the shop, `make test` runs every test; what both need is in README.md.
 # What stands in .venv comes from the lock files, hash by hash, and is installed once for each state of them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c

@@ -28,6 +28,17 @@ def test_events_page__taxonomy__is_the_codes_table() -> None:
     assert found.group() == table() + "\n"
 
 
+def test_readme__what_make_asks_the_system_for__is_said_before() -> None:
+    makefile = (DOCS.parent / "Makefile").read_text(encoding="utf-8")
+    asked = re.findall(r"on Debian: apt-get install ([\w.-]+)", makefile)
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    said = re.search(r"`apt-get install ([^`]+)`", readme)
+
+    assert len(asked) >= 2
+    assert said is not None
+    assert set(asked) <= set(said.group(1).split())
+
+
 @pytest.mark.parametrize(
     "path",
     sorted(
