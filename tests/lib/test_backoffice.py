@@ -7,7 +7,11 @@ from django.core import checks
 from django.http import HttpRequest
 from django.test import Client
 
+from personalization.demo import state
+from personalization.demo.engine.traffic import Plan
+from personalization.lib import clock
 from personalization.lib.backoffice import on_wire
+from personalization.ops.models import JobRun
 
 _OF_PAGES = ("Content-Security-Policy", "X-Frame-Options")
 _OF_ALL = ("X-Content-Type-Options", "X-Request-ID", "Referrer-Policy", "Content-Length")
@@ -52,6 +56,32 @@ def test_back_office__any_call__is_protected(path: str) -> None:
     response = Client().get(path)
 
     assert [name for name in (*_OF_ALL, *_OF_PAGES) if name not in response] == []
+
+
+def _directives(header: str) -> dict[str, str]:
+    parts = (part.strip().partition(" ") for part in header.split(";"))
+    return {name: sources for name, _, sources in parts}
+
+
+@pytest.mark.parametrize("path", ["/admin/", "/admin/segments/segment/", "/shop/", "/api/docs/"])
+def test_page__content_policy__own_files_alone_and_nothing_unsafe(
+    admin_client: Client, path: str
+) -> None:
+    JobRun.objects.create(
+        kind=state.KIND,
+        slot=state.SLOT,
+        params=state.params_of(Plan(seed=4, end_us=1_795_000_000_000_000)),
+        created_at=clock.now(),
+    )
+
+    response = admin_client.get(path)
+
+    header = response["Content-Security-Policy"]
+    policy = _directives(header)
+    assert response.status_code == 200
+    assert "unsafe" not in header
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == "'self'"
 
 
 @pytest.mark.django_db
