@@ -363,6 +363,28 @@ def test_pixel__event_without_id__answers_a_gif(db: None) -> None:
     assert Event.objects.get().identity_id is None
 
 
+def test_pixel__event_rejected__answers_the_gif_all_the_same(browser: Client) -> None:
+    data = base64.urlsafe_b64encode(orjson.dumps({"type": "track", "event": ""})).decode()
+
+    response = browser.get("/v1/pixel.gif", {"data": data})
+
+    assert (response.status_code, response["Content-Type"]) == (200, "image/gif")
+    assert RejectedEvent.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [("!", 400), (base64.urlsafe_b64encode(b"{}").decode(), 401), ("A" * 70_000, 413)],
+)
+def test_pixel__call_that_cannot_be_taken__is_an_error_without_picture(
+    db: None, data: str, status: int
+) -> None:
+    response = Client().get("/v1/pixel.gif", {"data": data})
+
+    assert (response.status_code, response["Content-Type"]) == (status, "application/json")
+    assert response.json()["error"]["code"]
+
+
 def _claims(**fields: Any) -> tokens.Claims:
     return tokens.Claims(decision_id=UUID(int=1), placement="home.hero", arm="b", **fields)
 
