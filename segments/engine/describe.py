@@ -1,22 +1,39 @@
 """Rules in words: one English sentence a rule, translatable phrase by phrase.
 
-Every phrase goes through `translate`, with its parts named, so that a language may put them in
-another order. `describe` reads the same tree that executors do.
+Every phrase goes through `translate`, or `plural` where a number bends it, with its parts named, so
+that a language may put them in another order. `describe` reads the same tree that executors do.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from segments.engine.amounts import (
+    NEVER,
+    ON_DAYS,
+    SCORES,
+    SIZE,
+    SOME,
+    TIMES,
+    Forms,
+    Plural,
+    english,
+    grammatical,
+    in_unit,
+)
 from segments.engine.catalogue import COUNTS, TITLES, Attribute, Catalogue
 from segments.engine.language import Condition, Group, Leaf, Matcher, Node, Not, Window
 from segments.engine.values import SECOND_US, is_number
 
 Translate = Callable[[str], str]
-_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _FIGURES: Mapping[str, str] = {**COUNTS, "lt": "less than"}
+# Of a list that must be had whole; of any other, one is enough.
+_ALL = ("{some} and {last}", "{some} and {more} more")
+_ANY = ("{some} or {last}", "{some} or {more} more")
 _AGGREGATES: Mapping[str, str] = {
     "sum": "the sum of {prop}",
     "avg": "the average {prop}",
@@ -31,23 +48,29 @@ _MOST_LISTED = 5
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-def describe(node: Node, catalogue: Catalogue, translate: Translate = str) -> str:
+def describe(
+    node: Node, catalogue: Catalogue, translate: Translate = str, plural: Plural = english
+) -> str:
     """Return the sentence: "Customers who … and who … ."."""
-    teller = _Teller(catalogue, translate)
+    teller = _Teller(catalogue, translate, plural)
     return teller.say("Customers who {what}.", what=teller.node(node, top=True))
 
 
-def describe_part(node: Node, catalogue: Catalogue, translate: Translate = str) -> str:
+def describe_part(
+    node: Node, catalogue: Catalogue, translate: Translate = str, plural: Plural = english
+) -> str:
     """Return the words of one condition, to stand alone: "did Order Completed at least …"."""
-    return _Teller(catalogue, translate).node(node, top=True)
+    return _Teller(catalogue, translate, plural).node(node, top=True)
 
 
 class _Teller:
     """Says one tree in the words of one catalogue."""
 
-    def __init__(self, catalogue: Catalogue, translate: Translate) -> None:
+    def __init__(self, catalogue: Catalogue, translate: Translate, plural: Plural) -> None:
         self.say = _sayer(translate)
+        self._plural = plural
         self._catalogue = catalogue
+        self._zone = ZoneInfo(catalogue.time_zone)
         self._titles = {
             kind: {one.key: one.title for one in rows}
             for kind, rows in (
@@ -81,22 +104,11 @@ class _Teller:
 
     def count(self, leaf: Leaf) -> str:
         """Return the words of `count`."""
-        what, when = self.matcher(leaf.matchers[0]), self.window(leaf.window)
-        if (leaf.op, leaf.value) in (("eq", 0), ("lt", 1), ("lte", 0)):
-            return self.say("never did {what} {when}", what=what, when=when)
-        if (leaf.op, leaf.value) in (("gte", 1), ("gt", 0)):
-            return self.say("did {what} {when}", what=what, when=when)
-        many = self._times(leaf)
-        return self.say("did {what} {many} {when}", what=what, many=many, when=when)
+        return self._counted(leaf, TIMES)
 
     def distinct_days(self, leaf: Leaf) -> str:
         """Return the words of `distinct_days`."""
-        return self.say(
-            "did {what} on {many} days {when}",
-            what=self.matcher(leaf.matchers[0]),
-            many=self._number(leaf),
-            when=self.window(leaf.window),
-        )
+        return self._counted(leaf, ON_DAYS)
 
     def aggregate(self, leaf: Leaf) -> str:
         """Return the words of `aggregate`."""
@@ -144,16 +156,20 @@ class _Teller:
     def stopped(self, leaf: Leaf) -> str:
         """Return the words of `stopped`."""
         return self.say(
-            "did {what} in the last {before} but not in the last {since}",
+            "did {what} {before} but not {since}",
             what=self.matcher(leaf.matchers[0]),
-            before=self.span(leaf.window.a),
-            since=self.span(leaf.window.b),
+            before=self._last(leaf.window.a),
+            since=self._last(leaf.window.b),
         )
 
     def regularly(self, leaf: Leaf) -> str:
         """Return the words of `regularly`."""
-        return self.say(
-            "did {what} in at least {least} of the last {periods} periods of {span}",
+        return self.bent(
+            (
+                "did {what} in the last period of {span}",
+                "did {what} in at least {least} of the last {periods} periods of {span}",
+            ),
+            leaf.periods,
             what=self.matcher(leaf.matchers[0]),
             least=leaf.min_periods,
             periods=leaf.periods,
@@ -188,11 +204,11 @@ class _Teller:
 
     def score(self, leaf: Leaf) -> str:
         """Return the words of `score`."""
-        return self.say(
-            "have a score {name} of {many}",
-            name=self._title("score", leaf.key),
-            many=self._number(leaf),
-        )
+        name = self._title("score", leaf.key)
+        if leaf.op in SCORES:
+            low, high = _ends(leaf.value)
+            return self.say(SCORES[leaf.op], name=name, low=_shown(low), many=_shown(high))
+        return self.say("have a score {name} of {many}", name=name, many=self._number(leaf))
 
     def bucket(self, leaf: Leaf) -> str:
         """Return the words of `bucket`."""
@@ -220,8 +236,8 @@ class _Teller:
 
     def window(self, window: Window) -> str:
         """Return the words for when."""
-        if window.type == "last":
-            return self.say("in the last {span}", span=self.span(window.a))
+        if window.type == "last" or (window.type == "between" and not window.b):
+            return self._last(window.a)
         if window.type == "between":
             return self.say(
                 "between {far} and {near} ago", far=self.span(window.a), near=self.span(window.b)
@@ -229,19 +245,28 @@ class _Teller:
         if window.type == "calendar_days":
             if window.a <= len(_NEAR):
                 return self.say(_NEAR[window.a - 1])
-            return self.say("today and on the {days} days before", days=window.a - 1)
+            return self.bent(
+                ("today and on the day before", "today and on the {days} days before"),
+                window.a - 1,
+                days=window.a - 1,
+            )
         if window.type == "absolute":
-            return self.say("from {start} to {end}", start=_moment(window.a), end=_moment(window.b))
+            start, end = (_moment(at, self._zone) for at in (window.a, window.b))
+            return self.say("from {start} to {end}", start=start, end=end)
         return self.say("ever")
 
     def span(self, micros: int) -> str:
         """Return a span in the largest unit that divides it: "7 days", "90 minutes"."""
-        seconds = micros / SECOND_US
-        for name, size in _UNITS:
-            if seconds >= size and seconds % size == 0:
-                count = int(seconds // size)
-                return f"{count:,} {self.say(name if count == 1 else name + 's')}"
-        return f"{_figure(seconds)} {self.say('seconds')}"
+        unit, count = in_unit(micros)
+        return self.bent(unit.span, count, count=_figure(count))
+
+    def bent(self, forms: Forms, number: float, **parts: object) -> str:
+        """Return the phrase that a number asks for, in the reader's language."""
+        return _filled(self._plural(*forms, grammatical(number)), parts)
+
+    def _last(self, micros: int) -> str:
+        unit, count = in_unit(micros)
+        return self.bent(unit.last, count, count=_figure(count))
 
     def _condition(self, one: Condition, matcher: Matcher) -> str:
         return self._compared(self._property(one.key, matcher), one.op, one.value)
@@ -254,6 +279,11 @@ class _Teller:
         return known.title if known else key
 
     def _compared(self, title: str, op: str, value: Any) -> str:
+        if op == "size":
+            return self.bent(SIZE, value, title=title, count=_figure(value))
+        if op == "within_last":
+            unit, count = in_unit(round(value * SECOND_US))
+            return f"{title} {self.bent(unit.within, count, count=_figure(count))}"
         phrase = self.say(TITLES[op])
         if op in ("exists", "not_exists"):
             return f"{title} {phrase}"
@@ -262,32 +292,38 @@ class _Teller:
     def _value(self, op: str, value: Any) -> str:
         if op == "between":
             return self.say("{low} and {high}", low=_shown(value[0]), high=_shown(value[1]))
-        if op == "within_last":
-            return self.span(round(value * SECOND_US))
         if op == "weekday":
             return self._listed([self.say(_DAYS[int(day) - 1]) for day in value])
         if isinstance(value, list):
-            return self._listed([_shown(one) for one in value])
+            return self._listed([_shown(one) for one in value], _ALL if op == "all_of" else _ANY)
         return _shown(value)
 
-    def _listed(self, words: list[str]) -> str:
+    def _listed(self, words: list[str], joint: tuple[str, str] = _ANY) -> str:
         if len(words) > _MOST_LISTED:
             more = len(words) - _MOST_LISTED
-            return self.say(
-                "{some} or {more} more", some=", ".join(words[:_MOST_LISTED]), more=more
-            )
+            # English has one form for both; others bend what is left out
+            forms = (joint[1], joint[1])
+            return self.bent(forms, more, some=", ".join(words[:_MOST_LISTED]), more=more)
         if len(words) == 1:
             return words[0]
-        return self.say("{some} or {last}", some=", ".join(words[:-1]), last=words[-1])
+        return self.say(joint[0], some=", ".join(words[:-1]), last=words[-1])
 
-    def _times(self, leaf: Leaf) -> str:
-        if leaf.op == "eq" and leaf.value == 1:
-            return self.say("exactly once")
-        return self.say("{many} times", many=self._number(leaf))
+    def _counted(self, leaf: Leaf, phrases: Mapping[str, Forms]) -> str:
+        what, when = self.matcher(leaf.matchers[0]), self.window(leaf.window)
+        low, high = _ends(leaf.value)
+        # of nought to some the lower end says nothing, and of equal ends one is enough
+        op = leaf.op
+        if op == "between" and (low <= 0 or low == high):
+            op = "lte" if low != high else "eq"
+        if (op, high) in NEVER:
+            return self.say("never did {what} {when}", what=what, when=when)
+        if (op, high) in SOME:
+            return self.say("did {what} {when}", what=what, when=when)
+        many = self.bent(phrases[op], high, low=_shown(low), many=_shown(high))
+        return self.say("did {what} {many} {when}", what=what, many=many, when=when)
 
     def _number(self, leaf: Leaf) -> str:
-        words = COUNTS if leaf.kind in ("count", "distinct_days") else _FIGURES
-        phrase = self.say(words[leaf.op])
+        phrase = self.say(_FIGURES[leaf.op])
         if leaf.op == "between":
             both = self.say(
                 "{low} and {high}", low=_shown(leaf.value[0]), high=_shown(leaf.value[1])
@@ -320,10 +356,20 @@ _LEAVES: Mapping[str, Callable[[_Teller, Leaf], str]] = {
 
 def _sayer(translate: Translate) -> Callable[..., str]:
     def say(phrase: str, **parts: object) -> str:
-        # one pass, and no str.format: a part is a marketer's text and may hold braces
-        return _SLOT.sub(lambda slot: str(parts.get(slot[1], slot[0])), translate(phrase))
+        return _filled(translate(phrase), parts)
 
     return say
+
+
+def _filled(phrase: str, parts: Mapping[str, object]) -> str:
+    # one pass, and no str.format: a part is a marketer's text and may hold braces
+    return _SLOT.sub(lambda slot: str(parts.get(slot[1], slot[0])), phrase)
+
+
+def _ends(value: Any) -> tuple[Any, Any]:
+    """Return what a number is compared with as two ends, which are one but for `between`."""
+    low, high = value if isinstance(value, list) else (value, value)
+    return low, high
 
 
 def _shown(value: Any) -> str:
@@ -340,6 +386,9 @@ def _figure(value: float) -> str:
     return f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
-def _moment(micros: int) -> str:
+def _moment(micros: int, zone: ZoneInfo) -> str:
     at = datetime.fromtimestamp(micros / SECOND_US, UTC)
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+    # the calendar ends: what the zone would carry beyond it is told in UTC
+    with suppress(OverflowError):
+        at = at.astimezone(zone)
+    return f"{at:%Y-%m-%d %H:%M %Z}"

@@ -6,7 +6,7 @@ import pytest
 
 from segments.engine.builtin import BUILT_IN
 from segments.engine.catalogue import Catalogue, Named
-from segments.engine.describe import describe
+from segments.engine.describe import describe, describe_part
 from segments.engine.language import canonical, digest, parse
 
 DAY = 86_400
@@ -122,6 +122,115 @@ WORDS = Catalogue(
 )
 def test_describe__each_kind__has_its_sentence(rule: Any, sentence: str) -> None:
     assert describe(parse(rule), WORDS) == f"Customers who {sentence}"
+
+
+def often(op: str, value: Any, kind: str = "count") -> dict[str, Any]:
+    return {"kind": kind, **VIEW, "window": {"type": "ever"}, "op": op, "value": value}
+
+
+def within(**window: Any) -> dict[str, Any]:
+    return {"kind": "first_time", **VIEW, "window": window}
+
+
+def trait(op: str, value: Any) -> dict[str, Any]:
+    return {"kind": "profile", "key": "x", "op": op, "value": value}
+
+
+def score(op: str, value: Any) -> dict[str, Any]:
+    return {"kind": "score", "key": "k", "op": op, "value": value}
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (often("gte", 1), "did “Product Viewed” ever"),
+        (often("neq", 0), "did “Product Viewed” ever"),
+        (often("between", [0, 0]), "never did “Product Viewed” ever"),
+        (often("gte", 2), "did “Product Viewed” at least 2 times ever"),
+        (often("lte", 1), "did “Product Viewed” at most once ever"),
+        (often("lte", 2), "did “Product Viewed” at most 2 times ever"),
+        (often("eq", 1), "did “Product Viewed” exactly once ever"),
+        (often("eq", 1000), "did “Product Viewed” exactly 1,000 times ever"),
+        (often("gt", 1), "did “Product Viewed” more than once ever"),
+        (often("gt", 1.5), "did “Product Viewed” more than 1.5 times ever"),
+        (often("lt", 2), "did “Product Viewed” fewer than 2 times ever"),
+        (often("neq", 1), "did “Product Viewed” any number of times but once ever"),
+        (often("neq", 3), "did “Product Viewed” any number of times but 3 ever"),
+        (often("between", [1, 1]), "did “Product Viewed” exactly once ever"),
+        (often("between", [0, 1]), "did “Product Viewed” at most once ever"),
+        (often("between", [1, 2]), "did “Product Viewed” between 1 and 2 times ever"),
+        (often("gte", 1, "distinct_days"), "did “Product Viewed” ever"),
+        (often("eq", 0, "distinct_days"), "never did “Product Viewed” ever"),
+        (often("gte", 2, "distinct_days"), "did “Product Viewed” on at least 2 days ever"),
+        (often("lte", 1, "distinct_days"), "did “Product Viewed” on at most 1 day ever"),
+        (often("between", [1, 1], "distinct_days"), "did “Product Viewed” on exactly 1 day ever"),
+        (
+            often("neq", 1, "distinct_days"),
+            "did “Product Viewed” on any number of days but 1 ever",
+        ),
+        (within(type="last", seconds=DAY), "in the last day"),
+        (within(type="last", seconds=2 * DAY), "in the last 2 days"),
+        (within(type="last", seconds=3600), "in the last hour"),
+        (within(type="last", seconds=90 * 60), "in the last 90 minutes"),
+        (within(type="last", seconds=1), "in the last second"),
+        (within(type="last", seconds=0.5), "in the last 0.5 seconds"),
+        (
+            within(type="between", from_seconds=2 * DAY, to_seconds=DAY),
+            "between 2 days and 1 day ago",
+        ),
+        (within(type="between", from_seconds=2 * DAY, to_seconds=0), "in the last 2 days"),
+        (within(type="calendar_days", days=1), "today"),
+        (within(type="calendar_days", days=3), "today and on the 2 days before"),
+        (
+            {"kind": "stopped", **VIEW, "before_seconds": 7 * DAY, "inactive_seconds": DAY},
+            "in the last 7 days but not in the last day",
+        ),
+        (
+            {"kind": "regularly", **VIEW, "period": DAY, "periods": 1, "min_periods": 1},
+            "did “Product Viewed” in the last period of 1 day",
+        ),
+        (trait("size", 1), "x has 1 element"),
+        (trait("size", 2), "x has 2 elements"),
+        (trait("within_last", DAY), "x is within the last day"),
+        (trait("within_last", 3 * DAY), "x is within the last 3 days"),
+        (trait("weekday", [6, 7]), "x falls on Saturday or Sunday"),
+        (trait("all_of", ["a", "b"]), "x has all of “a” and “b”"),
+        (trait("any_of", ["a", "b"]), "x has any of “a” or “b”"),
+        (trait("in", [1, 2, 3, 4, 5, 6]), "x is one of 1, 2, 3, 4, 5 or 1 more"),
+        (score("between", [0.2, 0.5]), "have a score “k” between 0.2 and 0.5"),
+        (score("neq", 0.5), "have a score “k” other than 0.5"),
+        (score("eq", 0.5), "have a score “k” of exactly 0.5"),
+    ],
+)
+def test_describe_part__one_and_more__read_as_english(rule: Any, words: str) -> None:
+    assert describe_part(parse(rule), WORDS).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("zone", "words"),
+    [
+        ("UTC", "from 2026-01-31 23:30 UTC to 9999-12-31 23:59 UTC"),
+        ("Europe/Berlin", "from 2026-02-01 00:30 CET to 9999-12-31 23:59 UTC"),
+    ],
+)
+def test_describe_part__dates__in_the_time_zone_of_the_shop(zone: str, words: str) -> None:
+    rule = within(**{"type": "absolute", "from": 1_769_902_200, "to": 253_402_300_799})
+
+    assert describe_part(parse(rule), Catalogue(time_zone=zone)).endswith(words)
+
+
+def test_describe_part__another_language__bends_by_its_own_numbers() -> None:
+    def polish(one: str, more: str, number: int) -> str:
+        few = number % 10 in (2, 3, 4) and number % 100 not in (12, 13, 14)
+        assert (one, more) == ("at least once", "at least {many} times")
+        return "{many} razy (few)" if few else "{many} razy"
+
+    told = [describe_part(parse(often("gte", number)), WORDS, plural=polish) for number in (22, 25)]
+
+    assert told == [
+        "did “Product Viewed” 22 razy (few) ever",
+        "did “Product Viewed” 25 razy ever",
+    ]
 
 
 def test_describe__translation__puts_parts_in_its_own_order() -> None:
