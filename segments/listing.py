@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import BooleanField, QuerySet
+from django.db.models.expressions import RawSQL
 
+from personalization.consent.serve import PERSONALIZATION, purposes
 from personalization.lib import clock
 from personalization.lib.storable import whole_number
 from personalization.ops.models import JobRun
@@ -23,9 +25,19 @@ _Status = SegmentVersion.Status
 TREND = timedelta(days=30)
 # A table of more has more cells than anybody reads.
 MOST_PAIRED = 100
-_SIZES = """
-SELECT version_id, count(*) FROM segments_membership WHERE version_id = ANY(%s) GROUP BY 1
-"""
+# Whoever denies personalization is a member of nothing, also before the rebuild that is due.
+_IN_FORCE = "((%s | COALESCE(s.granted, 0)) & ~COALESCE(s.denied, 0)) & %s <> 0"
+# A join, not a question for each row: segments may have millions of members.
+_SIZES = f"""
+SELECT m.version_id, count(*) FROM segments_membership m
+LEFT JOIN consent_consentstate s ON s.customer_id = m.customer_id
+WHERE m.version_id = ANY(%s) AND {_IN_FORCE} GROUP BY 1
+"""  # noqa: S608 -- parameters only
+# A page of members is read in the order of an index, row by row.
+_CONSENTS = f"""(
+    SELECT {_IN_FORCE} FROM (SELECT) one
+    LEFT JOIN consent_consentstate s ON s.customer_id = segments_membership.customer_id)
+"""  # noqa: S608 -- parameters only
 _WHO = """
 SELECT c.id, c.uuid::text, ARRAY(
     SELECT i.value FROM customers_identity i
@@ -76,17 +88,18 @@ def version_detail(row: SegmentVersion) -> dict[str, Any]:
 
 
 def version_sizes(version_ids: Collection[int]) -> dict[int, int]:
-    """Return how many customers are in each version; versions without any are absent."""
+    """Return how many `members` each version has; versions without any are absent."""
     if not version_ids:
         return {}
     with connection.cursor() as cursor:
-        cursor.execute(_SIZES, [list(version_ids)])
+        cursor.execute(_SIZES, [list(version_ids), *_consents()])
         return dict(cursor.fetchall())
 
 
 def members(version: SegmentVersion) -> QuerySet[Membership]:
-    """Return the members of a version, in the order of customers."""
-    return Membership.objects.filter(version_id=version.pk).order_by("customer_id")
+    """Return the members of a version for whom personalization is in force now, by customer."""
+    consents = RawSQL(_CONSENTS, _consents(), output_field=BooleanField())  # noqa: S611 -- parameters only
+    return Membership.objects.filter(consents, version_id=version.pk).order_by("customer_id")
 
 
 def history(segment_id: int) -> QuerySet[Change]:
@@ -169,6 +182,11 @@ def progress(version: SegmentVersion, run: JobRun | None) -> float | None:
     if run is None or not run.total or _generation(run) < (version.generation or 0):
         return 0.0
     return min(1.0, run.done / run.total)
+
+
+def _consents() -> tuple[int, int]:
+    """Return the parameters of `_IN_FORCE`."""
+    return purposes().defaults, PERSONALIZATION
 
 
 def _generation(run: JobRun) -> int:

@@ -9,6 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from personalization.catalog.services import upsert_categories, upsert_products
+from personalization.consent import services as consent
 from personalization.customers.models import Customer
 from personalization.events.models import EventSchema
 from personalization.lib import clock
@@ -219,6 +220,25 @@ def test_members__pages_by_customer_with_ids_and_since_when(back_office: Client)
         {"uuid": uuid("u1"), "user_ids": ["u1"], "entered_at": "2026-03-01T12:01:00Z"}
     ]
     assert [one["uuid"] for one in second["results"]] == [uuid("a1", DEVICE)]
+
+
+def test_members__personalization_withdrawn__left_out_before_the_rebuild(
+    back_office: Client,
+) -> None:
+    viewers()
+    consent.record(
+        identity=(USER, "u1"),
+        purposes={"personalization": False},
+        source="test",
+        policy_version="1",
+        now=NOW + timedelta(minutes=4),
+    )
+
+    found = told(back_office, "get", "viewers/members/")["results"]
+
+    assert len(members("viewers")) == 2
+    assert [one["uuid"] for one in found] == [uuid("a1", DEVICE)]
+    assert told(back_office, "get", "viewers/")["size"] == 1
 
 
 def test_history__entries_and_exits__newest_first(back_office: Client) -> None:
