@@ -34,6 +34,18 @@ _PATHS = [
     )
 ]
 _SHAPES = [("group", "and"), ("group", "or"), ("group", "not"), ("event", "prefix")]
+# Each way in which the order of events of one moment shows.
+_TIES = ("sequence-by-arrival", "sequence-late-start-comes-after", "then-not", "first", "last")
+# Each window, and each kind that reads events, at the end of what is kept.
+_KEPT = (
+    *("ever", "last", "between", "absolute", "calendar-days"),
+    *("distinct-days", "sum", "absence", "sequence", "then-not", "stopped", "regularly"),
+    "first-time-of-an-old-span-is-remembered",
+    "first-time-ever-ends-with-ever",
+    "first-time-with-where-begins-anew",
+    "first-time-remembers-for-good",
+    "late-beyond",
+)
 WANTED = [*_COMPARED, *_AGGREGATED, *_WINDOWED, *_PLAIN, *_READ, *_PATHS, *_SHAPES]
 
 Pair = tuple[str, ...]
@@ -81,6 +93,19 @@ def _at_an_edge(case: Case) -> bool:
     return any({edge - SECOND, edge, edge + SECOND} <= stops for edge in found)
 
 
+def _has_tie(case: Case) -> bool:
+    """Whether somebody did two things at the same moment."""
+    told = [(event["user"], event["ts"]) for step in case["steps"] for event in step["ingest"]]
+    return len(set(told)) < len(told)
+
+
+def _stops_where_retention_ends(case: Case) -> bool:
+    """Whether the clock stops at the very moment at which an event is no longer kept."""
+    kept = seconds_us(case["retention_days"] * 86_400)
+    times = {seconds_us(event["ts"]) for step in case["steps"] for event in step["ingest"]}
+    return bool({at + kept for at in times} & {seconds_us(step["at"]) for step in case["steps"]})
+
+
 @cache
 def _covered() -> tuple[frozenset[Pair], frozenset[Pair]]:
     """Return the pairs that have a case which turns, and those with one that stops at an edge."""
@@ -117,6 +142,20 @@ def test_corpus__late_beyond_the_window_and_its_retention__has_a_case(window: st
     late = {case["id"] for case in corpus()["order"]}
 
     assert f"late-beyond-{window}" in late
+
+
+@pytest.mark.parametrize("what", _TIES)
+def test_corpus__events_of_one_moment__have_a_case(what: str) -> None:
+    tied = {case["id"] for case in corpus()["order"] if _has_tie(case)}
+
+    assert f"tie-{what}" in tied
+
+
+@pytest.mark.parametrize("what", _KEPT)
+def test_corpus__the_end_of_retention__has_a_case_that_stops_there(what: str) -> None:
+    ending = {case["id"] for case in corpus()["retention"] if _stops_where_retention_ends(case)}
+
+    assert f"kept-{what}" in ending
 
 
 def test_corpus__ids__are_unique() -> None:
