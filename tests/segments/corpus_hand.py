@@ -161,6 +161,29 @@ def sequence() -> Iterator[Case]:
         {T0 + 5: "", T0 + 50: "u", T0 + 99: "u", T0 + 100: ""},
         sent=[Sent("u", T0 + 5, "cart"), Sent("u", T0, late=50)],
     )
+    # "Has no price" is said of the event: one element that has one is enough for it to be there.
+    unpriced = [{"key": "products[].price", "op": "not_exists"}]
+    baskets = {
+        "bare": [{}, {"category": "a"}],
+        "empty": [],
+        "mixed": [{}, {"category": "a"}, {"price": False}],
+        "null": [{"price": None}],
+    }
+    yield worked(
+        "sequence-where-no-element-has-it",
+        {
+            "kind": "sequence",
+            "window": last(2),
+            "steps": [{"event": "view", "where": unpriced}, {"event": "cart"}],
+        },
+        {T0: "bare empty null", T0 + 2 - US: "bare empty null", T0 + 2: ""},
+        sent=[
+            Sent(user, T0, name, {"products": products} if name == "view" else {})
+            for user, products in baskets.items()
+            for name in ("view", "cart")
+        ],
+        clock=around(T0 + 2),
+    )
 
 
 def then_not() -> Iterator[Case]:

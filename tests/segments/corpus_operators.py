@@ -241,6 +241,10 @@ PATHS: Sequence[tuple[str, str, Any, bool]] = (
     ("$product.brand", "eq", "Acme", True),
     ("$product.price_minor", "gte", 1999, True),
     ("$product.price_minor", "lt", 1999, False),
+    # Some elements have it and some do not: it is there.
+    ("products[].price", "not_exists", NOTHING, False),
+    ("$product.brand", "exists", NOTHING, True),
+    ("$product.brand", "not_exists", NOTHING, False),
 )
 
 

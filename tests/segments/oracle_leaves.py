@@ -102,12 +102,15 @@ def _matches(part: Rule, event: Event, zone: ZoneInfo) -> bool:
         return False
     clock = Clock(event.us, zone)
     return all(
-        any(
-            holds(condition["op"], condition.get("value"), subject, clock)
-            for subject in event_values(event, condition["key"])
-        )
+        _any_holds(condition, event_values(event, condition["key"]), clock)
         for condition in part.get("where") or ()
     )
+
+
+def _any_holds(condition: Rule, subjects: Sequence[Any], clock: Clock) -> bool:
+    """Whether any element passes; that it is missing, a path says when no element has it."""
+    of = all if condition["op"] == "not_exists" else any
+    return of(holds(condition["op"], condition.get("value"), one, clock) for one in subjects)
 
 
 def _kept(at: Situation) -> list[Event]:
@@ -296,7 +299,7 @@ def _bucket(leaf: Rule, at: Situation) -> bool:
 
 
 def _any_reached(root: Mapping[str, Any], leaf: Rule, at: Situation) -> bool:
-    return any(_compares(leaf, subject, at) for subject in reached(root, leaf["key"]))
+    return _any_holds(leaf, reached(root, leaf["key"]), at.clock)
 
 
 _LEAVES: Mapping[str, Callable[[Rule, Situation], bool]] = {
