@@ -24,8 +24,10 @@ from tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ("servers", "web", "processor", "worker", "learner", "beat")
+# Answers in a row, over connections of their own, that show that no web worker is behind.
+_KNOWN_BY = 20
 # A cold start makes a cluster, migrates and starts five programs, on two busy cores.
-_START_TIMEOUT_S = 180.0
+START_TIMEOUT_S = 180.0
 
 
 class Deployment:
@@ -46,7 +48,7 @@ class Deployment:
     def start(self) -> None:
         """Start `manage.py up` and wait until it is ready."""
         self.launch()
-        wait_for("a first answer", self.is_ready, _START_TIMEOUT_S, self.told)
+        wait_for("a first answer", self.is_ready, START_TIMEOUT_S, self.told)
 
     def launch(self) -> None:
         """Start `manage.py up`, whatever becomes of it."""
@@ -105,6 +107,18 @@ class Deployment:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def key(self, kind: str = "secret") -> str:
+        """Make an API key and wait until every web worker knows it: each looks once a second."""
+        made = self.manage("create_key", "--kind", kind, "--name", "faults")
+        key = made.strip().splitlines()[-1]
+        asked = {"anonymousId": "first", "placements": []}
+
+        def is_known() -> bool:
+            return self.call("POST", "/v1/decide", asked, key=key)[0] != 401
+
+        wait_for("the key", lambda: all(is_known() for _ in range(_KNOWN_BY)), 30.0, self.told)
+        return key
 
     def call(
         self, method: str, path: str, body: Any = None, *, key: str = ""

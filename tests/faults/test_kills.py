@@ -1,9 +1,12 @@
 """Events are sent while processes are killed: no acknowledged one is lost or counted twice.
 
-Meanwhile a shopper asks for decisions: none fails, and none is slow. Before it, on the same
-deployment: how soon a change is seen.
+Meanwhile visitors ask for decisions: none fails, none is slow, and each gets the shelf that is
+theirs. Before it, on the same deployment: how soon a change is seen, and what is shown while
+PostgreSQL is away.
 """
 
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +15,10 @@ import pytest
 
 from tests.faults.accounting import assert_all_once
 from tests.faults.deciding import Decider
-from tests.faults.deployment import Deployment, deployed
+from tests.faults.deployment import START_TIMEOUT_S, Deployment, deployed
 from tests.faults.freshness import FLIPS, Poller, distribution
 from tests.faults.killing import VICTIMS, Service, kill
+from tests.faults.shop import open_shop, shelf_faults
 from tests.faults.traffic import Told, Traffic
 from tests.waiting import wait_for
 
@@ -23,6 +27,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 FULL_SERVICE_WITHIN_S = 30.0
+# Each web worker has answered many times then, after it has noticed that PostgreSQL is away.
+_ASKED = 60
 _LIMITS = {"RATE_SECRET_KEY_PER_S": "1000000", "RATE_ADDRESS_PER_S": "1000000"}
 
 
@@ -34,8 +40,10 @@ def _deployment() -> Iterator[Deployment]:
 
 @pytest.fixture(name="key", scope="module")
 def _key(deployment: Deployment) -> str:
-    made = deployment.manage("create_key", "--kind", "secret", "--name", "faults")
-    return made.strip().splitlines()[-1]
+    """A secret key, and the shop is open."""
+    key = deployment.key()
+    open_shop(deployment, key)
+    return key
 
 
 # Here because the deployment runs already: to start one takes longer than to ask it.
@@ -60,6 +68,24 @@ def test_change__of_event_stock_or_price__seen_through_http_by_the_deadline(
         print(f"{name} seen after (s), {count} times: {told}")  # noqa: T201 -- shown by -rP
 
 
+def test_postgres_away__known_visitor_and_stranger__to_each_their_shelf(
+    deployment: Deployment, key: str
+) -> None:
+    watcher = deployment.program("servers")
+    os.kill(watcher, signal.SIGSTOP)  # else it would be back at once
+    try:
+        killed = kill(deployment, "postgres")
+        wait_for("no PostgreSQL", lambda: deployment.health("ready") == 503, 30, deployment.told)
+        faults = [fault for n in range(_ASKED) for fault in shelf_faults(deployment, key, n)]
+        ready = deployment.health("ready")
+    finally:
+        os.kill(watcher, signal.SIGCONT)
+
+    assert (faults, ready) == ([], 503)
+    service = Service(deployment, key=key, probe="probe-away", killed=killed)
+    wait_for("full service", service.is_full, FULL_SERVICE_WITHIN_S, deployment.told)
+
+
 def test_kill__every_process_once_while_events_are_sent__all_once(
     deployment: Deployment, key: str
 ) -> None:
@@ -76,11 +102,16 @@ def test_kill__supervisor__next_start_serves_and_ends_clean(
     before = set(deployment.processes())
 
     deployment.kill_supervisor()
-    deployment.start()
+    deployment.launch()
 
-    assert not before & set(deployment.processes())
+    wait_for(
+        "the end of what was left",  # until then the old web may answer
+        lambda: not before & set(deployment.processes()),
+        FULL_SERVICE_WITHIN_S,
+        deployment.told,
+    )
     service = Service(deployment, key=key, probe="probe-supervisor", killed=0)
-    wait_for("full service", service.is_full, FULL_SERVICE_WITHIN_S, deployment.told)
+    wait_for("full service", service.is_full, START_TIMEOUT_S, deployment.told)
     assert deployment.stop() == 0
     assert deployment.processes() == []
 
@@ -88,8 +119,8 @@ def test_kill__supervisor__next_start_serves_and_ends_clean(
 @pytest.mark.deep
 def test_kill__every_process_twice_in_200000_events__all_once() -> None:
     with deployed(**_LIMITS) as deployment:
-        made = deployment.manage("create_key", "--kind", "secret", "--name", "faults")
-        key = made.strip().splitlines()[-1]
+        key = deployment.key()
+        open_shop(deployment, key)
         victims = list(VICTIMS) * 2
         told, took_s = _send_and_kill(deployment, key, events=200_000, victims=victims, prefix="b")
 
@@ -105,7 +136,7 @@ def _send_and_kill(
     traffic = Traffic(port=deployment.port, key=key, total=events, per_s=1500, prefix=prefix)
     portion = events / len(victims)
     took_s = {}
-    decider = Decider(port=deployment.port, key=key, prefix=prefix)
+    decider = Decider(port=deployment.port, key=key)
     traffic.start()
     decider.start()
     for number, name in enumerate(victims):

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from personalization.lib.embedded import servers
-from tests.faults.deployment import Deployment
+from tests.faults.deployment import PROGRAMS, Deployment
 from tests.faults.elsewhere import elsewhere, urls
+from tests.faults.shop import SHELF, asked, known, open_shop, shelf_fault, shelf_faults
 from tests.waiting import wait_for
 
 __all__ = ["elsewhere"]
@@ -17,35 +18,44 @@ pytestmark = [
 ]
 STORE = ("postgres",)
 EVENT = {"event": "Product Viewed", "anonymousId": "d1", "properties": {"product_id": "sku1"}}
-ASKED = {"anonymousId": "d1", "placements": ["home.recommended"]}
 # Five programs on two busy cores; service must be back 30 s after the store is.
 _START_S, _BACK_S = 90, 30
+_ASKED = 60
 
 
 def test_up__store_away_on_a_node_that_served__decides_then_recovers(elsewhere: Path) -> None:
     deployment = Deployment(**urls(elsewhere))
     try:
         deployment.start()
-        made = deployment.manage("create_key", "--kind", "public", "--name", "late")
-        key = made.strip().splitlines()[-1]
-        wait_for("the key", lambda: _decided(deployment, key) == 200, _BACK_S, deployment.told)
-        assert deployment.stop() == 0
+        open_shop(deployment, deployment.key())
+        key = deployment.key("public")
         servers.stop(elsewhere, STORE)
+        assert [fault for n in range(_ASKED) for fault in shelf_faults(deployment, key, n)] == []
+        assert deployment.stop() == 0
 
         deployment.launch()
         wait_for("life", lambda: deployment.health("live") == 200, _START_S, deployment.told)
-        decided, answer = deployment.call("POST", "/v1/decide", ASKED, key=key)
+        decided, answer = deployment.call("POST", "/v1/decide", asked(known(1)), key=key)
         sent, _ = deployment.call("POST", "/v1/track", EVENT, key=key)
         ready = deployment.health("ready")
         assert (decided, sent, ready) == (200, 503, 503)
         assert "config:remembered" in answer["degraded"]
+        # Whether somebody withdrew while it was down, PostgreSQL alone could say: nothing personal.
+        assert answer["placements"][SHELF]["reason"] == "profile_unavailable"
+        assert shelf_fault(answer, is_known=False) == ""
 
         servers.start(elsewhere)
         wait_for("service", deployment.is_ready, _BACK_S, deployment.told)
         wait_for("an event", lambda: _sent(deployment, key) == 200, _BACK_S, deployment.told)
         wait_for(
+            "the shelf of a known visitor",
+            lambda: not any(shelf_faults(deployment, key, n) for n in range(6)),
+            _BACK_S,
+            deployment.told,
+        )
+        wait_for(
             "all programs",
-            lambda: all(map(deployment.program, ("web", "processor", "worker", "beat"))),
+            lambda: all(map(deployment.program, PROGRAMS[1:])),
             _BACK_S,
             deployment.told,
         )
@@ -68,10 +78,6 @@ def test_up__store_away_at_the_very_first_start__waits_then_serves(elsewhere: Pa
         assert deployment.stop() == 0
     finally:
         deployment.remove()
-
-
-def _decided(deployment: Deployment, key: str) -> int:
-    return deployment.call("POST", "/v1/decide", ASKED, key=key)[0]
 
 
 def _sent(deployment: Deployment, key: str) -> int:
