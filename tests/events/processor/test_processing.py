@@ -9,6 +9,9 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from personalization.customers import services
 from personalization.customers.models import Customer, Merge, Profile, ProfileDirty, RebuildDue
@@ -19,6 +22,15 @@ from personalization.events.models import Watermark
 from personalization.events.processor import bulk, folding, loop, positions, replaying
 from personalization.events.processor.reading import Position
 from personalization.lib.registries import Projection, projections
+from tests.events.processor.drawn import (
+    Drawn,
+    events,
+    everything,
+    forget_all,
+    log_in,
+    log_ins,
+    write,
+)
 from tests.events.processor.log import DEVICE, NOW, USER, profile_of, put
 from tests.waiting import wait_for
 
@@ -282,40 +294,65 @@ def test_bulk__killed_before_the_watermarks_moved__nothing_twice(
     assert [p.events for p in Profile.objects.all()] == [5] * 4
 
 
-def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay() -> None:
-    for n in range(40):
-        put(
-            f"m{n}",
-            "Product Added" if n % 3 else "Product Viewed",
-            who=(DEVICE, f"a{n % 4}"),
-            minute=n * 9,
-            product_id=f"sku{n % 7}",
-        )
-    process()
-    fields = (
-        "customer_id",
-        "events",
-        "sessions",
-        "orders",
-        "revenue_minor",
-        "last_seen_at",
-        "traits",
-    )
-    before = sorted(Profile.objects.values_list(*fields), key=str)
-    marks = positions.read("profile")
-    put("unread", who=(DEVICE, "a0"), minute=1000)
-    Profile.objects.update(events=999, state='{"n": 999, "f": 1, "l": 1, "k": {}, "r": {}}')
+_replayed = given(
+    first=st.lists(st.lists(events, min_size=1, max_size=12), max_size=3),
+    unread=st.lists(events, max_size=6),
+    who=st.lists(log_ins, max_size=2),
+)
+_WHOLE = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
 
+
+@_replayed
+@hypothesis_settings(max_examples=10, **_WHOLE)
+def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
+    first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
+) -> None:
+    _replay_is_live(first, unread, who)
+
+
+@pytest.mark.deep
+@_replayed
+@hypothesis_settings(max_examples=200, **_WHOLE)
+def test_replay__many_times__the_same_profiles_and_watermarks_stay(
+    first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
+) -> None:
+    _replay_is_live(first, unread, who)
+
+
+def _replay_is_live(
+    first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
+) -> None:
+    """Spoil all profiles and replay: what was folded live is there again, and what was unread."""
+    forget_all()
+    positions.ensure(["profile"])
+    for number, batch in enumerate(first):
+        write(batch, prefix=f"first{number}-")
+        for one in who:
+            log_in(one)
+        process()
+    live, marks = everything(), positions.read("profile")
+
+    _spoil()
     call_command("replay", "--group", "profile", verbosity=0)
-
-    assert positions.read("profile") == marks
-    after = sorted(
-        Profile.objects.exclude(customer__identities__value="a0").values_list(*fields), key=str
-    )
-    assert after == [row for row in before if row[0] in {one[0] for one in after}]
-    assert profile_of(DEVICE, "a0").events == 11
+    again = everything()
+    write(unread, prefix="unread")
+    _spoil()
+    call_command("replay", "--group", "profile", verbosity=0)
+    replayed, untouched = everything(), positions.read("profile")
     process()
-    assert profile_of(DEVICE, "a0").events == 11
+    gone_on = everything()
+
+    assert again == live
+    assert untouched == marks
+    assert gone_on == replayed
+    rows = [one for batch in [*first, unread] for one in batch]
+    folded = [one for one in rows if not {"purposes", "flags"} & one.keys()]
+    assert sum(one.get("events", 0) for one in gone_on.values()) == len(folded)
+
+
+def _spoil() -> None:
+    spoilt = '{"n": 999, "f": 1, "l": 1, "k": {}, "r": {}}'
+    Profile.objects.update(events=999, country="XX", traits={"x": 1}, state=spoilt)
 
 
 def test_replay__beside_another__refused() -> None:

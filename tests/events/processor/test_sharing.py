@@ -22,26 +22,23 @@ from personalization.customers.models import Profile
 from personalization.events import epoch
 from personalization.events.models import Watermark
 from personalization.events.processor import bulk, folding, loop, positions, rebuilding
+from tests.events.processor.drawn import (
+    Drawn,
+    events,
+    everything,
+    forget_all,
+    log_in,
+    log_ins,
+    write,
+)
 from tests.events.processor.log import DEVICE, NOW, USER, profile_of, put
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 KINDS = ("Product Viewed", "Product Added", "Product Removed", "Order Completed", "Page Viewed")
-
-
-def written() -> list[tuple[Any, ...]]:
-    fields = (
-        "events",
-        "sessions",
-        "orders",
-        "revenue_minor",
-        "first_seen_at",
-        "last_seen_at",
-        "country",
-        "traits",
-    )
-    return sorted(Profile.objects.values_list("customer_id", *fields), key=str)
+# Far more than any drawn log takes: it ends all the same.
+_MOST_TURNS = 400
 
 
 def fill(numbers: range) -> None:
@@ -59,44 +56,86 @@ def fill(numbers: range) -> None:
         )
 
 
-def rebuilt_from_the_log() -> list[tuple[Any, ...]]:
+def rebuilt_from_the_log() -> dict[int, dict[str, Any]]:
     """What one fold of everything makes."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT DISTINCT customer_id FROM customers_identity")
         customers = [row[0] for row in cursor.fetchall()]
     rebuilding.rebuild(customers, now=NOW)
-    return written()
+    return everything()
 
 
-def test_two_processors__side_by_side_while_events_come__as_one_at_once() -> None:
-    fill(range(60))
+def counted() -> int:
+    """How many events the profiles have counted."""
+    return sum(Profile.objects.values_list("events", flat=True))
+
+
+_beside = given(
+    before=st.lists(events, max_size=25),
+    during=st.lists(events, max_size=25),
+    who=st.lists(log_ins, max_size=2),
+    processors=st.integers(2, 3),
+)
+_WHOLE = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+@_beside
+@hypothesis_settings(max_examples=10, **_WHOLE)
+def test_processors__side_by_side_while_events_come__as_one_at_once(
+    before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
+) -> None:
+    _are_as_one(before, during, who, processors)
+
+
+@pytest.mark.deep
+@_beside
+@hypothesis_settings(max_examples=200, **_WHOLE)
+def test_processors__side_by_side_many_times__as_one_at_once(
+    before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
+) -> None:
+    _are_as_one(before, during, who, processors)
+
+
+def _are_as_one(
+    before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
+) -> None:
+    forget_all()
+    write(before, prefix="before")
     epoch.ensure()
     positions.ensure(["profile"])
+    all_written = threading.Event()
     errors: list[Exception] = []
 
     def work() -> None:
         try:
             processor = loop.Processor()
             processor.start()
-            for _ in range(40):
-                processor.turn()
+            for _ in range(_MOST_TURNS):
+                if not processor.turn() and all_written.is_set():
+                    break
             processor.stop()
         except Exception as error:  # noqa: BLE001 -- reported below
             errors.append(error)
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=work) for _ in range(2)]
+    threads = [threading.Thread(target=work) for _ in range(processors)]
     for thread in threads:
         thread.start()
-    fill(range(60, 120))
+    for one in who:
+        log_in(one)
+    write(during, prefix="during")
+    for one in who:
+        log_in(one)
+    all_written.set()
     for thread in threads:
         thread.join()
     loop.Processor().drain()
 
-    found = written()
+    found = everything()
+    folded = [one for one in [*before, *during] if not {"purposes", "flags"} & one.keys()]
     assert not errors
-    assert sum(row[1] for row in found) == 120
+    assert counted() == len(folded)
     assert found == rebuilt_from_the_log()
 
 
@@ -113,8 +152,7 @@ def shards() -> list[int]:
 def test_two_users_on_one_device__shards_in_any_order__each_has_their_own(
     seed: int, limit: int
 ) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE customers_customer, events_event, events_watermark CASCADE")
+    forget_all()
     put("m1", product_id="sku1")
     put("m2", who=(USER, "u1"), minute=1, product_id="sku1")
     put("m3", who=(USER, "u2"), minute=2, product_id="sku1")
@@ -154,7 +192,7 @@ def test_bulk__customers_change_between_read_and_fold__read_again(
     bulk.run(meanwhile)
     loop.Processor().drain()
 
-    found = written()
+    found = everything()
     assert profile_of(DEVICE, "a8").events == 6
     assert profile_of(USER, "u1").events == 6
     assert found == rebuilt_from_the_log()
@@ -189,7 +227,7 @@ def test_bulk__a_lane_fails__the_other_ends_and_the_fault_is_told(
             bulk.run()
     loop.Processor().drain()
 
-    assert sum(row[1] for row in written()) == 45
+    assert counted() == 45
 
 
 @pytest.mark.parametrize("window", [2, 2000])
@@ -211,7 +249,7 @@ def test_bulk__the_progress_raises__the_session_is_closed_and_the_rest_folds_lat
     wait_for("end of its sessions", lambda: in_transactions() <= before)
     loop.Processor().drain()
 
-    assert sum(row[1] for row in written()) == 45
+    assert counted() == 45
 
 
 def test_process__sigterm__ends_cleanly_and_gives_its_shards_back() -> None:
