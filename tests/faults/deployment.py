@@ -70,7 +70,7 @@ class Deployment:
     def wait(self) -> int:
         """Wait until it has ended by itself; return its exit code."""
         assert self._up is not None
-        return self._up.wait(_START_TIMEOUT_S)
+        return self._up.wait(START_TIMEOUT_S)
 
     def kill_supervisor(self) -> None:
         """Kill -9 the supervisor alone."""

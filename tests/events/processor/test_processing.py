@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -299,11 +300,15 @@ _replayed = given(
     unread=st.lists(events, max_size=6),
     who=st.lists(log_ins, max_size=2),
 )
-_WHOLE = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+whole = partial(
+    hypothesis_settings,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @_replayed
-@hypothesis_settings(max_examples=10, **_WHOLE)
+@whole(max_examples=10)
 def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
     first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
 ) -> None:
@@ -312,7 +317,7 @@ def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
 
 @pytest.mark.deep
 @_replayed
-@hypothesis_settings(max_examples=200, **_WHOLE)
+@whole(max_examples=200)
 def test_replay__many_times__the_same_profiles_and_watermarks_stay(
     first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
 ) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -76,11 +77,15 @@ _beside = given(
     who=st.lists(log_ins, max_size=2),
     processors=st.integers(2, 3),
 )
-_WHOLE = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+whole = partial(
+    hypothesis_settings,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 
 
 @_beside
-@hypothesis_settings(max_examples=10, **_WHOLE)
+@whole(max_examples=10)
 def test_processors__side_by_side_while_events_come__as_one_at_once(
     before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
 ) -> None:
@@ -89,7 +94,7 @@ def test_processors__side_by_side_while_events_come__as_one_at_once(
 
 @pytest.mark.deep
 @_beside
-@hypothesis_settings(max_examples=200, **_WHOLE)
+@whole(max_examples=200)
 def test_processors__side_by_side_many_times__as_one_at_once(
     before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
 ) -> None:
