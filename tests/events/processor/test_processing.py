@@ -296,7 +296,7 @@ def test_bulk__killed_before_the_watermarks_moved__nothing_twice(
 
 
 _replayed = given(
-    first=st.lists(st.lists(events, min_size=1, max_size=12), max_size=3),
+    first=st.lists(st.lists(events, min_size=10, max_size=15), min_size=2, max_size=3),
     unread=st.lists(events, max_size=6),
     who=st.lists(log_ins, max_size=2),
 )

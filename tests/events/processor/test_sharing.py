@@ -72,8 +72,8 @@ def counted() -> int:
 
 
 _beside = given(
-    before=st.lists(events, max_size=25),
-    during=st.lists(events, max_size=25),
+    before=st.lists(events, min_size=15, max_size=25),
+    during=st.lists(events, min_size=15, max_size=25),
     who=st.lists(log_ins, max_size=2),
     processors=st.integers(2, 3),
 )
