@@ -5,6 +5,7 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator, Mapping
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -117,6 +118,17 @@ def answers_cleanly(
     check(response.status_code, response.content, path)
 
 
+def pictures_cleanly(client: Client, body: bytes) -> None:
+    """Assert that the pixel answers a body by its picture, or as the other doors refuse."""
+    data = base64.urlsafe_b64encode(body).decode().rstrip("=")
+    response = client.get(f"/v1/pixel.gif?data={data}")
+    if response.status_code == 200:
+        assert response["Content-Type"] == "image/gif"
+        assert response.content.startswith(b"GIF89a")
+        return
+    check(response.status_code, response.content, "/v1/pixel.gif")
+
+
 def check(status: int, content: bytes, path: str) -> None:
     """Assert one answer."""
     assert status < 500, (path, status, content[:300])
@@ -132,6 +144,11 @@ def check(status: int, content: bytes, path: str) -> None:
 @pytest.mark.parametrize("trap", TRAPS)
 def test_wire__known_trap__answers_cleanly(keyed: Client, path: str, trap: str) -> None:
     answers_cleanly(keyed, path, TRAPS[trap])
+
+
+@pytest.mark.parametrize("trap", TRAPS)
+def test_pixel__known_trap__a_picture_or_a_clean_refusal(keyed: Client, trap: str) -> None:
+    pictures_cleanly(keyed, TRAPS[trap])
 
 
 @every_door
@@ -241,6 +258,49 @@ def test_wire__random_query__answers_cleanly(keyed: Client, path: str, raw: byte
     response = keyed.get(path + base64.urlsafe_b64encode(raw).decode())
     if response.get("Content-Type") != "image/gif":
         check(response.status_code, response.content, path)
+
+
+@settings(_FUZZ, max_examples=100)
+@given(body=bodies | st.binary(max_size=400))
+def test_pixel__random_fields_and_bytes__a_picture_or_a_clean_refusal(
+    keyed: Client, body: dict[str, object] | bytes
+) -> None:
+    pictures_cleanly(keyed, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+# What a path may say: any text, and what a client or a scanner makes of it.
+segments = st.text(min_size=1, max_size=60) | st.sampled_from(
+    (
+        "\x00",
+        "popular\x00",
+        "..",
+        ".",
+        "%00",
+        "%2e%2e",
+        "a" * 5000,
+        "\u202e",
+        "\ufffe",
+        "\U0010ffff",
+    )
+)
+
+
+@settings(_FUZZ, max_examples=100)
+@given(strategy=segments)
+def test_recommendations__random_strategy__answers_cleanly(keyed: Client, strategy: str) -> None:
+    path = f"/v1/recommendations/{quote(strategy, safe='', errors='surrogatepass')}"
+    response = keyed.get(path, {"userId": "u1"})
+    check(response.status_code, response.content, path)
+
+
+@settings(_FUZZ, max_examples=60)
+@given(strategy=st.binary(min_size=1, max_size=60))
+def test_recommendations__strategy_of_random_bytes__answers_cleanly(
+    keyed: Client, strategy: bytes
+) -> None:
+    path = f"/v1/recommendations/{quote(strategy, safe='')}"
+    response = keyed.get(path, {"userId": "u1"})
+    check(response.status_code, response.content, path)
 
 
 @pytest.mark.deep
