@@ -27,7 +27,8 @@ from personalization.ops import pulse
 from personalization.ops import services as jobs
 from personalization.ops.claims import claimed
 from personalization.ops.models import JobRun
-from recommender.services import train
+from recommender.engine.training import BLENDS
+from recommender.services import due_models, train
 from segments.live.backfilling import publish_built_in
 
 ACTOR = "demo"
@@ -236,12 +237,17 @@ def _train(filling: _Filling, name: str) -> None:
         return
     filling.stage("models")
     now = clock.now()
+    models = due_models()
+    if name != "whole":
+        # how models are weighed is learned on all of it: the door opens a quarter minute earlier
+        models = tuple(one for one in models if one not in BLENDS)
     own = f"demo {name} {now.isoformat()}"
     for slot in (jobs.night_of(now), own) if name == "whole" else (own,):
         trained = train(
             slot=slot,
             actor=ACTOR,
             now=now,
+            models=models,
             report=lambda stage, done, total: filling.say(f"models: {stage}", done, total),
         )
         if trained is not None:
