@@ -136,8 +136,8 @@ class Service:
     def _workers(self) -> bool:
         """Whether the worker of each queue answers: one cannot speak for the other."""
         try:
-            answers = self._celery.control.ping(timeout=1.0) or []
-            return {name.partition("@")[0] for one in answers for name in one} == _WORKERS
+            answers = self._celery.control.ping(timeout=1.0)
+            return {name.partition("@")[0] for one in answers or () for name in one} == _WORKERS
         except self._celery.connection().connection_errors:
             return False
 

@@ -57,6 +57,11 @@ TRAPS = {
     + b"}}",
     "deep_lists": b"[" * 10_000 + b"]" * 10_000,
     "deep_objects": b'{"a":' * 10_000 + b"1" + b"}" * 10_000,
+    # short enough for the pixel, too
+    "deep_properties": b'{"type":"track","event":"x","anonymousId":"a1","properties":'
+    + b'{"a":' * 3_000
+    + b"1"
+    + b"}" * 3_001,
     "duplicate_keys": (
         b'{"type":"track","type":"page","event":"x","event":"y","anonymousId":"a1",'
         b'"anonymousId":"a2"}'
@@ -260,7 +265,7 @@ def test_wire__random_query__answers_cleanly(keyed: Client, path: str, raw: byte
         check(response.status_code, response.content, path)
 
 
-@settings(_FUZZ, max_examples=100)
+@settings(_FUZZ, max_examples=50)
 @given(body=bodies | st.binary(max_size=400))
 def test_pixel__random_fields_and_bytes__a_picture_or_a_clean_refusal(
     keyed: Client, body: dict[str, object] | bytes
@@ -269,20 +274,8 @@ def test_pixel__random_fields_and_bytes__a_picture_or_a_clean_refusal(
 
 
 # What a path may say: any text, and what a client or a scanner makes of it.
-segments = st.text(min_size=1, max_size=60) | st.sampled_from(
-    (
-        "\x00",
-        "popular\x00",
-        "..",
-        ".",
-        "%00",
-        "%2e%2e",
-        "a" * 5000,
-        "\u202e",
-        "\ufffe",
-        "\U0010ffff",
-    )
-)
+_ODD = ("\x00", "popular\x00", "..", ".", "%00", "a" * 5000, "\u202e", "\ufffe", "\U0010ffff")
+segments = st.text(min_size=1, max_size=60) | st.sampled_from(_ODD)
 
 
 @settings(_FUZZ, max_examples=100)

@@ -300,15 +300,13 @@ _replayed = given(
     unread=st.lists(events, max_size=6),
     who=st.lists(log_ins, max_size=2),
 )
-whole = partial(
-    hypothesis_settings,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+_WHOLE = hypothesis_settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
 @_replayed
-@whole(max_examples=10)
+@hypothesis_settings(_WHOLE, max_examples=10)
 def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
     first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
 ) -> None:
@@ -317,7 +315,7 @@ def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
 
 @pytest.mark.deep
 @_replayed
-@whole(max_examples=200)
+@hypothesis_settings(_WHOLE, max_examples=200)
 def test_replay__many_times__the_same_profiles_and_watermarks_stay(
     first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
 ) -> None:
