@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pytest
