@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bench import harness
 from bench.harness import Figure
+from personalization.lib.embedded import servers
 
 PROTOCOL = (
     "`manage.py demo`, as `make demo` runs it, in an empty LOCAL_DIR: servers, migrations, shop, "
@@ -50,12 +51,7 @@ def main() -> None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             demo.wait(60)
         demo.kill()
-        subprocess.run(
-            [sys.executable, "manage.py", "servers", "remove"],
-            cwd=harness.ROOT,
-            env=os.environ | {"LOCAL_DIR": str(local)},
-            check=False,
-        )
+        servers.remove(local)
         shutil.rmtree(local, ignore_errors=True)
     figures = {
         name: Figure(
@@ -105,9 +101,9 @@ def _lines(demo: "subprocess.Popen[str]", began: float) -> Iterator[str]:
 
 
 def _page(port: int) -> None:
+    """Read the shop's first page; anything but a success raises."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/shop/", timeout=30) as answer:
-        if answer.status != 200:
-            sys.exit(f"the shop answered {answer.status}")
+        answer.read()
 
 
 def _call_as_printed(told: str) -> None:

@@ -19,6 +19,7 @@ from segments.engine.language import Rule, parse
 from segments.live.backfilling import RUN_KIND
 from segments.measured import Trend
 from segments.models import Change, Membership, Segment, SegmentVersion
+from segments.sql.known import in_force
 from segments.words import describe
 
 _Status = SegmentVersion.Status
@@ -26,7 +27,7 @@ TREND = timedelta(days=30)
 # A table of more has more cells than anybody reads.
 MOST_PAIRED = 100
 # Whoever denies personalization is a member of nothing, also before the rebuild that is due.
-_IN_FORCE = "((%s | COALESCE(s.granted, 0)) & ~COALESCE(s.denied, 0)) & %s <> 0"
+_IN_FORCE = f"{in_force('%s')} & %s <> 0"
 # A join, not a question for each row: segments may have millions of members.
 _SIZES = f"""
 SELECT m.version_id, count(*) FROM segments_membership m

@@ -113,9 +113,9 @@ class Factors(Algorithm):
         own: bool = False,
     ) -> Ranked:
         """Return what the contract asks; of a large model, the best of those that look best."""
-        many = max(_LOOKED_AT, int(self.n_items * _LOOKED_SHARE), count)
         if self._head is None or not len(query.rows):
             return super().recommend(query, count, allowed=allowed, own=own)
+        many = max(_LOOKED_AT, int(self.n_items * _LOOKED_SHARE), count)
         vector = self.vector(query)
         may = np.ones(self.n_items, np.bool_) if allowed is None else allowed.copy()
         if not own:

@@ -26,6 +26,11 @@ _LISTED = (
 )
 
 
+def in_force(defaults: str) -> str:
+    """Return SQL of the purposes in force by the consent `s`, as a mask."""
+    return f"(({defaults} | COALESCE(s.granted, 0)) & ~COALESCE(s.denied, 0))"
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What leaves about a row of the population are rendered in.
@@ -59,7 +64,7 @@ class Known:
     def in_force(self) -> str:
         """Return SQL of the purposes in force, as a mask."""
         defaults = self.params.add(self.purposes.defaults, "int")
-        return f"(({defaults} | COALESCE(s.granted, 0)) & ~COALESCE(s.denied, 0))"
+        return in_force(defaults)
 
     def _consents(self, purpose: str) -> str:
         if purpose not in self.purposes:

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 from django.db import connection
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from personalization.customers import documents, services
@@ -16,6 +17,9 @@ from personalization.customers.models import Customer, Profile
 from personalization.events.engine import flags
 from personalization.events.processor.folding import FLOOR
 from tests.events.processor.log import DEVICE, NOW, USER, put
+
+# A test draws into tables that each example empties by itself.
+WHOLE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 DEVICES, USERS = 2, 2
 _NAMES = (

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -23,6 +23,7 @@ from personalization.events.processor import bulk, folding, loop, positions, rep
 from personalization.events.processor.reading import Position
 from personalization.lib.registries import Projection, projections
 from tests.events.processor.drawn import (
+    WHOLE,
     Drawn,
     events,
     everything,
@@ -299,13 +300,10 @@ _replayed = given(
     unread=st.lists(events, max_size=6),
     who=st.lists(log_ins, max_size=2),
 )
-_WHOLE = hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @_replayed
-@hypothesis_settings(_WHOLE, max_examples=10)
+@hypothesis_settings(WHOLE, max_examples=10)
 def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
     first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
 ) -> None:
@@ -314,7 +312,7 @@ def test_replay__after_live_processing__the_same_profiles_and_watermarks_stay(
 
 @pytest.mark.deep
 @_replayed
-@hypothesis_settings(_WHOLE, max_examples=200)
+@hypothesis_settings(WHOLE, max_examples=200)
 def test_replay__many_times__the_same_profiles_and_watermarks_stay(
     first: list[list[Drawn]], unread: list[Drawn], who: list[tuple[int, int]]
 ) -> None:

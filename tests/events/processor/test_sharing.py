@@ -23,6 +23,7 @@ from personalization.events import epoch
 from personalization.events.models import Watermark
 from personalization.events.processor import bulk, folding, loop, positions, rebuilding
 from tests.events.processor.drawn import (
+    WHOLE,
     Drawn,
     events,
     everything,
@@ -76,13 +77,10 @@ _beside = given(
     who=st.lists(log_ins, max_size=2),
     processors=st.integers(2, 3),
 )
-_WHOLE = hypothesis_settings(
-    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 
 
 @_beside
-@hypothesis_settings(_WHOLE, max_examples=10)
+@hypothesis_settings(WHOLE, max_examples=10)
 def test_processors__side_by_side_while_events_come__as_one_at_once(
     before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
 ) -> None:
@@ -91,7 +89,7 @@ def test_processors__side_by_side_while_events_come__as_one_at_once(
 
 @pytest.mark.deep
 @_beside
-@hypothesis_settings(_WHOLE, max_examples=200)
+@hypothesis_settings(WHOLE, max_examples=200)
 def test_processors__side_by_side_many_times__as_one_at_once(
     before: list[Drawn], during: list[Drawn], who: list[tuple[int, int]], processors: int
 ) -> None:
