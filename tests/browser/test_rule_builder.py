@@ -1,6 +1,7 @@
 """The rule builder in Chromium: every rule comes back as it was, by keyboard alone."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -341,6 +342,7 @@ def test_typed_name__left_by_tab_or_by_a_click__is_taken_and_the_focus_goes_on(
 
     name.fill("Gone Too")
     page.keyboard.press("Tab")
+    expect(page.locator("#id_rule")).to_have_value(re.compile("Gone Too"))
     expect(page.get_by_role("button", name="Add filter")).to_be_focused()
     name.fill("Product Viewed")
     page.get_by_role("button", name="Add condition").click()
