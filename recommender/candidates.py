@@ -6,7 +6,7 @@ asked only where those before it left places; the last are editorial picks and w
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -132,11 +132,6 @@ class Gathering:
         self._verdicts: dict[int, bool] = {}
         if visit.rule is not None:
             self._possible = masks.possible_mask(visit.rule, view, self.request)
-        # what may be shown, as far as can be told without the request's rule: that judges by `may`
-        self.allowed = self._mask.copy() if self._possible is None else self._mask & self._possible
-        self.allowed[[row for key in self.dropped if (row := view.index.get(key)) is not None]] = (
-            False
-        )
         repeated = visit.shown_above if visit.given is None else ()
         rows = (view.index.get(key) for key in dict.fromkeys(repeated))
         self.above = np.array([row for row in rows if row is not None], np.int64)
@@ -146,6 +141,17 @@ class Gathering:
         self._seeds = visit.seeds()
         self._seeds_of: dict[tuple[str, ...], dict[str, list[Seed]]] = {}
         self._masks: dict[str, Mask] = {}
+        self._struck: dict[str, NDArray[np.int32]] = {}
+
+    @cached_property
+    def allowed(self) -> Mask:
+        """Which products may be shown, (n_items,), before the request's rule: `may` judges by it.
+
+        A copy of the catalogue's mask, which a shelf that models fill never needs.
+        """
+        mask = self._mask.copy() if self._possible is None else self._mask & self._possible
+        mask[[row for key in self.dropped if (row := self.view.index.get(key)) is not None]] = False
+        return mask
 
     def gather(self, rungs: Iterator[Rung], *, need: int) -> Pool:
         """Return candidates: rung by rung until there are `need`, then what quotas and pins ask."""
@@ -211,18 +217,43 @@ class Gathering:
         query = self._query(source, model)
         if source.seeds and not len(query.rows):
             return None
-        allowed = None if bare else self._allowed(model, among)
         own = source.algorithm in _OWN
-        ruled = not bare and self.visit.rule is not None
-        deep = max(depth, _RULED_DEPTH) if ruled else depth
-        ranked = model.model.recommend(query, deep, allowed=allowed, own=own)
+        if bare:
+            ranked = model.model.recommend(query, depth, own=own)
+        else:
+            ranked = self._permitted(query, model, depth, among, own=own)
         rows, scores = masks.rows_of(model, self.view)[ranked.rows], ranked.scores
-        if ruled:
+        if not bare and self.visit.rule is not None:
             held = self.holds(rows)
             rows, scores = rows[held][:depth], scores[held][:depth]
         if not len(rows):
             return None
         return Asked(source.algorithm, model, query), Ranked(rows, scores)
+
+    def _permitted(
+        self, query: Query, model: Live, depth: int, among: ProductRule | None, *, own: bool
+    ) -> Ranked:
+        """Return what a model says of products that may be shown, in its own rows.
+
+        It is asked for as many more as this visitor must not be shown, which are struck out after:
+        the masks are everybody's, and a copy for each request is most of what it would touch.
+        """
+        struck = self._struck_of(model)
+        deep = max(depth, _RULED_DEPTH) if self.visit.rule is not None else depth
+        allowed = self._allowed(model, among)
+        ranked = model.model.recommend(query, deep + len(struck), allowed=allowed, own=own)
+        if not len(struck):
+            return ranked
+        kept = ~isin_few(ranked.rows, struck)
+        return Ranked(ranked.rows[kept][:deep], ranked.scores[kept][:deep])
+
+    def _struck_of(self, model: Live) -> NDArray[np.int32]:
+        """Return the model's rows of what must not be shown to this visitor now."""
+        struck = self._struck.get(model.name)
+        if struck is None:
+            rows = [row for key in self.dropped if (row := model.index.get(key)) is not None]
+            struck = self._struck[model.name] = np.array(rows, np.int32)
+        return struck
 
     def _miss(self, algorithm: str) -> None:
         told = f"model_missing:{algorithm}"
@@ -235,7 +266,8 @@ class Gathering:
         # a model is asked about actions of the kinds that it learned from
         known = self._seeds_of.get(recipe.kinds)
         if known is None:
-            known = self._seeds_of[recipe.kinds] = self.visit.seeds(recipe.kinds)
+            recent = self.visit.recent_seeds(recipe.kinds)
+            known = self._seeds_of[recipe.kinds] = {**self._seeds, "recent": recent}
         pairs: list[Seed] = [pair for seed in names for pair in known.get(seed, ())]
         rows = np.array([model.index.get(key, -1) for key, _, _ in pairs], np.int64)
         weights = np.array([weight for _, weight, _ in pairs], np.float32)
@@ -273,16 +305,14 @@ class Gathering:
         return rows[:most]
 
     def _allowed(self, model: Live, among: ProductRule | None) -> Mask:
+        """Return which of a model's items may be shown to anybody; not to be written."""
         allowed = self._masks.get(model.name)
         if allowed is None:
             own = self.spec.rules.filter
             name = f"{self.visit.country}:{own.name if own else ''}"
-            allowed = masks.model_mask(model, self.view, self._mask, name).copy()
+            allowed = masks.model_mask(model, self.view, self._mask, name)
             if self._possible is not None:
-                allowed &= masks.taken(self._possible, masks.rows_of(model, self.view))
-            allowed[[row for key in self.dropped if (row := model.index.get(key)) is not None]] = (
-                False
-            )
+                allowed = allowed & masks.taken(self._possible, masks.rows_of(model, self.view))
             self._masks[model.name] = allowed
         if among is None:
             return allowed

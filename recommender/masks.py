@@ -1,8 +1,9 @@
 """Which products may be shown, as one mask of the catalogue, kept until something changes.
 
-The hot path copies a mask and strikes out a few rows. Where products changed, only they are judged
-again; rules by the clock are judged anew each minute. A rule that a request brings costs what its
-candidates cost: anybody may send one, so the catalogue is not judged by it, and nothing is kept.
+The hot path reads masks in place; what one visitor must not be shown is struck out of the answer.
+Where products changed, only they are judged again; rules by the clock are judged anew each minute.
+A rule that a request brings costs what its candidates cost: anybody may send one, so the catalogue
+is not judged by it, and nothing is kept.
 """
 
 import threading

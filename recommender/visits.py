@@ -103,26 +103,30 @@ class Visit:
         """Return what rules read of it."""
         return Request(self.context, self.country, round(self.now_s * 1e6))
 
-    def seeds(self, kinds: Collection[str] = KIND_WEIGHTS) -> dict[str, list[Seed]]:
-        """Return seed name -> what it names; recent actions decay by their place in the list.
-
-        `kinds`: the fact kinds of recent actions that count, such as those a model learned from.
-        """
-        weights, decay = kind_weights(), recent_decay()
+    def seeds(self) -> dict[str, list[Seed]]:
+        """Return seed name -> what it names; recent actions decay by their place in the list."""
+        weights = kind_weights()
         named = weights[_AS_NAMED]
         found: dict[str, list[Seed]] = {"item": [(self.item, named, 0.0)] if self.item else []}
         if self.personal:
             found["cart"] = [(key, named, 0.0) for key in self.cart[:MAX_RECENT]]
-            found["recent"] = [
-                (key, weights[kind] * decay**place, max(0.0, self.now_s - at_s) / _DAY_S)
-                for place, (kind, key, at_s) in enumerate(self.recent[:MAX_RECENT])
-                if kind in weights and kind in kinds
-            ]
+            found["recent"] = self.recent_seeds(KIND_WEIGHTS)
             found["bought"] = [
                 (key, weights["order"], max(0.0, self.now_s - at_s) / _DAY_S)
                 for key, at_s in self._purchases()
             ]
         return found
+
+    def recent_seeds(self, kinds: Collection[str]) -> list[Seed]:
+        """Return the recent actions of some fact kinds, such as those a model learned from."""
+        if not self.personal:
+            return []
+        weights, decay, now_s = kind_weights(), recent_decay(), self.now_s
+        return [
+            (key, weights[kind] * decay**place, max(0.0, now_s - at_s) / _DAY_S)
+            for place, (kind, key, at_s) in enumerate(self.recent[:MAX_RECENT])
+            if kind in weights and kind in kinds
+        ]
 
     def _purchases(self) -> list[tuple[str, float]]:
         """Return each purchase that is known, newest first: of the latest actions, and before."""
