@@ -61,7 +61,7 @@ FROM (
 ) AS made
 """
 _BARE = """
-COPY (SELECT identity_id::int8, seq::int8, 1::int2, occurred_at FROM events_event)
+COPY (SELECT identity_id::int8, seq::int8, 1::int2, occurred_at, 0::int4 FROM events_event)
 TO STDOUT (FORMAT binary)
 """
 

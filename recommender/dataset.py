@@ -15,6 +15,7 @@ from personalization.catalog import selectors as catalogue
 from personalization.events import extraction
 from recommender import groups, weighing
 from recommender.engine.base import Interactions, SideInfo
+from recommender.engine.situations import Situations
 from recommender.engine.training import KINDS
 from recommender.groups import Groups
 
@@ -28,11 +29,13 @@ _MOST_ATTRIBUTES = 50
 class Dataset:
     """Interactions of all kinds; `kinds` (len(data),) places in `KINDS`; `keys` of item rows.
 
-    `customers` ids of user rows, ascending; `unknown`: interactions with what no product has.
+    `met_in` (len(data), 3) the situations, see `engine.situations`. `customers` ids of user rows,
+    ascending; `unknown`: interactions with what no product has.
     """
 
     data: Interactions
     kinds: NDArray[np.int8]
+    met_in: Situations
     keys: list[str]
     customers: NDArray[np.int64]
     unknown: int
@@ -56,7 +59,7 @@ def read(
     keys, rows = _rows_of(touched.items, catalogue.product_keys(), first_keys)
     known = rows >= 0
     unknown = int(np.count_nonzero(~known))
-    kinds = touched.kinds[known]
+    kinds, met_in = touched.kinds[known], touched.situations[known]
     table = weighing.kind_weights()
     weights = np.array([table[kind] for kind in KINDS], np.float32)[kinds]
     at_s, who = touched.at_s[known], touched.customers[known]
@@ -67,7 +70,7 @@ def read(
     data = Interactions(
         users.astype(np.int32), rows[known], weights, at_s, len(customers), len(keys)
     )
-    return Dataset(data, kinds, keys, customers, unknown)
+    return Dataset(data, kinds, met_in, keys, customers, unknown)
 
 
 def groups_of(data: Dataset) -> Groups:

@@ -79,6 +79,8 @@ def write_log(
     for name in _COLUMNS:
         np.save(folder / f"log_{name}.npy", getattr(log.data, name), allow_pickle=False)
     np.save(folder / "log_kinds.npy", log.kinds, allow_pickle=False)
+    if log.met_in is not None:
+        np.save(folder / "log_met_in.npy", log.met_in, allow_pickle=False)
     side = log.side
     if side.prices is not None:
         np.save(folder / "log_prices.npy", side.prices, allow_pickle=False)
@@ -200,7 +202,9 @@ def read_log(folder: Path) -> tuple[Log, Task]:
     )
     limits = Limits(*told["limits"])
     task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["changes"])
-    return Log(data, _array(folder / "log_kinds.npy"), side, FoldIn(told["decay"])), task
+    kinds, met_in = _array(folder / "log_kinds.npy"), folder / "log_met_in.npy"
+    situations = _array(met_in) if met_in.exists() else None
+    return Log(data, kinds, side, FoldIn(told["decay"]), situations), task
 
 
 def _write(folder: Path, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -205,7 +205,8 @@ _LOOKED_AT = (
     "how popular it is, how fast it rises and how new it is",
     "how often and how lately the visitor met it",
     "how long the visitor is known",
-    "and how its attributes and price compare with what the visitor met",
+    "how its attributes and price compare with what the visitor met",
+    "and how much more than usual it is taken on such a device, at such an hour, in that country",
 )
 
 

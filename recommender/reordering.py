@@ -19,6 +19,7 @@ from recommender.engine.queries import MAX_RECENT
 from recommender.engine.rerank import DEPTH
 from recommender.engine.rulemasks import Mask
 from recommender.engine.secondlook import SEED_OF, Second, question
+from recommender.engine.situations import Situations, situation
 from recommender.engine.training import DEPTH as ASKED
 from recommender.live import LiveBlend
 from recommender.masks import rows_of
@@ -106,7 +107,13 @@ def _question(second: Second, visit: Visit, places: Places, view: CatalogView) -
         at_s[held],
         as_of_s=visit.now_s,
         n_items=len(second.about.popularity),
+        asked_in=_situation(visit),
     )
+
+
+def _situation(visit: Visit) -> Situations:
+    told = visit.context
+    return situation(told.get("device.type"), told.get("local_time.hour"), visit.country)
 
 
 def _places(blend: LiveBlend, view: CatalogView) -> Places:

@@ -71,7 +71,7 @@ def write(
     side = dataset.side_of(data.keys) if beside else SideInfo()
     fitting.write_log(
         home,
-        Log(data.data, data.kinds, side, FoldIn(weighing.recent_decay())),
+        Log(data.data, data.kinds, side, FoldIn(weighing.recent_decay()), data.met_in),
         task=fitting.Task(until.timestamp(), limits(), sources, tuned.changes()),
         labels=(groups.labels, groups.combos, groups.places) if groups else None,
     )

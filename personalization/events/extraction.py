@@ -18,10 +18,17 @@ from numpy.typing import NDArray
 from personalization.consent import serve as consent
 from personalization.events import copied
 from personalization.events.engine.flags import BOT
+from personalization.events.engine.stored import DEVICES
 from personalization.lib import clock
 
-_ROW = copied.row_of(customer=">i8", item=">i8", kind=">i2", at_us=">i8")
-Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8], NDArray[np.float64]]
+_ROW = copied.row_of(customer=">i8", item=">i8", kind=">i2", at_us=">i8", situation=">i4")
+Columns = tuple[
+    NDArray[np.int64],
+    NDArray[np.int64],
+    NDArray[np.int8],
+    NDArray[np.float64],
+    NDArray[np.int16],
+]
 # Ids that no product has; more distinct ones than this are a fault of the shop's tags.
 UNKNOWN_LIMIT = 10_000
 
@@ -43,13 +50,27 @@ _COLUMNS = """
 i.customer_id, e.occurred_at,
 (%(places)s::int2[])[array_position(%(names)s::text[], e.name::text)] AS kind
 """
-# Orders apart: nearly all rows need no look into a list.
-_TOUCHES = f"""
+# The device, where the visitor was as `recommender.visits.country_of` tells it, the hour there; a
+# time zone that nobody knows is the shop's, as at decision time.
+_SITUATION = """
+array_position(%(devices)s::text[], e.context -> 'device' ->> 'type') AS device,
+extract(hour FROM e.occurred_at AT TIME ZONE coalesce(z.name, %(zone)s))::int4 AS hour,
+upper(coalesce(
+    substring(e.context ->> 'country' FROM '^[A-Za-z]{2}$'),
+    substring(e.context ->> 'locale' FROM '.[-_]([A-Za-z]{2})$')
+) COLLATE "C") AS country
+"""
+_IN_ZONE = "LEFT JOIN zones z ON z.name = e.context ->> 'timezone'"
+
+
+def _touched(columns: str, joins: str = "") -> str:
+    """Return the query of all touches; orders apart: nearly all rows need no look into a list."""
+    return f"""
 SELECT * FROM (
-    SELECT {_COLUMNS}, {_KEY.format("e.properties")} AS item {_FROM}
+    SELECT {columns}, {_KEY.format("e.properties")} AS item {_FROM} {joins}
     WHERE e.name = ANY(%(plain)s::text[]) {_WHERE}
     UNION ALL
-    SELECT {_COLUMNS}, {_KEY.format("p")} AS item {_FROM}
+    SELECT {columns}, {_KEY.format("p")} AS item {_FROM} {joins}
     CROSS JOIN LATERAL jsonb_array_elements(
         CASE WHEN jsonb_typeof(e.properties -> 'products') = 'array'
              THEN e.properties -> 'products' ELSE '[]'::jsonb END
@@ -57,16 +78,23 @@ SELECT * FROM (
     WHERE e.name = ANY(%(orders)s::text[]) {_WHERE}
 ) AS t WHERE item IS NOT NULL
 """  # noqa: S608 -- constants of this module alone
+
+
+_TOUCHES = _touched(_COLUMNS)
 # Of the whole log each table is read once from end to end. PostgreSQL takes conditions on bits of
 # columns for rare ones and would look every customer up by index; and compiling a statement
 # that runs once costs more than it saves.
 _WHOLE = "SET LOCAL enable_nestloop = off; SET LOCAL jit = off"
 _AGAIN = "SET LOCAL enable_nestloop = on; SET LOCAL jit = DEFAULT"
 _NAMES = "SELECT name, fact FROM events_eventschema WHERE fact = ANY(%s) ORDER BY name"
-# A timestamp goes as microseconds since 2000, which costs no arithmetic.
+# A timestamp goes as microseconds since 2000, which costs no arithmetic. What is known of the
+# situation goes in one number: bits 0-2 device, 3-7 hour + 1, 8-17 letters of the country.
 _ROWS = f"""
-COPY (SELECT customer_id::int8, hashtextextended(item, 0), kind, occurred_at
-      FROM ({_TOUCHES}) AS touched)
+COPY (WITH zones AS MATERIALIZED (SELECT name FROM pg_timezone_names)
+      SELECT customer_id::int8, hashtextextended(item, 0), kind, occurred_at,
+             coalesce(device, 0) + ((hour + 1) << 3) + coalesce(
+                 (ascii(country) - 64) * 32 + ascii(right(country, 1)) - 64, 0) * 256
+      FROM ({_touched(f"{_COLUMNS}, {_SITUATION}", _IN_ZONE)}) AS touched)
 TO STDOUT (FORMAT binary)
 """  # noqa: S608 -- the same
 _UNKNOWN = f"""
@@ -83,13 +111,16 @@ class Touches:
     """Interactions as parallel arrays, in no order.
 
     `customers` int64 ids; `items` int64, PostgreSQL's `hashtextextended(key, 0)`; `kinds` int8
-    places in the `kinds` that were asked for; `at_s` float64 seconds since the epoch.
+    places in the `kinds` that were asked for; `at_s` float64 seconds since the epoch; `situations`
+    (n, 3) int16: device as its place in DEVICES from 1, local hour from 1 (midnight) to 24, country
+    as 32 times the place of its first letter plus that of its second; 0 where nobody knows.
     """
 
     customers: NDArray[np.int64]
     items: NDArray[np.int64]
     kinds: NDArray[np.int8]
     at_s: NDArray[np.float64]
+    situations: NDArray[np.int16]
 
 
 def touches(
@@ -168,6 +199,8 @@ def _params(kinds: Sequence[str], since: datetime | None, until: datetime | None
         "purpose": consent.PERSONALIZATION,
         "by_default": bool(in_force & consent.PERSONALIZATION),
         "bot": BOT,
+        "devices": list(DEVICES),
+        "zone": settings.SHOP_TIME_ZONE,
     }
 
 
@@ -177,4 +210,14 @@ def _columns(block: NDArray[np.void]) -> Columns:
         block["item"].astype(np.int64),
         (block["kind"] - 1).astype(np.int8),
         block["at_us"].astype(np.float64) / 1e6 + _EPOCH_S,
+        _parted(block["situation"]),
     )
+
+
+def _parted(situations: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Return (device, hour, country) of the numbers that `_ROWS` sends, (n, 3)."""
+    found = np.empty((len(situations), 3), np.int16)
+    found[:, 0] = situations & 7
+    found[:, 1] = situations >> 3 & 31
+    found[:, 2] = situations >> 8
+    return found

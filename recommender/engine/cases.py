@@ -33,7 +33,8 @@ class Cases:
     `items` (h,) int32 rows, `weights` (h,) float32 > 0, `steps` (h,) int32 moments back (0 newest),
     `age_days` (h,) float32 before the question is asked. `truth_starts` (n + 1,) and `truth` (t,)
     int32: the distinct items that came. `n_items`: rows of the catalogue. `ordered`, `timed`:
-    whether steps and ages mean something.
+    whether steps and ages mean something. `situations` (n, 3): device, hour and country of each
+    question (`engine.situations`), None where nobody knows any.
     """
 
     starts: NDArray[np.int64]
@@ -46,6 +47,7 @@ class Cases:
     n_items: int
     ordered: bool = True
     timed: bool = False
+    situations: NDArray[np.int16] | None = None
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -65,6 +67,7 @@ class Cases:
             self.n_items,
             self.ordered,
             self.timed,
+            None if self.situations is None else self.situations[places],
         )
 
     def owners(self) -> NDArray[np.int64]:
@@ -101,6 +104,7 @@ class Cases:
             self.n_items,
             self.ordered,
             self.timed,
+            self.situations,
         )
         return narrowed.take(np.flatnonzero(counts))
 

@@ -5,13 +5,14 @@ new. Each kind of page has questions of its own, so that what wins there wins th
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.engine.base import Interactions
 from recommender.engine.cases import Cases, build
+from recommender.engine.situations import Situations
 from recommender.engine.units import as_visits
 
 # Longest test window; shorter data gives up its last fifth.
@@ -31,7 +32,8 @@ FEW = 50
 class Holdout:
     """What to fit on and what to ask. `own`: items of the history may come again.
 
-    `users`: of each case the user row of what was split, (n,).
+    `users`: of each case the user row of what was split, (n,); `rows`: the place there of the first
+    that came. `met_in` (len(known), 3): in which situation, None where nobody knows any.
     """
 
     known: Interactions
@@ -40,6 +42,16 @@ class Holdout:
     cut_s: float
     words: str
     users: NDArray[np.int64]
+    rows: NDArray[np.intp]
+    met_in: Situations | None = None
+
+    def situated(self, met_in: Situations, at_s: NDArray[np.float64]) -> "Holdout":
+        """Return it with the situations of what was split, (n, 3), which happened `at_s` (n,).
+
+        A question is asked in the situation of the first that came: its page knew as much.
+        """
+        cases = replace(self.cases, situations=met_in[self.rows])
+        return replace(self, cases=cases, met_in=met_in[at_s <= self.cut_s])
 
 
 Span = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -145,12 +157,13 @@ def _holdout(
         ordered=True,
         timed=bool(np.isfinite(cut)),
     )
-    users = np.array([data.users[after[0]] for _, after in spans], np.int64)
+    first = np.array([after[0] for _, after in spans], np.intp)
     if not own:
         fresh = ~cases.is_repeat()
-        users = users[cases.asked(fresh)]
+        first = first[cases.asked(fresh)]
         cases = cases.with_truth(fresh)
-    return Holdout(data.where(data.at_s <= cut), cases, own, cut, words, users)
+    users = data.users[first].astype(np.int64)
+    return Holdout(data.where(data.at_s <= cut), cases, own, cut, words, users, first)
 
 
 def _rows(data: Interactions, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

@@ -23,6 +23,7 @@ from recommender.engine.gather import check_csr, spans
 from recommender.engine.lists import Lists
 from recommender.engine.logs import Log
 from recommender.engine.measures import AIM, each
+from recommender.engine.situations import SITUATIONS, Situations, Tendencies, tendencies
 from recommender.engine.trees import Features, Reranker
 
 # Candidates that are looked at again.
@@ -38,6 +39,9 @@ KNOWN = (
     "history_length",
     "affinity",
     "price_gap",
+    "suits_device",
+    "suits_hour",
+    "suits_country",
 )
 # Fewer truths than these among the candidates teach nothing that lasts.
 LEAST = 200
@@ -53,7 +57,8 @@ class Facts(NamedTuple):
 
     `popularity` log(1 + interactions), `trend` log of the newest tenth's share over that,
     `freshness` place of the first interaction in the order of time, 0 the oldest, 1 the newest.
-    `prices` log, nan unknown. `attributes` (n_items, n_words), rows of length 1.
+    `prices` log, nan unknown. `attributes` (n_items, n_words), rows of length 1. `tendencies`: what
+    is taken in which situation, None where nobody knows any.
     """
 
     popularity: Features
@@ -61,6 +66,7 @@ class Facts(NamedTuple):
     freshness: Features
     prices: Features
     attributes: csr_matrix | None
+    tendencies: Tendencies | None = None
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Return all of it."""
@@ -68,6 +74,8 @@ class Facts(NamedTuple):
         if self.attributes is not None:
             found |= {name: getattr(self.attributes, name) for name in _SPARSE}
             found["words"] = np.array(self.attributes.shape[1:], np.int64)
+        if self.tendencies is not None:
+            found |= self.tendencies.to_arrays()
         return found
 
     @classmethod
@@ -86,7 +94,8 @@ class Facts(NamedTuple):
         if {(one.shape, one.dtype.kind) for one in plain.values()} != {((n_items,), "f")}:
             msg = "the arrays of what is known of items do not fit together"
             raise ValueError(msg)
-        return cls(**plain, attributes=_words_of(arrays, n_items))
+        told = Tendencies.from_arrays(arrays, n_items) if "lifts" in arrays else None
+        return cls(**plain, attributes=_words_of(arrays, n_items), tendencies=told)
 
 
 _PLAIN, _SPARSE = ("popularity", "trend", "freshness", "prices"), ("indptr", "indices", "data")
@@ -104,8 +113,13 @@ def _words_of(arrays: Mapping[str, NDArray[Any]], n_items: int) -> csr_matrix | 
     return csr_matrix((data, indices, indptr), (n_items, n_words))
 
 
-def facts(known: Log | Interactions, n_items: int, side: SideInfo | None) -> Facts:
-    """Return the facts of what is known."""
+def facts(
+    known: Log | Interactions,
+    n_items: int,
+    side: SideInfo | None,
+    met_in: Situations | None = None,
+) -> Facts:
+    """Return the facts of what is known; `met_in` (len(known), 3): in which situations."""
     counts = np.bincount(known.items, minlength=n_items)
     newest = known.at_s >= np.quantile(known.at_s, 1 - _RECENT) if len(known) else np.zeros(0, bool)
     recent = np.bincount(known.items[newest], minlength=n_items)
@@ -120,7 +134,15 @@ def facts(known: Log | Interactions, n_items: int, side: SideInfo | None) -> Fac
         freshness.astype(np.float32),
         _log_prices(side, n_items),
         _attributes(side, n_items),
+        None if met_in is None else _tendencies(known, met_in, n_items, side),
     )
+
+
+def _tendencies(
+    known: Log | Interactions, met_in: Situations, n_items: int, side: SideInfo | None
+) -> Tendencies:
+    categories = side.categories if side is not None else ()
+    return tendencies(known.users, known.items, met_in, n_items, categories)
 
 
 def _log_prices(side: SideInfo | None, n_items: int) -> Features:
@@ -174,8 +196,18 @@ def features(
         np.log1p(np.diff(cases.starts))[case],
         _affinity(about.attributes, cases, case, rows),
         _price_gap(about.prices, cases, case, rows),
+        *_suits(about.tendencies, cases, case, rows).T,
     ]
     return case, place, np.stack(columns, axis=1).astype(np.float32)
+
+
+def _suits(
+    told: Tendencies | None, cases: Cases, case: NDArray[np.intp], rows: NDArray[np.int64]
+) -> Features:
+    """Return how each candidate suits its case's device, hour and country, (n, 3); 0 unknown."""
+    if told is None or cases.situations is None:
+        return np.zeros((len(rows), len(SITUATIONS)), np.float32)
+    return told.of(cases.situations, case, rows)
 
 
 def _told(part: Lists, key: NDArray[np.int64], n_items: int) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """One model or blend of a training run: measured on the last days, then fitted on everything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.matrix import aged, capped_sums
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.queries import DECAY, KIND_WEIGHTS
+from recommender.engine.situations import Situations
 from recommender.engine.units import as_baskets
 
 KINDS = tuple(KIND_WEIGHTS)
@@ -39,13 +40,15 @@ _NO_GAIN = "it did not order questions that it had not seen better than the blen
 class Log:
     """Interactions of all kinds, `kinds` (n,) places in KINDS, and what is known beside them.
 
-    `fold`: how serving makes a query of a history, for the questions of the last days.
+    `fold`: how serving makes a query of a history, for the questions of the last days. `met_in`
+    (n, 3): in which situations (`engine.situations`), None where nobody knows any.
     """
 
     data: Interactions
     kinds: NDArray[np.int8]
     side: SideInfo = field(default_factory=SideInfo)
     fold: FoldIn = SERVED
+    met_in: Situations | None = None
 
     def of(self, recipe: Recipe) -> Interactions:
         """Return what a recipe learns from."""
@@ -162,9 +165,12 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     """
     use = BLENDS[name]
     wanted = ("add", "order") if use == "cart" else KINDS
-    part = log.data.where(np.isin(log.kinds, [KINDS.index(kind) for kind in wanted]))
+    mine = np.isin(log.kinds, [KINDS.index(kind) for kind in wanted])
+    part, met_in = log.data.where(mine), None if log.met_in is None else log.met_in[mine]
     shaped = as_baskets(part) if use == "cart" else part
     held = HOLDOUTS[use](shaped, cut_s(shaped.at_s))
+    if met_in is not None:
+        held = held.situated(met_in, shaped.at_s)
     if len(held.cases) < MIN_CASES:
         msg = f"only {len(held.cases)} questions of the last days; {MIN_CASES} are needed"
         raise NothingToLearnError(msg)
@@ -185,7 +191,9 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     trial = learn(whole.take(learned))
     weights = learn(whole)
     made = Blend(_named(names, weights))
-    second = secondlook.learned(use, made.sources, lists, held, known=shaped, side=log.side)
+    second = secondlook.learned(
+        use, made.sources, lists, held, known=shaped, side=log.side, met_in=met_in
+    )
     again: Lists | None = None
     if second is not None:
         again = secondlook.tried(
@@ -222,7 +230,7 @@ def _blend_metrics(
     parts = {key: one.take(places) for key, one in lists.items()}
     blended = blend([parts[key] for key in names], weights, held.cases.n_items, count=COUNT)
     values = measures.each(blended, cases)
-    rest = Holdout(held.known, cases, held.own, held.cut_s, held.words, held.users[places])
+    rest = replace(held, cases=cases, users=held.users[places], rows=held.rows[places])
     shown = blended if again is None else again.head(COUNT)
     found = _summary(measures.each(shown, cases), shown, rest)
     if again is not None:

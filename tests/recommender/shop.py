@@ -37,8 +37,9 @@ def products(*keys: str) -> None:
 def events(
     rows: Iterable[tuple[Identity | None, str, dict[str, Any], float]], **columns: Any
 ) -> None:
-    """Log (identity, event name, properties, hours ago) rows; `columns`: purposes, flags."""
+    """Log (identity, event name, properties, hours ago) rows; `columns` of them all."""
     purposes, flags = columns.get("purposes", 7), columns.get("flags", 0)
+    context = json.dumps(columns.get("context", {}))
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM events_event")
         first = cursor.fetchone()[0]
@@ -47,14 +48,15 @@ def events(
             at = NOW - timedelta(hours=hours)
             who = identity.pk if identity else None
             told = json.dumps(properties)
-            values.append((at.date(), f"m{number}", who, name, at, at, purposes, flags, told))
+            row = (at.date(), f"m{number}", who, name, at, at, purposes, flags, told, context)
+            values.append(row)
         execute_values(
             cursor.cursor,
             "INSERT INTO events_event (day, message_id, identity_id, name, occurred_at,"
-            " received_at, purposes, flags, properties, trust, epoch, shard, type, context)"
+            " received_at, purposes, flags, properties, context, trust, epoch, shard, type)"
             " VALUES %s",
             values,
-            template="(%s, %s, %s, %s, %s, %s, %s, %s, %s, 2, 1, 0, 'track', '{}')",
+            template="(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 2, 1, 0, 'track')",
             page_size=1_000,
         )
 

@@ -12,6 +12,8 @@ from personalization.consent.models import ConsentState
 from personalization.events import copied, extraction
 from personalization.events.engine.flags import BOT
 from recommender import dataset
+from recommender.engine.situations import situation
+from recommender.visits import country_of, known_fields
 from tests.recommender.shop import NOW, customer, events, ordered, products, viewed
 
 KINDS = ("view", "add", "order")
@@ -59,6 +61,38 @@ def test_touches__time__is_exact(shop: Path) -> None:
     touched = extraction.touches(kinds=KINDS)
 
     assert touched.at_s.tolist() == [(NOW - timedelta(hours=2.5)).timestamp()]
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [
+        ({}, ("", 18, "")),
+        (
+            {"device": {"type": "mobile"}, "country": "at", "timezone": "America/New_York"},
+            ("mobile", 4, "AT"),
+        ),
+        ({"country": "Austria", "locale": "de-CH", "timezone": "Mars/Olympus"}, ("", 18, "CH")),
+        ({"device": {"type": "fridge"}, "locale": "de", "timezone": "tokyo"}, ("", 18, "")),
+        ({"device": "mobile", "country": "ÄÖ", "locale": "_AT", "timezone": 7}, ("", 18, "")),
+        ({"device": {"type": "other"}, "country": "ZZ"}, ("other", 18, "ZZ")),
+    ],
+)
+def test_touches__situation__as_a_decision_tells_it(
+    shop: Path, settings: Any, context: dict[str, Any], told: tuple[str, int, str]
+) -> None:
+    """A shop of Tokyo, six in the evening there; who tells a time zone has an hour of their own."""
+    settings.SHOP_TIME_ZONE = "Asia/Tokyo"
+    ann = customer("ann")
+    events([viewed(ann, "mug", 3), ordered(ann, ["cup"], 3)], context=context)
+    at = NOW - timedelta(hours=3)
+    text = {key: one for key, one in context.items() if isinstance(one, str)}
+
+    touched = extraction.touches(kinds=KINDS)
+
+    fields = known_fields({}, {"timezone": text.get("timezone", "")}, at)
+    country = country_of([text.get("country")], text.get("locale", ""))
+    assert (fields["local_time.hour"], country) == told[1:]
+    assert touched.situations.tolist() == 2 * situation(*told).tolist()
 
 
 @pytest.mark.parametrize("columns", [{"purposes": 5}, {"flags": BOT}], ids=["no consent", "bot"])
@@ -148,6 +182,6 @@ def test_read__memory__bounded_by_the_arrays_that_come_back(
         tracemalloc.stop()
 
     data = found.data
-    arrays = (data.users, data.items, data.weights, data.at_s, found.kinds)
+    arrays = (data.users, data.items, data.weights, data.at_s, found.kinds, found.met_in)
     assert len(data) == 40_000
     assert peak <= 4 * sum(array.nbytes for array in arrays) + 1_000_000

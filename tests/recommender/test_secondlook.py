@@ -25,6 +25,7 @@ from recommender.engine.popularity import Popularity
 from recommender.engine.queries import DECAY
 from recommender.engine.rerank import KNOWN, Facts
 from recommender.engine.secondlook import Second
+from recommender.engine.situations import Tendencies, situation, tendencies
 from recommender.engine.training import Fitted
 from recommender.engine.trees import Features, Nodes, Reranker
 from recommender.live import LiveBlend
@@ -46,8 +47,11 @@ RECENT: list[tuple[str, str, float]] = [
 
 
 @lru_cache
-def trained(*, loyal: bool = True) -> Fitted:
-    """A blend of popularity, which knows no brands; who is loyal comes back for the same brand."""
+def trained(*, loyal: bool = True, device: str = "") -> Fitted:
+    """A blend of popularity, which knows no brands; who is loyal comes back for the same brand.
+
+    `device`: "tells" where each brand has a device of its own, "chance" where devices say nothing.
+    """
     rng = np.random.default_rng(4)
     n_users = 260
     users = np.repeat(np.arange(n_users), 4).astype(np.int32)
@@ -56,7 +60,11 @@ def trained(*, loyal: bool = True) -> Fitted:
     at_s = np.tile([1.0, 2.0, 9.5, 9.6], n_users) * DAY_S + users
     data = Interactions(users, items, np.ones(len(users), np.float32), at_s, n_users, N_ITEMS)
     side = SideInfo(attributes=[[f"brand={item % 4}"] for item in range(N_ITEMS)])
-    log = training.Log(data, np.zeros(len(data), np.int8), side)
+    met_in = np.zeros((len(users), 3), np.int16)
+    if device:
+        met_in[:, 0] = 1 + (brand if device == "tells" else rng.integers(4, size=len(users)))
+        side = SideInfo(categories=[[f"c{item % 5}"] for item in range(N_ITEMS)])
+    log = training.Log(data, np.zeros(len(data), np.int8), side, met_in=met_in)
     recipe = RECIPES["popularity"]
     known = data.where(data.at_s <= cut_s(data.at_s))
     models = {"popularity": Popularity.fit(known, recipe.config, as_of_s=9 * DAY_S)}
@@ -80,10 +88,21 @@ def test_train_blend__nothing_to_learn__none_and_says_so() -> None:
     assert "without_reranker" not in made.metrics
 
 
-def test_train_blend__again__the_same_to_the_bit() -> None:
-    once = trained()
+def test_train_blend__each_device_has_its_brand__the_device_alone_tells_what_is_taken() -> None:
+    """Nobody comes back for a brand: but for the device of the question nothing is to be known."""
+    made, blind = trained(loyal=False, device="tells"), trained(loyal=False, device="chance")
+
+    at = made.facts["reranker"]["features"].index("suits_device")
+    assert at in made.arrays["tree_feature"]
+    assert made.metrics["NDCG@20"] > 1.2 * made.metrics["without_reranker"]["NDCG@20"]
+    assert blind.arrays == {}
+
+
+@pytest.mark.parametrize("device", ["", "tells"])
+def test_train_blend__again__the_same_to_the_bit(device: str) -> None:
+    once = trained(loyal=not device, device=device)
     trained.cache_clear()
-    again = trained()
+    again = trained(loyal=not device, device=device)
 
     assert again is not once
     assert {name: one.tobytes() for name, one in again.arrays.items()} == {
@@ -117,7 +136,7 @@ def test_tried__the_others_teach_what_does_not_hold__none(same: bool) -> None:
     listed = Lists(rows, np.tile(np.linspace(1, 0.1, 10, dtype=np.float32), (400, 1)))
     nobody = np.zeros(0, np.int32)
     known = Interactions(nobody, nobody, np.zeros(0, np.float32), np.zeros(0), 1, 10)
-    held = Holdout(known, cases, True, 0.0, "", np.arange(400))
+    held = Holdout(known, cases, True, 0.0, "", np.arange(400), np.arange(400))
 
     found = secondlook.tried(
         "home", [("a", 1.0)], {"a": listed}, held, learned_of=taught, side=SideInfo()
@@ -235,6 +254,10 @@ def circular(made: Fitted) -> dict[str, Any]:
         lambda made: {"fact_trend": made.arrays["fact_trend"][:-1]},
         lambda made: {"fact_indices": made.arrays["fact_indices"] + 100},
         lambda made: {"fact_indptr": made.arrays["fact_indptr"][:-2]},
+        lambda made: {"fact_lifts": made.arrays["fact_lifts"][:-1]},
+        lambda made: {"fact_lifts": np.full_like(made.arrays["fact_lifts"], np.nan)},
+        lambda made: {"fact_columns": made.arrays["fact_columns"] + 1},
+        lambda made: {"fact_columns": made.arrays["fact_columns"] - 1},
         lambda made: {
             f"fact_{name}": made.arrays[f"fact_{name}"][:9]
             for name in ("popularity", "trend", "freshness", "prices")
@@ -352,6 +375,37 @@ def test_serving__a_product_that_came_after_the_training__keeps_its_place(stocke
 
 
 @pytest.mark.parametrize(
+    ("name", "known", "silent"),
+    [
+        ("device", {"context": {"device.type": "mobile"}}, {"context": {"device.type": "fridge"}}),
+        ("hour", {"context": {"local_time.hour": 21}}, {"context": {}}),
+        ("country", {"country": "AT"}, {"country": "FR"}),
+    ],
+)
+def test_serving__the_situation__what_is_taken_in_it_comes_first(
+    stocked: None, name: str, known: dict[str, Any], silent: dict[str, Any]
+) -> None:
+    strategy(weights="learned", sources=LEARNED)
+    teach(stump(f"suits_{name}", 0.5), facts(tendencies=LATE_ON_PHONES))
+
+    assert ids(shown(**known))[0] in LATE
+    assert ids(shown(**silent)) == ids(shown())
+    assert ids(shown())[0] not in LATE
+
+
+def lately_met() -> Tendencies:
+    """p9, p10 and p11 are taken on a phone, from nine in the evening, in Austria."""
+    people = np.arange(60 * 12, dtype=np.int32)
+    rows = np.tile(np.arange(12, dtype=np.int32), 60)
+    late = np.isin(rows, [9, 10, 11])[:, None]
+    there, else_ = situation("mobile", 21, "AT"), situation("desktop", 9, "DE")
+    return tendencies(people, rows, np.where(late, there, else_), 12)
+
+
+LATE_ON_PHONES = lately_met()
+
+
+@pytest.mark.parametrize(
     "visit", [{"personal": False}, {"recent": []}, {"recent": [("view", "ghost", NOW_S)]}]
 )
 def test_serving__nothing_that_may_be_told_of_the_visitor__order_of_the_blend(
@@ -419,11 +473,12 @@ def test_serving__features_are_those_of_training(stocked: None) -> None:
         9,
         12,
     )
-    about = rerank.facts(data, 12, side)
+    about = rerank.facts(data, 12, side)._replace(tendencies=LATE_ON_PHONES)
     seen = Watched()
     strategy(weights="learned", sources=LEARNED)
     teach(seen, about)
-    shown(recent=RECENT, count=12)
+    context = {"device.type": "mobile", "local_time.hour": 22}
+    shown(recent=RECENT, count=12, context=context, country="DE")
 
     row = {key: place for place, key in enumerate(KEYS)}
     oldest = [(row["p3"], 1.0, -900.0), (row["p8"], 5.0, -600.0), (row["p3"], 1.0, -60.0)]
@@ -432,6 +487,7 @@ def test_serving__features_are_those_of_training(stocked: None) -> None:
     cases = build(
         [history], [np.zeros(0, np.int32)], as_of_s=NOW_S, n_items=12, ordered=True, timed=True
     )
+    cases = replace(cases, situations=situation("mobile", 22, "DE"))
     parts = [
         first(live.models()[name].model, cases, FoldIn(DECAY), count=training.DEPTH, own=False)
         for name, _ in WEIGHTS
@@ -441,7 +497,7 @@ def test_serving__features_are_those_of_training(stocked: None) -> None:
 
     assert seen.rows.shape == expected.shape == (10, len(WEIGHTS) + len(KNOWN))
     assert seen.rows == pytest.approx(expected, rel=1e-5)
-    assert (np.ptp(expected, axis=0)[2:] > 0).sum() >= 6
+    assert (np.ptp(expected, axis=0)[2:] > 0).sum() >= 9
 
 
 @pytest.mark.parametrize("use", ["home", "cart"])

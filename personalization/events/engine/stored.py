@@ -10,7 +10,9 @@ from personalization.events.engine.wire import Draft
 _TEXTS = (("locale", 20), ("timezone", 64))
 _PAGE = (("path", 500), ("referrer", 500), ("url", 1000), ("title", 300), ("search", 500))
 _CAMPAIGN = (("name", 100), ("source", 100), ("medium", 100), ("term", 100), ("content", 100))
-_DEVICES = frozenset({"desktop", "mobile", "tablet", "tv", "console", "wearable", "other"})
+# In this order for good: what is learned of devices goes by their places.
+DEVICES = ("desktop", "mobile", "tablet", "tv", "console", "wearable", "other")
+_DEVICES = frozenset(DEVICES)
 _MAX_SESSION = 100
 _MAX_TIME = 40
 # What stays of a minimised event's context: nothing that tells one visitor from the next.
