@@ -224,6 +224,13 @@ RECOMMENDER_SEARCH_MINUTES = env.float("RECOMMENDER_SEARCH_MINUTES", default=0.0
 # KIND=WEIGHT and MODEL=DAYS, over the usual ones (recommender/engine/queries.py, algorithms.py).
 RECOMMENDER_KIND_WEIGHTS = env.list("RECOMMENDER_KIND_WEIGHTS", default=[])
 RECOMMENDER_HALF_LIFE_DAYS = env.list("RECOMMENDER_HALF_LIFE_DAYS", default=[])
+# MODEL=NUMBER: the newest items of one customer that count, what one customer adds to one item, and
+# the power of a customer's degree that rows are divided by (recommender/engine/matrix.py).
+RECOMMENDER_CUSTOMER_ITEMS = env.list("RECOMMENDER_CUSTOMER_ITEMS", default=[])
+RECOMMENDER_PAIR_CAP = env.list("RECOMMENDER_PAIR_CAP", default=[])
+RECOMMENDER_USER_POWER = env.list("RECOMMENDER_USER_POWER", default=[])
+# The pause that ends a visit, in what models learn from.
+RECOMMENDER_VISIT_GAP_MINUTES = env.float("RECOMMENDER_VISIT_GAP_MINUTES", default=30.0)
 # What the action before a visitor's action counts, against 1 of that.
 RECOMMENDER_RECENT_DECAY = env.float("RECOMMENDER_RECENT_DECAY", default=0.8)
 

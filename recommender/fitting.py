@@ -28,6 +28,7 @@ from recommender.engine.algorithms import RECIPES, Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.cases import FoldIn
 from recommender.engine.training import BLENDS, Fitted, Limits, Log
+from recommender.engine.units import VISIT_GAP_S
 from segments.learning import results
 
 _COLUMNS = ("users", "items", "weights", "at_s")
@@ -52,17 +53,18 @@ class Result:
 class Task:
     """What all tasks of a run share.
 
-    `changes`: by recipe name, settings that are not the recipe's own.
+    `changes`: by recipe name, settings that are not the recipe's own. `visit_gap_s`: the log's.
     """
 
     as_of_s: float
     limits: Limits
     sources: tuple[str, ...]
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    visit_gap_s: float = VISIT_GAP_S
 
     def recipe(self, name: str) -> Recipe:
         """Return a recipe as this run fits it."""
-        return RECIPES[name].changed(self.changes.get(name, {}))
+        return RECIPES[name].changed(self.changes.get(name, {})).parted(self.visit_gap_s)
 
 
 def write_log(
@@ -94,6 +96,7 @@ def write_log(
         "sources": task.sources,
         "changes": task.changes,
         "decay": log.fold.decay,
+        "visit_gap_s": log.visit_gap_s,
         "attributes": side.attributes,
         "categories": side.categories,
         "texts": side.texts,
@@ -201,10 +204,11 @@ def read_log(folder: Path) -> tuple[Log, Task]:
         groups,
     )
     limits = Limits(*told["limits"])
-    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["changes"])
+    gap_s = told["visit_gap_s"]
+    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["changes"], gap_s)
     kinds, met_in = _array(folder / "log_kinds.npy"), folder / "log_met_in.npy"
     situations = _array(met_in) if met_in.exists() else None
-    return Log(data, kinds, side, FoldIn(told["decay"]), situations), task
+    return Log(data, kinds, side, FoldIn(told["decay"]), situations, gap_s), task
 
 
 def _write(folder: Path, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> None:

@@ -97,7 +97,7 @@ def _made_by(name: str, fitted: Fitted) -> dict[str, Any]:
 def _settings_of(name: str) -> dict[str, Any]:
     """Return all that decides what the same data gives, as the shop trains it now."""
     recipe, weights = tuned.recipe_of(name), weighing.kind_weights()
-    return {
+    found = {
         "algorithm": recipe.algorithm.key,
         "config": recipe.config.to_json(),
         "recipe": name,
@@ -105,6 +105,7 @@ def _settings_of(name: str) -> dict[str, Any]:
         "weights": {kind: weights[kind] for kind in recipe.kinds},
         "unit": recipe.unit,
     }
+    return found | ({"visit_gap_s": recipe.visit_gap_s} if recipe.unit == "visit" else {})
 
 
 def is_as_trained_now(version: ModelVersion) -> bool:

@@ -69,9 +69,10 @@ def write(
     """Lay out a data set for a fitting process, and what is known beside it unless told not to."""
     groups = dataset.groups_of(data) if beside else None
     side = dataset.side_of(data.keys) if beside else SideInfo()
+    fold, gap_s = FoldIn(weighing.recent_decay()), weighing.visit_gap_s()
     fitting.write_log(
         home,
-        Log(data.data, data.kinds, side, FoldIn(weighing.recent_decay()), data.met_in),
+        Log(data.data, data.kinds, side, fold, data.met_in, gap_s),
         task=fitting.Task(until.timestamp(), limits(), sources, tuned.changes()),
         labels=(groups.labels, groups.combos, groups.places) if groups else None,
     )

@@ -26,7 +26,7 @@ def found() -> Mapping[str, Settings]:
 
 def fixed() -> Mapping[str, Settings]:
     """Return recipe name -> the settings that the shop's own configuration fixes."""
-    return {name: {"half_life_days": days} for name, days in weighing.half_lives().items()}
+    return weighing.fixed()
 
 
 def changes() -> Mapping[str, Settings]:
@@ -37,7 +37,7 @@ def changes() -> Mapping[str, Settings]:
 
 def recipe_of(name: str) -> Recipe:
     """Return a recipe as this shop trains it now."""
-    return RECIPES[name].changed(changes().get(name, {}))
+    return RECIPES[name].changed(changes().get(name, {})).parted(weighing.visit_gap_s())
 
 
 def adopt(

@@ -29,7 +29,7 @@ from recommender.engine.rp3beta import Rp3beta, Rp3betaConfig
 from recommender.engine.session_knn import SessionKnn, SessionKnnConfig
 from recommender.engine.svd import Svd, SvdConfig
 from recommender.engine.transitions import Transitions, TransitionsConfig
-from recommender.engine.units import UNITS
+from recommender.engine.units import VISIT_GAP_S, shaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Recipe:
     `kinds`: the fact kinds that it learns from. `unit`: whose actions belong together: those of a
     "customer", of a "visit", or of a "day" (a basket). `served`: trained every night; the others
     are there for selection and for who names them. `weights`: of each kind, where the usual ones
-    (`queries.KIND_WEIGHTS`) do not suit.
+    (`queries.KIND_WEIGHTS`) do not suit. `visit_gap_s`: the pause that ends a visit.
     """
 
     algorithm: type[Algorithm]
@@ -48,6 +48,7 @@ class Recipe:
     unit: str = "customer"
     served: bool = False
     weights: Mapping[str, float] | None = None
+    visit_gap_s: float = VISIT_GAP_S
 
     @property
     def baskets(self) -> bool:
@@ -88,7 +89,11 @@ class Recipe:
 
     def shape(self, data: Interactions) -> Interactions:
         """Return `data` with the rows of users that this recipe takes for one."""
-        return UNITS[self.unit](data)
+        return shaped(data, self.unit, self.visit_gap_s)
+
+    def parted(self, visit_gap_s: float) -> "Recipe":
+        """Return the recipe with visits that end after this pause."""
+        return self if visit_gap_s == self.visit_gap_s else replace(self, visit_gap_s=visit_gap_s)
 
 
 _ALL = ("view", "wishlist", "add", "order")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from recommender.engine.base import Interactions
 from recommender.engine.cases import Cases, build
 from recommender.engine.situations import Situations
-from recommender.engine.units import as_visits
+from recommender.engine.units import VISIT_GAP_S, as_visits
 
 # Longest test window; shorter data gives up its last fifth.
 TEST_DAYS = 7.0
@@ -65,7 +65,7 @@ def cut_s(at_s: NDArray[np.float64]) -> float:
     return last - min(TEST_DAYS * 86_400, TEST_SHARE * (last - first))
 
 
-def customers(data: Interactions, cut: float) -> Holdout:
+def customers(data: Interactions, cut: float, visit_gap_s: float = VISIT_GAP_S) -> Holdout:
     """Ask each customer seen on both sides of `cut` for all that came, repeats included.
 
     Where fewer than FEW came back, visitors first seen afterwards are asked instead if they are
@@ -80,37 +80,37 @@ def customers(data: Interactions, cut: float) -> Holdout:
         words="customers seen before and in the last days: latest items asked for all that came",
     )
     if len(found.cases) < FEW:
-        others = visits(data, cut)
+        others = visits(data, cut, visit_gap_s)
         if len(others.cases) > len(found.cases):
             return others
     return found
 
 
-def visits(data: Interactions, cut: float) -> Holdout:
+def visits(data: Interactions, cut: float, visit_gap_s: float = VISIT_GAP_S) -> Holdout:
     """Ask each visit that began after `cut` for its last step, of the steps before it."""
     return _holdout(
         data,
         cut,
-        as_visits(data),
+        as_visits(data, visit_gap_s),
         _last_step,
         own=True,
         words="visits of the last days: the last item asked of the steps before it",
     )
 
 
-def pages(data: Interactions, cut: float) -> Holdout:
+def pages(data: Interactions, cut: float, visit_gap_s: float = VISIT_GAP_S) -> Holdout:
     """Ask the first item of each visit that began after `cut` for the others of that visit."""
     return _holdout(
         data,
         cut,
-        as_visits(data),
+        as_visits(data, visit_gap_s),
         _first_step,
         own=False,
         words="visits of the last days: the first item asked for the others",
     )
 
 
-def baskets(data: Interactions, cut: float) -> Holdout:
+def baskets(data: Interactions, cut: float, _visit_gap_s: float = VISIT_GAP_S) -> Holdout:
     """Ask each basket (a user row, begun after `cut`) for its last item, of the others."""
     return _holdout(
         data,
@@ -122,7 +122,7 @@ def baskets(data: Interactions, cut: float) -> Holdout:
     )
 
 
-HOLDOUTS: dict[str, Callable[[Interactions, float], Holdout]] = {
+HOLDOUTS: dict[str, Callable[[Interactions, float, float], Holdout]] = {
     "home": customers,
     "session": visits,
     "product": pages,

@@ -19,7 +19,7 @@ from recommender.engine.matrix import aged, capped_sums
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.queries import DECAY, KIND_WEIGHTS
 from recommender.engine.situations import Situations
-from recommender.engine.units import as_baskets
+from recommender.engine.units import VISIT_GAP_S, as_baskets
 
 KINDS = tuple(KIND_WEIGHTS)
 # How serving folds a visitor's latest actions in, unless the shop says otherwise.
@@ -41,7 +41,8 @@ class Log:
     """Interactions of all kinds, `kinds` (n,) places in KINDS, and what is known beside them.
 
     `fold`: how serving makes a query of a history, for the questions of the last days. `met_in`
-    (n, 3): in which situations (`engine.situations`), None where nobody knows any.
+    (n, 3): in which situations (`engine.situations`), None where nobody knows any. `visit_gap_s`:
+    the pause that ends a visit, for the questions about visits.
     """
 
     data: Interactions
@@ -49,6 +50,7 @@ class Log:
     side: SideInfo = field(default_factory=SideInfo)
     fold: FoldIn = SERVED
     met_in: Situations | None = None
+    visit_gap_s: float = VISIT_GAP_S
 
     def of(self, recipe: Recipe) -> Interactions:
         """Return what a recipe learns from."""
@@ -148,7 +150,9 @@ def measure(
 def held_of(recipe: Recipe, part: Interactions) -> Holdout:
     """Return what a recipe is fitted on and asked to be measured on the last days of `part`."""
     cut = cut_s(part.at_s)
-    return baskets(recipe.shape(part), cut) if recipe.baskets else customers(part, cut)
+    if recipe.baskets:
+        return baskets(recipe.shape(part), cut)
+    return customers(part, cut, recipe.visit_gap_s)
 
 
 def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
@@ -168,7 +172,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     mine = np.isin(log.kinds, [KINDS.index(kind) for kind in wanted])
     part, met_in = log.data.where(mine), None if log.met_in is None else log.met_in[mine]
     shaped = as_baskets(part) if use == "cart" else part
-    held = HOLDOUTS[use](shaped, cut_s(shaped.at_s))
+    held = HOLDOUTS[use](shaped, cut_s(shaped.at_s), log.visit_gap_s)
     if met_in is not None:
         held = held.situated(met_in, shaped.at_s)
     if len(held.cases) < MIN_CASES:

@@ -8,6 +8,7 @@ import pytest
 from recommender.engine.base import Interactions
 from recommender.engine.holdout import HOLDOUTS, cut_s
 from recommender.engine.situations import Situations, Tendencies, situation, tendencies
+from recommender.engine.units import VISIT_GAP_S
 
 PHONE, DESK = 2, 1
 
@@ -113,7 +114,7 @@ def test_situated__questions__in_the_situation_of_what_came__learned_of_what_was
     data = Interactions(users, items, np.ones(n, np.float32), at_s, 60, 40)
     met_in = np.tile(np.arange(n, dtype=np.int16)[:, None], 3)
 
-    held = HOLDOUTS[use](data, cut_s(at_s)).situated(met_in, at_s)
+    held = HOLDOUTS[use](data, cut_s(at_s), VISIT_GAP_S).situated(met_in, at_s)
 
     assert held.met_in is not None
     assert held.cases.situations is not None

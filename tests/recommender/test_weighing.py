@@ -4,13 +4,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.checks import run_checks
 
-from recommender import live, services
+from recommender import live, registry, services, weighing
 from recommender.checks import weights_are_sound
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.base import NOBODY
+from recommender.engine.base import NOBODY, Interactions
+from recommender.engine.matrix import MatrixConfig, user_items
 from recommender.engine.queries import DECAY, KIND_WEIGHTS
 from recommender.models import ModelVersion
 from recommender.serve import Visit
@@ -62,6 +64,79 @@ def test_half_life__training__ages_by_it(shop: Path, settings: Any) -> None:
     assert ModelVersion.objects.get(number=2).manifest["facts"]["config"]["half_life_days"] == 5
 
 
+def test_check__the_ends_of_what_may_be_set__nothing_wrong(settings: Any) -> None:
+    settings.RECOMMENDER_CUSTOMER_ITEMS = ["als=1", "session_knn=1000000"]
+    settings.RECOMMENDER_PAIR_CAP = ["popularity=0.5", "item_knn=1000"]
+    settings.RECOMMENDER_USER_POWER = ["als=0", "item_knn=1"]
+    settings.RECOMMENDER_VISIT_GAP_MINUTES = 1440.0
+
+    assert weights_are_sound(None) == []
+
+
+def test_pair_cap__training__one_who_looks_all_day_says_no_more(shop: Path, settings: Any) -> None:
+    products("watched", "wanted")
+    eager = customer("eager")
+    events([viewed(eager, "watched", n / 10) for n in range(9)])
+    events([viewed(customer(f"u{n}"), "wanted", n) for n in range(3)])
+    before = best("s1")
+    settings.RECOMMENDER_PAIR_CAP = ["popularity=1"]
+    after = best("s2")
+
+    assert (before, after) == ("watched", "wanted")
+    assert ModelVersion.objects.get(number=2).manifest["facts"]["config"]["pair_cap"] == 1
+
+
+def test_caps__by_model__in_every_config_that_trains(settings: Any) -> None:
+    settings.RECOMMENDER_CUSTOMER_ITEMS = ["als=7", "session_knn=5"]
+    settings.RECOMMENDER_USER_POWER = ["als=0.75"]
+
+    assert weighing.fixed() == {"als": {"cap": 7, "user_power": 0.75}, "session_knn": {"cap": 5}}
+    config = RECIPES["als"].changed(weighing.fixed()["als"]).config.to_json()
+    assert (config["cap"], config["user_power"]) == (7, 0.75)
+
+
+def test_customer_items__a_robot__its_newest_alone() -> None:
+    """One customer met items 0 to 5 in turn: by a cap of two the older ones are nobody's."""
+    items = np.arange(6, dtype=np.int32)
+    data = Interactions(
+        np.zeros(6, np.int32), items, np.ones(6, np.float32), items.astype(np.float64), 1, 6
+    )
+    config = RECIPES["item_knn_cosine"].changed({"cap": 2}).config
+
+    assert isinstance(config, MatrixConfig)
+    assert user_items(data, config, 6.0).toarray()[0].astype(bool).tolist() == [
+        *[False] * 4,
+        True,
+        True,
+    ]
+
+
+def test_visit_gap__training__tells_visits_apart_and_is_part_of_the_version(
+    shop: Path, settings: Any
+) -> None:
+    """Cup and pan are looked at twenty minutes apart: of one visit, unless visits end sooner."""
+    products("cup", "pan")
+    for n in range(6):
+        who = customer(f"u{n}")
+        events([viewed(who, "cup", n + 1), viewed(who, "pan", n + 1 - 1 / 3)])
+    paired = []
+    for slot, minutes in (("s1", 30.0), ("s2", 10.0)):
+        settings.RECOMMENDER_VISIT_GAP_MINUTES = minutes
+        assert services.train(slot=slot, actor="test", now=NOW, models=["also_viewed"])
+        version = ModelVersion.objects.order_by("number").last()
+        assert version is not None
+        assert version.manifest["facts"]["visit_gap_s"] == 60 * minutes
+        found = live.load("also_viewed", version.number, version.manifest_sha256)
+        assert isinstance(found, live.Live)
+        asked = found.model.fold_in(np.array([0]), np.ones(1))
+        paired.append(len(found.model.recommend(asked, 1).rows))
+    first = ModelVersion.objects.order_by("number").first()
+
+    assert paired == [1, 0]
+    assert first is not None
+    assert not registry.is_as_trained_now(first)
+
+
 def test_fold_in__weights_and_decay__of_the_settings(settings: Any) -> None:
     settings.RECOMMENDER_KIND_WEIGHTS = ["view=2", " add = 4"]
     settings.RECOMMENDER_RECENT_DECAY = 0.5
@@ -81,6 +156,16 @@ def test_fold_in__weights_and_decay__of_the_settings(settings: Any) -> None:
         ("RECOMMENDER_KIND_WEIGHTS", ["view=nan"], "E001", "cannot use 'view=nan'"),
         ("RECOMMENDER_HALF_LIFE_DAYS", ["content=9"], "E002", "does not know 'content'"),
         ("RECOMMENDER_HALF_LIFE_DAYS", ["popularity=-1"], "E002", "cannot use 'popularity=-1'"),
+        ("RECOMMENDER_CUSTOMER_ITEMS", ["popularity=9"], "E005", "does not know 'popularity'"),
+        ("RECOMMENDER_CUSTOMER_ITEMS", ["als=0"], "E005", "cannot use 'als=0'"),
+        ("RECOMMENDER_CUSTOMER_ITEMS", ["als=2.5"], "E005", "cannot use 'als=2.5'"),
+        ("RECOMMENDER_CUSTOMER_ITEMS", ["als=inf"], "E005", "cannot use 'als=inf'"),
+        ("RECOMMENDER_PAIR_CAP", ["content=3"], "E006", "does not know 'content'"),
+        ("RECOMMENDER_PAIR_CAP", ["popularity=0"], "E006", "cannot use 'popularity=0'"),
+        ("RECOMMENDER_USER_POWER", ["als=1.1"], "E007", "cannot use 'als=1.1'"),
+        ("RECOMMENDER_USER_POWER", ["als=some"], "E007", "cannot use 'als=some'"),
+        ("RECOMMENDER_VISIT_GAP_MINUTES", 0.0, "E008", "cannot be 0"),
+        ("RECOMMENDER_VISIT_GAP_MINUTES", 2000.0, "E008", "cannot be 2000"),
         ("RECOMMENDER_RECENT_DECAY", 1.5, "E003", "no such share"),
     ],
 )
