@@ -81,7 +81,8 @@ class Answer:
     """Items best first; `degraded` names what should have answered and could not.
 
     `lost` is empty unless an explanation was asked for. `reranked`: name and version of the blends
-    whose re-ranker ordered any tier that is shown.
+    whose re-ranker ordered any tier that is shown. `kept`: shown items that chance could have
+    replaced and did not, with the probability of that.
     """
 
     strategy: str
@@ -90,6 +91,7 @@ class Answer:
     degraded: tuple[str, ...]
     lost: tuple[Lost, ...] = ()
     reranked: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, float] = field(default_factory=dict)
 
 
 def strategies() -> Mapping[str, StrategySpec]:
@@ -134,6 +136,7 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
         degraded=(*degraded, *found.degraded),
         lost=_lost(found, filled) if explain else (),
         reranked=reranked,
+        kept={view.keys[filled.rows[one]]: round(p, 6) for one, p in filled.kept.items()},
     )
 
 

@@ -30,6 +30,7 @@ _DAY_S = 86_400
 class Filled:
     """What fills the shelf: places of `rows`, in order; which of them were pinned or drawn.
 
+    `kept`: which chance could have replaced and did not, with the probability of that.
     `rows` (n,) of the catalogue, the candidates first; `scores` (n,) after boosts.
     """
 
@@ -38,6 +39,7 @@ class Filled:
     scores: NDArray[np.float64]
     pinned: frozenset[int]
     explored: Mapping[int, Explored]
+    kept: Mapping[int, float]
     replaced: frozenset[int]
     late: NDArray[np.float64]
     caps: Sequence[Cap]
@@ -74,7 +76,8 @@ def fill(found: Gathering) -> Filled:
         rows,
         np.append(scores, np.zeros(len(rows) - held)),
         pinned,
-        {one.candidate: one for one in drawn},
+        {one.candidate: one for one in drawn if not one.kept},
+        {one.candidate: one.propensity for one in drawn if one.kept},
         frozenset(order) - frozenset(final),
         late,
         caps,

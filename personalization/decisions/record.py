@@ -39,7 +39,7 @@ INSERT INTO decisions_decision (day, id, at, customer_id, config_version, body) 
 ON CONFLICT DO NOTHING
 """
 # What is left out first when a body is too large.
-_LEAVE_OUT = ("recent", "cart", "segments", "degraded", "models", "placements", "explored")
+_LEAVE_OUT = ("recent", "cart", "segments", "degraded", "models", "placements", "kept", "explored")
 
 Row = tuple[date, str, datetime, int | None, int, str]
 
@@ -107,6 +107,8 @@ def body_of(decision: Decision) -> bytes:
         body["deduplicate"] = True
     if explored := _explored(decision):
         body["explored"] = explored
+    if decision.kept:
+        body["kept"] = decision.kept
     if who.mask & ANALYTICS:
         body |= _done(decision)
     dumped = orjson.dumps(body)

@@ -57,6 +57,8 @@ class Decision:
     visit: Visit | None = None
     # what its shelves show so far, where none of it may come again
     shown: dict[str, None] = field(default_factory=dict)
+    # (placement, item, propensity) of what chance could have replaced and did not
+    kept: list[tuple[str, str, float]] = field(default_factory=list)
     models: dict[str, int] = field(default_factory=dict)
     degraded: dict[str, None] = field(default_factory=dict)
     stages: dict[str, float] = field(default_factory=dict)
@@ -224,6 +226,7 @@ def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement)
         shelf = shelves.filled(placement.strategy, visit, explain=decision.ask.explain)
     decision.models.update(shelf.models)
     decision.degraded.update(dict.fromkeys(shelf.degraded))
+    decision.kept += [(placement.key, item, share) for item, share in shelf.kept.items()]
     if decision.ask.deduplicate:
         decision.shown.update(dict.fromkeys(item.id for item in shelf.items))
     body: dict[str, Any] = {

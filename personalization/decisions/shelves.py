@@ -17,7 +17,8 @@ class Shelf:
     """What a placement shows: items best first, the models that spoke, what was missing.
 
     `lost`: what was looked at and is not shown, where that was asked for. `reranked`: blends whose
-    re-ranker put it in order, with their versions.
+    re-ranker put it in order, with their versions. `kept`: items that chance could have replaced
+    and did not, with the probability of that.
     """
 
     strategy: str
@@ -26,6 +27,7 @@ class Shelf:
     models: Mapping[str, int]
     degraded: tuple[str, ...]
     reranked: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, float] = field(default_factory=dict)
 
 
 def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
@@ -43,6 +45,7 @@ def filled(strategy: str, visit: recommender.Visit, *, explain: bool) -> Shelf:
         models=answer.model_versions,
         degraded=answer.degraded,
         reranked=answer.reranked,
+        kept=answer.kept,
     )
 
 

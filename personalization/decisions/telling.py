@@ -111,6 +111,7 @@ def _placements(found: Explanation) -> list[dict[str, Any]]:
     pages: Mapping[str, str] = body.get("items") or {}
     lists = lists_shown(found.decision.id)
     drawn = {(place, item): share for place, item, share in body.get("explored") or ()}
+    decided = {(place, item): share for place, item, share in body.get("kept") or ()} | drawn
     strategies = dict(Strategy.objects.filter(key__in=asked.values()).values_list("key", "title"))
     campaigns = _campaigns(found.candidates.values())
     return [
@@ -123,7 +124,7 @@ def _placements(found: Explanation) -> list[dict[str, Any]]:
             "strategy": strategies.get(what, ""),
             "answer": what,
             "items": [
-                _item(item, source, drawn.get((key, item))) for item, source in lists.get(key, ())
+                _item(item, source, decided.get((key, item))) for item, source in lists.get(key, ())
             ],
             "explored": [
                 _item(item, "exploration", share)

@@ -181,11 +181,15 @@ def _ordered(
 
 
 class Explored(NamedTuple):
-    """One place given to chance: which candidate took it, and how probable that was."""
+    """One place that chance decided: which candidate stands there, and how probable that was.
+
+    `kept`: the one that stood there before.
+    """
 
     place: int
     candidate: int
     propensity: float
+    kept: bool = False
 
 
 def explore(
@@ -198,11 +202,12 @@ def explore(
     fixed: Sequence[int] = (),
     rng: np.random.Generator,
 ) -> list[Explored]:
-    """Return which places of a chosen shelf go to fresh candidates instead.
+    """Return which places of a chosen shelf go to fresh candidates instead, and which could have.
 
     On average `share` of the places do, the last ones first; pins (`fixed`) and what a quota needs
     stay. Each place draws evenly from the fresh candidates that caps have room for; `propensity` is
-    the probability of this draw given those before it.
+    the probability of what stands there now, given the draws before it: of what was drawn, or of
+    what chance could have replaced and did not (`kept`).
     """
     shelf, found = list(order), list[Explored]()
     due = share * len(shelf)
@@ -216,7 +221,10 @@ def explore(
         may = fresh[~np.isin(fresh, shelf)]
         for cap in caps:
             may = may[_room(cap, others, may)]
-        if not len(may) or rng.random() >= chance:
+        if not len(may):
+            continue
+        if rng.random() >= chance:
+            found.append(Explored(place, shelf[place], 1 - chance, kept=True))
             continue
         shelf[place] = int(may[rng.integers(len(may))])
         found.append(Explored(place, shelf[place], chance / len(may)))

@@ -206,6 +206,30 @@ def test_exploration__each_draw_is_logged_with_its_propensity(decide: Decide) ->
     assert "cut" not in row.body
 
 
+def test_exploration__what_chance_left_in_its_place__logged_alone(decide: Decide) -> None:
+    """A tenth of one place: nine visitors in ten keep what was there, and no answer says so."""
+    rules(exploration={"share": 0.1, "days": 30})
+    asked = [
+        decide({"placements": [{"key": HOME, "count": 1}], "anonymousId": f"a{n}"})
+        for n in range(12)
+    ]
+    record.flush()
+    kept = drawn = 0
+    for answer in asked:
+        body = Decision.objects.get(id=answer["decisionId"]).body
+        (item,) = answer["placements"][HOME]["items"]
+        if "propensity" in item:
+            drawn += 1
+            assert "kept" not in body
+            assert body["explored"] == [[HOME, item["id"], item["propensity"]]]
+        else:
+            kept += 1
+            assert "explored" not in body
+            assert body["kept"] == [[HOME, item["id"], 0.9]]
+
+    assert kept > drawn
+
+
 def test_exploration__more_draws_than_a_row_holds__the_first_and_a_mark(decide: Decide) -> None:
     rules(exploration={"share": 1.0, "days": 30})
     answer = decide({"placements": [{"key": HOME, "count": 24}], "anonymousId": "a"})

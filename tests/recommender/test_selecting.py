@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.engine.selecting import (
     Cap,
+    Explored,
     Quota,
     Shelf,
     alike,
@@ -102,6 +103,7 @@ def test_explore__anything__keeps_caps_quotas_and_pins(
     final = list(order)
     for one in drawn:
         assert 0 < one.propensity <= 1
+        assert not one.kept or order[one.place] == one.candidate
         final[one.place] = one.candidate
     assert len(set(final)) == len(final)
     assert set(fixed) <= set(final)
@@ -166,12 +168,57 @@ def test_explore__part_of_a_place__so_often_and_evenly() -> None:
     rng, seen = np.random.default_rng(7), Counter[int]()
     for _ in range(4000):
         for one in explore([0, 1], np.arange(2, 6), 0.25, rng=rng):
-            assert (one.place, one.propensity) == (1, 0.125)
+            assert (one.place, one.propensity) == (1, 0.5 if one.kept else 0.125)
             seen[one.candidate] += 1
 
-    assert set(seen) == {2, 3, 4, 5}
     # 5 standard deviations of a binomial of 4000 at 1/8
-    assert all(abs(count - 500) < 105 for count in seen.values())
+    assert all(abs(seen[one] - 500) < 105 for one in (2, 3, 4, 5))
+    assert seen[1] == 4000 - sum(seen[one] for one in (2, 3, 4, 5))
+
+
+@settings(max_examples=25, deadline=None)
+@given(shelves(), st.integers(0, 2**32 - 1), st.floats(0.05, 1))
+def test_explore__many_draws__each_outcome_as_often_as_its_propensity_says(
+    case: tuple[np.ndarray, Shelf, np.ndarray], seed: int, share: float
+) -> None:
+    """Of every place and every story of the draws before it, replaced or kept."""
+    scores, shelf, late = case
+    order, rng = choose(scores, shelf, late), np.random.default_rng(seed)
+    told: dict[tuple[Explored, ...], Counter[Explored]] = {}
+    for _ in range(400):
+        drawn = explore(
+            order, np.arange(len(scores)), share, caps=shelf.caps, quotas=shelf.quotas, rng=rng
+        )
+        for at, one in enumerate(drawn):
+            told.setdefault(tuple(drawn[:at]), Counter())[one] += 1
+
+    for outcomes in told.values():
+        n = outcomes.total()
+        if n < 100:
+            continue
+        assert len({one.place for one in outcomes}) == 1
+        assert sum(one.propensity for one in outcomes) <= 1 + 1e-9
+        for one, count in outcomes.items():
+            # six standard deviations, and the step of a count
+            room = 6 * np.sqrt(n * one.propensity * (1 - one.propensity)) + 1
+            assert abs(count - n * one.propensity) <= room
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"fixed": (0, 1)},
+        {"quotas": [Quota(np.array([True, True, False]), 2)]},
+        {"caps": [Cap(np.array([-1, 0, 0]), 0)]},
+    ],
+    ids=["pin", "quota", "cap"],
+)
+def test_explore__chance_could_change_nothing__nothing_told(options: dict[str, Any]) -> None:
+    rng = np.random.default_rng(1)
+
+    assert [explore([0, 1], np.array([2]), 0.25, rng=rng, **options) for _ in range(30)] == 30 * [
+        []
+    ]
 
 
 def test_explore__nothing_new__nothing_drawn() -> None:

@@ -1,5 +1,6 @@
 """What merchandisers ask of a shelf, as visitors get it: through published strategies."""
 
+from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -258,6 +259,24 @@ def test_exploration__new_items_by_chance_with_their_propensity() -> None:
     assert (drawn.id in NEW, drawn.source, drawn.propensity) == (True, "exploration", 0.5)
     assert answer == ask("mine", seed="visitor")
     assert {ids(ask("mine", seed=str(n)))[-1] for n in range(20)} == NEW
+
+
+def test_exploration__over_many_visitors__what_is_shown_as_often_as_is_told() -> None:
+    """Three tenths of two places: the last one is new six times in ten, and else told as kept."""
+    rules = {"exploration": {"share": 0.3, "days": 30}}
+    install("popularity", keys=[f"p{n}" for n in range(9)])
+    strategy(rules=rules)
+    answers = [ask("mine", seed=str(n), count=2) for n in range(600)]
+    shown = Counter(ids(answer)[1] for answer in answers)
+
+    for answer in answers:
+        last = answer.items[1]
+        told = {last.id: last.propensity} if isinstance(last, Explored) else {}
+        assert {**told, **answer.kept} == {last.id: 0.3 if last.id in NEW else 0.4}
+    # five standard deviations of a binomial of 600
+    assert abs(shown["p1"] - 240) < 60
+    assert all(abs(shown[key] - 180) < 57 for key in NEW)
+    assert set(shown) == {"p1", *NEW}
 
 
 def test_search__given_items_in_our_order__nothing_else() -> None:
