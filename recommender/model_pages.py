@@ -8,6 +8,7 @@ from typing import Any
 from recommender.engine import rerank, secondlook
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
+from recommender.engine.served import KEPT
 from recommender.engine.training import BLENDS
 from recommender.models import FoundSettings, ModelVersion
 from recommender.pages import NOTHING
@@ -56,6 +57,7 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
             for place, name in enumerate(_FIGURES)
         ],
         "protocol": version.metrics.get("protocol", ""),
+        "served": _served(version.metrics.get("as_served")),
         "course": _course(others),
         "learning": _learning(version.metrics.get("learning")),
         "drift": _drift(version, others),
@@ -91,6 +93,18 @@ def _columns(version: ModelVersion, serving: ModelVersion | None) -> list[Column
             (f"version {serving.number}, which serves now, on its own test days", serving.metrics)
         )
     return [Column(title, tuple(_cell(told, name) for name in _FIGURES)) for title, told in found]
+
+
+def _served(told: Mapping[str, Any] | None) -> str:
+    """Return how near what pages get is to the figures, in words; "" where it is the same."""
+    if not told or told[KEPT] is None:
+        return ""
+    return (
+        "Pages search this model by its principal directions first and get"
+        f" {100 * told[KEPT]:.1f} % of the best 20 that ranking the whole catalogue finds:"
+        f" {_QUALITY} {_cell(told, _QUALITY)} of products new to the customer, against"
+        f" {_cell(told, f'{_QUALITY} in full')}, on {told['questions']:,} of the questions."
+    )
 
 
 def _cell(metrics: Mapping[str, Any], name: str) -> str:

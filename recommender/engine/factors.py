@@ -89,6 +89,11 @@ class Factors(Algorithm):
             self._inverse = linalg.inv(_ridged(folding), check_finite=False)
         self.n_items = len(items)
 
+    @property
+    def searches(self) -> bool:
+        """Whether answers look at part of the items alone, and so may miss one of the best."""
+        return self._head is not None
+
     def score(self, query: Query) -> Scores:
         """Return the product of the visitor's vector with each item's; zeros without a query."""
         scores: Scores = self.score_many([query])[0]

@@ -18,6 +18,7 @@ from recommender.engine.lists import Lists, blend, first, rank
 from recommender.engine.matrix import aged, capped_sums
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.queries import DECAY, KIND_WEIGHTS
+from recommender.engine.served import as_served
 from recommender.engine.situations import Situations
 from recommender.engine.units import VISIT_GAP_S, as_baskets
 
@@ -144,6 +145,9 @@ def measure(
         if not model.own_only:  # as pages show it, so the gate asks for it
             popular = measures.means(measures.each(unmet.take(places), cases))
             found["discovery"]["popularity"] = popular
+    served = as_served(model, recipe.config, held.cases, fold, fresh) if asked else None
+    if served is not None:
+        found["as_served"] = served
     return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model
 
 
