@@ -12,9 +12,10 @@ import numpy as np
 
 from tests.faults.deployment import Deployment
 
-# One that is not seen by then is lost. How soon it is seen is measured by bench/freshness.py: here
-# other tests run beside.
-DEADLINE_S = 30.0
+# The shop promises a second, and bench/freshness.py measures how soon it is; here other tests run
+# beside. So one is late that ten times as long, and so many answers as a quiet machine gives in
+# half of that, do not know: where answers are slow, the rest has as much longer.
+DEADLINE_S, _DEADLINE_ANSWERS = 10.0, 300
 _START_S = 60.0
 # Each worker has answered then, but for one time in 32.
 _IN_A_ROW = 6
@@ -34,7 +35,11 @@ FLIPS: dict[str, tuple[int, int]] = {"stock": (5, 0), "price_minor": (500, 5000)
 
 
 class Poller:
-    """Changes something and asks until the answers say so."""
+    """Changes something and asks until the answers say so.
+
+    What a visitor did is in one place for all workers, where newer alone replaces: an answer that
+    knows it is never followed by one that does not, unless that names what was out of reach.
+    """
 
     def __init__(self, deployment: Deployment, key: str) -> None:
         self._deployment, self._key = deployment, key
@@ -73,10 +78,16 @@ class Poller:
         }
         ask = {"anonymousId": who, "flags": ["none"], "explain": True}
 
+        seen = False
+
         def known() -> bool:
+            nonlocal seen
             status, answer = self._call("POST", "/v1/decide", ask)
             assert status == 200, answer
-            return f"item-{who}" in str(answer["explain"]["recent"])
+            holds = f"item-{who}" in str(answer["explain"]["recent"])
+            assert holds or not seen or answer["degraded"], "what was known is forgotten"
+            seen = seen or holds
+            return holds
 
         self._accepted("POST", "/v1/track", event)
         return self._until(known, deadline_s)
@@ -107,12 +118,13 @@ class Poller:
     ) -> float:
         """Return after how many seconds the answers began to hold in a row."""
         begun = since = time.monotonic()
-        agreed = 0
+        agreed = stale = 0
         while agreed < in_a_row:
             asked = time.monotonic()
             if not holds():
-                agreed = 0
-                assert asked - begun < deadline_s, f"not seen within {deadline_s:g} s"
+                agreed, stale = 0, stale + 1
+                is_late = asked - begun >= deadline_s and stale >= _DEADLINE_ANSWERS
+                assert not is_late, f"not seen within {deadline_s:g} s and {stale} answers"
                 time.sleep(_GAP_S)
                 continue
             since = asked if agreed == 0 else since
