@@ -15,7 +15,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import orjson
 from django.conf import settings
 from numpy.typing import NDArray
 
@@ -23,15 +22,13 @@ from personalization.catalog import serve as catalogue
 from personalization.catalog.serve import CatalogView
 from personalization.lib import clock
 from personalization.ops import serve as config
-from recommender import regions
+from recommender import columns, regions
+from recommender.columns import CODED, COLUMNS, Places, Rows, coded, codes, column
 from recommender.engine import rulemasks
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import StrategySpec
 from recommender.live import Live, LiveBlend
-from segments.engine.catalogue import OWN
 
-Rows = NDArray[np.int64]
-Places = NDArray[np.int32]
 # Judges the given rows of the catalogue, all of them for None.
 Build = Callable[[Rows | None], Mask]
 
@@ -77,23 +74,12 @@ class _Made:
         return len(self.of) == len(parts) and all(same)
 
 
-@dataclass(frozen=True, slots=True)
-class _Codes:
-    """Numbers of a group's names, and the number of each product (n,), -1 for none."""
-
-    lineage: object
-    change: int
-    numbers: dict[str, int]
-    codes: Places
-
-
 class _Held:
     """Masks of this process by what they mean, the latest used last."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.masks: OrderedDict[tuple[Any, ...], _Entry | _Made] = OrderedDict()
-        self.codes: dict[str, _Codes] = {}
         self.rows: dict[str, tuple[Live | LiveBlend, dict[str, int], Places]] = {}
 
     def get(self, key: tuple[Any, ...]) -> _Entry | _Made | None:
@@ -116,8 +102,9 @@ class _Held:
     def forget(self) -> None:
         """Drop everything."""
         with self.lock:
-            for kept in (self.masks, self.codes, self.rows):
+            for kept in (self.masks, self.rows):
                 kept.clear()
+        columns.forget()
         regions.forget()
 
 
@@ -139,7 +126,7 @@ def watch() -> None:
         for rule in spec.rules.rules():
             for country in countries if rule.priced else ("",):
                 rule_mask(rule, view, Request({}, country, now_us))
-    for name in _CODED:
+    for name in CODED:
         codes(name, view)
 
 
@@ -167,7 +154,7 @@ def possible_mask(rule: ProductRule, view: CatalogView, request: Request) -> Mas
     truths = rule.truths(request.fields, request.now_us, zone)
 
     def verdicts(key: str, test: Callable[[Any], bool]) -> Mask | None:
-        return _of_names(key, view, test) if key in _CODED else None
+        return _of_names(key, view, test) if key in CODED else None
 
     return rulemasks.possible_mask(
         rule, len(view.keys), verdicts, truths=truths, now_us=request.now_us, zone=zone
@@ -186,9 +173,9 @@ def _judge(
 
     def build(rows: Rows | None) -> Mask:
         def verdicts(key: str, test: Callable[[Any], bool]) -> Mask:
-            if rows is None and key in _CODED:
+            if rows is None and key in CODED:
                 return _of_names(key, view, test)
-            values, meaning = _column(view, key, rows, country)
+            values, meaning = column(view, key, rows, country)
             known = _Known(lambda value: test(meaning(value)))
             return np.fromiter(map(known.__getitem__, values), np.bool_, len(values))
 
@@ -218,12 +205,12 @@ class _Known(dict[Any, bool]):
 
 def _of_names(key: str, view: CatalogView, test: Callable[[Any], bool]) -> Mask:
     """Return what a test says of each product's brand or categories: one test a name."""
-    places, numbers = _coded(key, view)
-    meaning = _COLUMNS[key](view)[1]
+    places, numbers = coded(key, view)
+    meaning = COLUMNS[key](view)[1]
     table = np.zeros(len(numbers) + 1, np.bool_)
     for value, number in numbers.items():
         table[number] = test(meaning(value))
-    table[-1] = test(meaning(_CODED[key]))
+    table[-1] = test(meaning(CODED[key]))
     found: Mask = table[places]
     return found
 
@@ -234,7 +221,7 @@ def region_mask(view: CatalogView, region: str) -> Mask:
         return _kept(("region", ""), view, 0, lambda rows: np.ones(_size(view, rows), np.bool_))
 
     def build(rows: Rows | None) -> Mask:
-        told = _taken(view.attributes, rows)
+        told = columns.taken(view.attributes, rows)
         return np.fromiter((regions.sold(text, region) for text in told), np.bool_, len(told))
 
     return _kept(("region", region), view, 0, build)
@@ -254,44 +241,6 @@ def shelf_mask(rules: Sequence[ProductRule], view: CatalogView, request: Request
         return parts[0]
     key = ("shelf", request.region, *(rule.name for rule in rules))
     return _made(key, parts, lambda: np.logical_and.reduce(parts))
-
-
-def codes(name: str, view: CatalogView) -> Places:
-    """Return a column of names as a number of each product, (n,), -1 for none."""
-    return _coded(name, view)[0]
-
-
-def _coded(name: str, view: CatalogView) -> tuple[Places, Mapping[Any, int]]:
-    """Return the number of each product's value, and the numbers of all values."""
-    known = _held.codes.get(name)
-    if known is None or known.change != view.change or known.lineage is not view.lineage:
-        # numbers are shared with the view before: two threads must not give one number twice
-        with _held.lock:
-            known = _numbered(name, view)
-    return known.codes, known.numbers
-
-
-def _numbered(name: str, view: CatalogView) -> _Codes:
-    known = _held.codes.get(name)
-    same = known is not None and known.lineage is view.lineage
-    if known is not None and same and known.change == view.change:
-        return known
-    newer = known is not None and same and known.change > view.change
-    values, none = _COLUMNS[name](view)[0], _CODED[name]
-    numbers, found, changed = dict[Any, int](), np.zeros(len(values), np.int32), None
-    if known is not None and same and not newer:
-        # a copy: who holds the older numbers may be walking through them
-        numbers = dict(known.numbers)
-        found[: len(known.codes)] = known.codes
-        changed = np.flatnonzero(view.changes > known.change)
-    told = _taken(values, changed)
-    found[slice(None) if changed is None else changed] = [
-        -1 if value == none else numbers.setdefault(value, len(numbers)) for value in told
-    ]
-    entry = _Codes(view.lineage, view.change, numbers, found)
-    if not newer:
-        _held.codes[name] = entry
-    return entry
 
 
 def rows_of(live: Live | LiveBlend, view: CatalogView) -> Places:
@@ -361,56 +310,3 @@ def _renewed(known: _Entry, view: CatalogView, build: Build) -> Mask | None:
 
 def _size(view: CatalogView, rows: Rows | None) -> int:
     return len(view.keys) if rows is None else len(rows)
-
-
-def _taken(values: Sequence[Any], rows: Rows | None) -> Sequence[Any]:
-    return values if rows is None else [values[row] for row in rows.tolist()]
-
-
-def _column(
-    view: CatalogView, key: str, rows: Rows | None, country: str
-) -> tuple[Sequence[Any], Callable[[Any], Any]]:
-    """Return a field of each product and what its values mean to an operator; "": no country."""
-    if key.startswith(OWN):
-        steps = key.removeprefix(OWN).split(".")
-        return _taken(view.attributes, rows), lambda text: _walked(text, steps)
-    values, meaning = _COLUMNS[key](view)
-    if country and key == "price_minor":
-        return regions.price_minor(view, country, rows).tolist(), meaning
-    return (_taken(values, rows) if isinstance(values, list) else _listed(values, rows)), meaning
-
-
-def _listed(values: NDArray[Any], rows: Rows | None) -> list[Any]:
-    found: list[Any] = (values if rows is None else values[rows]).tolist()
-    return found
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _text(value: str) -> str | None:
-    return value or None
-
-
-_COLUMNS: Mapping[str, Callable[[CatalogView], tuple[Any, Callable[[Any], Any]]]] = {
-    "key": lambda view: (view.keys, _same),
-    "title": lambda view: (view.titles, _text),
-    "category": lambda view: (view.categories, _text),
-    "categories": lambda view: (view.shelves, list),
-    "brand": lambda view: (view.brands, _text),
-    "price_minor": lambda view: (view.price_minor, lambda price: None if price < 0 else price),
-    "available": lambda view: (view.available, _same),
-    "created_at": lambda view: (view.created_s, _same),
-}
-
-
-# Columns with few values, which are numbered, and the value that means none.
-_CODED: Mapping[str, Any] = {"brand": "", "category": "", "categories": ()}
-
-
-def _walked(text: str, steps: Sequence[str]) -> Any:
-    value: Any = orjson.loads(text) if text else None
-    for step in steps:
-        value = value.get(step) if isinstance(value, dict) else None
-    return value

@@ -14,10 +14,11 @@ import numpy as np
 from personalization.catalog import serve as catalogue
 from personalization.ops import serve as config
 from recommender import masks
-from recommender.candidates import POPULAR, Asked, Gathering
+from recommender.candidates import POPULAR, Gathering
 from recommender.engine.base import isin_few
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import StrategySpec
+from recommender.pool import Asked
 from recommender.productrules import rule_faults
 from recommender.reasons import reasons, title_of
 from recommender.shelves import Filled, fill, losers

@@ -14,8 +14,9 @@ import orjson
 from numpy.typing import NDArray
 
 from personalization.catalog.serve import CatalogView
-from recommender import masks
-from recommender.candidates import Gathering, Rows
+from recommender import columns
+from recommender.candidates import Gathering
+from recommender.columns import Places, Rows
 from recommender.engine.base import isin_few
 from recommender.engine.merchandising import CAPS, MOST_BOOST
 from recommender.engine.rulemasks import ProductRule
@@ -54,7 +55,7 @@ def fill(found: Gathering) -> Filled:
         buried = found.where(rules.bury)[pool.rows]
     late = behind(pool.tiers, buried, found.repeated(pool.rows))
     rows = np.concatenate([pool.rows, _fresh(found)])
-    caps = [Cap(_dense(masks.codes(name, view)[rows]), most) for name, most in rules.caps]
+    caps = [Cap(_dense(columns.codes(name, view)[rows]), most) for name, most in rules.caps]
     quotas = [Quota(found.where(one.rule)[rows], one.least) for one in rules.quotas]
     held = len(pool.rows)
     shelf = Shelf(
@@ -63,7 +64,7 @@ def fill(found: Gathering) -> Filled:
         quotas=[Quota(quota.mask[:held], quota.least) for quota in quotas],
         pins=_pins(found),
         diversity=rules.diversity,
-        alike=[masks.codes(name, view)[pool.rows] for name in CAPS] if rules.diversity else (),
+        alike=[columns.codes(name, view)[pool.rows] for name in CAPS] if rules.diversity else (),
     )
     order = choose(scores, shelf, late)
     pinned = frozenset(shelf.pins or ()) & frozenset(order)
@@ -119,7 +120,7 @@ def _margin(text: str) -> float:
     return min(max(float(value), 0.0), 1.0) if type(value) in (int, float) else 0.0
 
 
-def _dense(codes: masks.Places) -> Codes:
+def _dense(codes: Places) -> Codes:
     """Return codes (n,) numbered from 0 over these rows alone; -1 stays."""
     _, dense = np.unique(codes, return_inverse=True)
     return dense - 1 if len(codes) and codes.min() < 0 else dense

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from personalization.catalog import serve as catalogue
 from personalization.catalog.serve import CatalogView
 from personalization.ops import serve as config
-from recommender import masks, regions
+from recommender import columns, masks, regions
 from recommender.engine import merchandising
 from recommender.engine.rulemasks import ProductRule
 from recommender.masks import Request
@@ -247,11 +247,11 @@ def test_older_view__after_a_longer_one__is_answered_and_replaces_nothing() -> N
     newer = replace(view([PLAIN, PLAIN | {"brand": "bolt"}], change=2), lineage=older.lineage)
     rule, request = ProductRule.of(product("brand", "exists")), Request({}, "", NOW_US)
     masks.rule_mask(rule, newer, request)
-    masks.codes("brand", newer)
+    columns.codes("brand", newer)
 
     assert masks.rule_mask(rule, older, request).tolist() == [True]
-    assert masks.codes("brand", older).tolist() == [0]
-    assert masks.codes("brand", newer).tolist() == [0, 1]
+    assert columns.codes("brand", older).tolist() == [0]
+    assert columns.codes("brand", newer).tolist() == [0, 1]
 
 
 def test_model_mask__of_a_new_mask__replaces_that_of_its_name() -> None:
