@@ -257,7 +257,8 @@ def traits(state: Mapping[str, Any], mask: int) -> dict[str, Any]:
     """
     folded = dict(state)
     orders, revenue, last_order = profile.orders(folded)
-    known: dict[str, Any] = profile.traits(folded) if "t" in folded else {}
+    held = any(place in folded for place, _, _ in profile.TRAITS)
+    known: dict[str, Any] = profile.traits(folded) if held else {}
     known |= {
         "events": folded.get("n", 0),
         "sessions": profile.sessions(folded),
