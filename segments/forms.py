@@ -11,6 +11,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from personalization.lib.errors import Problem
+from segments.engine.language import given
 from segments.faultwords import blanks, sentence
 from segments.widgets import RuleWidget
 
@@ -112,3 +113,21 @@ class RuleField(forms.JSONField):
 
     def _error(self, code: str, **params: Any) -> ValidationError:
         return ValidationError(self.error_messages[code], code=code, params=params)
+
+
+class OptionalRuleField(RuleField):
+    """A rule that may be left out; a builder without a condition means none."""
+
+    default_error_messages = {"nul": _("A text holds the character NUL; take it out.")}
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(required=False, **options)
+        self.widget.attrs["rows"] = 3
+
+    def to_python(self, value: Any) -> Any:
+        """Return the rule, None for none."""
+        rule = super().to_python(value)
+        if "\\u0000" in json.dumps(rule):
+            # the database refuses it, in jsonb as in text
+            raise self._error("nul")
+        return given(rule)

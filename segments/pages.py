@@ -169,8 +169,8 @@ def percent(share: float | None) -> int | None:
 
 
 def uses(key: str) -> list[dict[str, str]]:
-    """Return what names a segment, with the pages of those that are segments."""
-    return _linked((one.what, one.where) for one in selectors.dependents(key))
+    """Return what names a segment, with the pages of those that have one."""
+    return _linked(selectors.dependents(key))
 
 
 def may_delete(row: Segment, rights: Rights) -> bool:
@@ -296,16 +296,16 @@ def _named(row: Segment, versions: Sequence[SegmentVersion]) -> dict[str, Any]:
     """Return what names the segment, and which segments its rule names."""
     speaks = row.published or (versions[0] if versions else None)
     keys = sorted(references(parse(speaks.rule))) if speaks else []
-    named = _linked((f"segment {key}", f"segments.{key}") for key in keys)
+    named = _linked(selectors.Use(f"segments.{key}", f"segment {key}") for key in keys)
     return {"dependents": uses(row.key), "names": named}
 
 
-def _linked(told: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    """Return (what, where) as links; a place of another room has none."""
+def _linked(told: Iterable[selectors.Use]) -> list[dict[str, str]]:
+    """Return what names a segment, or is named, as links."""
     found = list(told)
-    keys = [where.removeprefix("segments.") for _, where in found]
+    keys = [one.where.removeprefix("segments.") for one in found]
     ids = dict(Segment.objects.filter(key__in=keys).values_list("key", "pk")) if keys else {}
-    return [{"what": what, "url": _page_url(ids, where)} for what, where in found]
+    return [{"what": one.what, "url": one.url or _page_url(ids, one.where)} for one in found]
 
 
 def _page_url(ids: Mapping[str, int], where: str) -> str:

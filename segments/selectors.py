@@ -50,10 +50,11 @@ SELECT segment_id, count(*) FROM segments_membership m JOIN segments_segment s
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Something that names a segment: where it is, and what it is called."""
+    """Something that names a segment: where it is, what it is called, its page ("": a segment)."""
 
     where: str
     what: str
+    url: str = ""
 
 
 def mark_of(draft: SegmentVersion | None) -> str:
@@ -71,7 +72,11 @@ def catalogue() -> Catalogue:
             row.name: EventType(row.name, row.title or row.name, _properties(row.properties))
             for row in EventSchema.objects.order_by("name")
         },
-        traits=(*_traits(), *words.COMPUTED, *_consents()),
+        traits=(
+            *_traits(),
+            *words.COMPUTED,
+            *words.consents((one.key, one.title) for one in purposes().all),
+        ),
         segments=tuple(Named(key, title) for key, title, _ in segments),
         lists=tuple(
             Named(key, title) for key, title, kind in segments if kind == Segment.Kind.LIST
@@ -130,7 +135,7 @@ def dependents(key: str) -> list[Use]:
     users = {other for other, named in named_by().items() if key in named} | _beside(key)
     found = [Use(f"segments.{other}", f"segment {other}") for other in sorted(users - {key})]
     for where, uses in segment_users.items():
-        found += [Use(f"{where}.{name}", name) for name in uses(key)]
+        found += [Use(f"{where}.{one.key}", one.what, one.url) for one in uses(key)]
     return found
 
 
@@ -168,13 +173,6 @@ def _paths(before: str, described: Mapping[str, Any]) -> Iterator[Attribute]:
 
 def _traits() -> tuple[Attribute, ...]:
     return tuple(Attribute(one.key, one.title, one.type) for one in customers.traits().values())
-
-
-def _consents() -> tuple[Attribute, ...]:
-    return tuple(
-        Attribute(f"consent.{one.key}", f"Consent: {one.title}", words.BOOLEAN, computed=True)
-        for one in purposes().all
-    )
 
 
 def _scores() -> tuple[Named, ...]:

@@ -1,19 +1,35 @@
-"""Membership at the moment of a decision: from the profile document, exact without any worker.
+"""Membership and audiences at the moment of a decision: exact from the profile document alone.
 
-No query, nothing raised for missing data: no document, no membership.
+No worker, no query, nothing raised for missing data: no document, no membership.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import orjson
 from django.db import connection
 
+from personalization.consent.serve import purposes
+from segments.engine.audience import Audience
+from segments.engine.language import Rule
 from segments.engine.program import INCOMPLETE
-from segments.live.rules import PART, Live, live
+from segments.engine.verdicts import Verdict
+from segments.engine.windows import NEVER
+from segments.live.rules import PART, Live, live, setting
 
-__all__ = ["PART", "Live", "Member", "live", "members"]
+__all__ = [
+    "PART",
+    "Audience",
+    "Live",
+    "Member",
+    "Seen",
+    "audience",
+    "known_traits",
+    "live",
+    "members",
+]
 
 _VERDICTS = "SELECT customer_id, verdicts FROM segments_state WHERE customer_id = ANY(%s)"
 
@@ -57,6 +73,87 @@ def members(document: Mapping[str, Any], *, now_us: int) -> list[Member]:
                 )
             )
     return sorted(found, key=lambda one: one.key)
+
+
+def audience(rule: Rule | None) -> Audience | None:
+    """Return the audience of a published rule; None: everybody, which costs a decision nothing.
+
+    Raises KeyError, TypeError or ValueError for what cannot be decided.
+    """
+    return Audience.of(rule, setting()) if rule else None
+
+
+class Seen:
+    """A customer as audiences read one, worked out when asked for: implements `verdicts.View`.
+
+    `parts` are those of the document, `mask` the purposes in force for this very call, `request`
+    what it says of the page. Made for one decision.
+    """
+
+    entries = ()
+    scores: Mapping[str, float] = {}
+    lists: frozenset[str] = frozenset()
+    first_seen: Mapping[str, int] = {}
+    product: Mapping[str, Any] = {}
+
+    def __init__(
+        self,
+        parts: Mapping[str, Any],
+        *,
+        assignment_key: str,
+        mask: int,
+        request: Callable[[], Mapping[str, Any]],
+        now_us: int,
+    ) -> None:
+        self.assignment_key = assignment_key
+        self._parts, self._mask, self._request, self._now_us = parts, mask, request, now_us
+
+    @cached_property
+    def members(self) -> Mapping[str, Verdict]:
+        """Segments that the customer is in at this moment, flips that have passed included."""
+        found = members(self._parts, now_us=self._now_us)
+        return {one.key: (True, NEVER) for one in found}
+
+    @cached_property
+    def traits(self) -> Mapping[str, Any]:
+        """Return what the document says, and what was consented to."""
+        return known_traits(self._parts.get("profile", {}), self._mask)
+
+    @cached_property
+    def request(self) -> Mapping[str, Any]:
+        """Return what the page says."""
+        return self._request()
+
+    def admitted(self, audience: Audience) -> bool:
+        """Whether an audience takes in the customer.
+
+        Never by a segment that is not in force here: nobody is in it, nor known not to be.
+        """
+        return audience.names <= live().in_force.keys() and audience.holds(self, self._now_us)
+
+
+def known_traits(profile: Mapping[str, Any], mask: int) -> dict[str, Any]:
+    """Return what rules read of a profile, from its document: as `live.deciding.traits` does.
+
+    Personal traits are no part of it.
+    """
+    known = {**profile.get("traits", {})}
+    known |= {key: profile.get(key, 0) for key in _FIGURES}
+    known |= {key: profile.get(key) for key in _TIMES_AND_PLACES}
+    return known | {f"consent.{one.key}": bool(one.mask & mask) for one in purposes().all}
+
+
+_FIGURES = ("events", "sessions", "orders", "revenue_minor")
+_TIMES_AND_PLACES = (
+    "first_seen",
+    "last_seen",
+    "last_order",
+    "device_type",
+    "country",
+    "region",
+    "locale",
+    "timezone",
+)
 
 
 def document_part(customer_ids: Sequence[int]) -> Mapping[int, Any]:

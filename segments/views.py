@@ -24,7 +24,7 @@ from personalization.lib import clock
 from personalization.lib.errors import Malformed, NotFound, Problem
 from personalization.lib.keys import is_key
 from personalization.lib.storable import whole_number
-from segments import diffs, errors, exports, listing, lists, selectors, services, why
+from segments import audiences, diffs, errors, exports, listing, lists, selectors, services, why
 from segments import serializers as shapes
 from segments.engine.validation import AUDIENCE_KINDS, FILTER_KINDS, SEGMENT_KINDS, faults
 from segments.faultwords import blanks, told_faults
@@ -328,7 +328,8 @@ class SegmentViewSet(ApiViewSet):
         if place not in _KINDS:
             msg = "there is no such place for a rule"
             raise Malformed(msg, details=[Problem("for", f"is one of {', '.join(_KINDS)}")])
-        return Response(selectors.suggested(selectors.catalogue().as_json(_KINDS[place])))
+        known = audiences.offered() if place == "audience" else selectors.catalogue()
+        return Response(selectors.suggested(known.as_json(_KINDS[place])))
 
     @extend_schema(responses=shapes.MatrixSerializer)
     @action(detail=False, pagination_class=None)

@@ -1,6 +1,6 @@
 """Admin pages of placements, campaigns and blocks: every change is audited and published."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.contrib import admin, messages
@@ -24,6 +24,7 @@ from personalization.content.models import Block, Campaign, Placement
 from personalization.content.standing import hindrances, standing
 from personalization.lib import clock
 from personalization.lib.admin import EmptyState
+from segments import audiences
 
 _EXPERT = "For developers"
 # Only one of the two that belong to the kind is shown (studio/theme.css).
@@ -108,6 +109,14 @@ class BlockInline(admin.StackedInline):  # type: ignore[type-arg]  # not generic
         return [(None, {"fields": ("key", "content")})]
 
 
+def _tell(rows: Iterable[Campaign]) -> None:
+    """Give each campaign the words for its audience."""
+    told = list(rows)
+    tell = audiences.teller() if any(row.audience for row in told) else str
+    for row in told:
+        row.told_audience = tell(row.audience) if row.audience else "Everybody."  # type: ignore[attr-defined]  # for the page alone
+
+
 @admin.register(Campaign)
 class CampaignAdmin(AuditedModelAdmin):
     """Reasons to show something; published and ended by buttons of the form, or by actions."""
@@ -118,13 +127,16 @@ class CampaignAdmin(AuditedModelAdmin):
     fieldsets = (
         (None, {"fields": ("shows", "title", "key", "placement")}),
         ("When it shows", {"fields": ("priority", "starts_at", "ends_at")}),
+        ("Who sees it", {"fields": ("audience",)}),
     )
-    list_display = ("title", "key", "placement", "shows_word", "priority", "starts_at", "ends_at")
+    list_display = (
+        "title", "key", "placement", "shows_word", "takes_in", "priority", "starts_at", "ends_at",
+    )  # fmt: skip
     list_filter = ("status", "placement")
     list_select_related = ("placement",)
     search_fields = ("key", "title")
     autocomplete_fields = ("placement",)
-    readonly_fields = ("shows",)
+    readonly_fields = ("shows", "takes_in")
     ordering = ("-id",)
     actions = ("publish_selected", "end_selected")
     empty_state = EmptyState(
@@ -138,6 +150,25 @@ class CampaignAdmin(AuditedModelAdmin):
         """Return campaigns with those that they compete with."""
         rows: QuerySet[Campaign] = super().get_queryset(request)
         return rows.prefetch_related("placement__campaigns")
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list, each campaign with its audience in words: the words are read once."""
+        found = super().get_changelist_instance(request)
+        _tell(found.result_list)
+        return found
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        """Return the sections; who may only look sees the audience in words."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return [*self.fieldsets[:-1], ("Who sees it", {"fields": ("takes_in",)})]
+
+    @admin.display(description="audience")
+    def takes_in(self, obj: Campaign) -> str:
+        """Say whom it is for."""
+        if not hasattr(obj, "told_audience"):
+            _tell([obj])
+        return str(obj.told_audience)  # type: ignore[attr-defined]  # given by _tell
 
     @admin.display(description="shows", ordering="status")
     def shows_word(self, obj: Campaign) -> str:

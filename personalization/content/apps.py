@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+from personalization.lib import registries
+
 
 class ContentConfig(AppConfig):
     """The content app."""
@@ -11,8 +13,9 @@ class ContentConfig(AppConfig):
     verbose_name = "Content"
 
     def ready(self) -> None:
-        """Hand content to the published configuration."""
-        from personalization.content.config import ContentPart  # noqa: PLC0415 -- needs models
-        from personalization.lib.registries import config_parts  # noqa: PLC0415 -- as above
+        """Hand content to the published configuration; tell which campaigns name a segment."""
+        from personalization.content import selectors  # noqa: PLC0415 -- needs models
+        from personalization.content.config import ContentPart  # noqa: PLC0415 -- as above
 
-        config_parts.register("content", ContentPart())
+        registries.config_parts.register("content", ContentPart())
+        registries.segment_users.register("campaigns", selectors.campaigns_naming)

@@ -1,13 +1,15 @@
 """The share of content in the published configuration: placements and their live campaigns."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from personalization.content import restoring
 from personalization.content.engine import choice, faults
 from personalization.content.models import Campaign, Placement
-from personalization.lib.errors import Unprocessable
+from personalization.lib.errors import Problem, Unprocessable
+from segments import audiences
+from segments.serve import audience
 
 
 class ContentPart:
@@ -42,11 +44,11 @@ class ContentPart:
             raise Unprocessable(msg, details=problems)
 
     def check(self, data: Any, whole: Mapping[str, Any]) -> None:
-        """Raise Unprocessable naming every active placement whose strategy does not exist."""
+        """Raise Unprocessable naming what is not there: strategies, and what audiences name."""
         known = {row["key"] for row in whole.get("strategies", ())}
-        problems = list(faults.strategy_faults(data, known))
+        problems = [*faults.strategy_faults(data, known), *_audience_faults(data, whole)]
         if problems:
-            msg = "placements name strategies that do not exist"
+            msg = "the content names what is not there"
             raise Unprocessable(msg, details=problems)
 
     def restore(self, data: Any) -> None:
@@ -55,7 +57,7 @@ class ContentPart:
 
     def load(self, data: Any) -> Mapping[str, choice.LivePlacement]:
         """Return {key: LivePlacement}, read-only."""
-        return choice.parse(data)
+        return choice.parse(data, audience)
 
 
 def exported(row: Campaign) -> dict[str, Any]:
@@ -66,8 +68,17 @@ def exported(row: Campaign) -> dict[str, Any]:
         "priority": row.priority,
         "starts_at_s": _seconds(row.starts_at),
         "ends_at_s": _seconds(row.ends_at),
+        "audience": row.audience,
         "block": {"key": block.key, "content": block.content} if block else None,
     }
+
+
+def _audience_faults(data: Any, whole: Mapping[str, Any]) -> Iterator[Problem]:
+    known = audiences.published(whole)
+    for at, placement in enumerate(data["placements"]):
+        for i, campaign in enumerate(placement["campaigns"]):
+            path = f"placements[{at}].campaigns[{i}]."
+            yield from faults.audience_faults(campaign.get("audience"), known, path)
 
 
 def _seconds(at: datetime | None) -> float | None:

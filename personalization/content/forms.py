@@ -8,12 +8,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.urls import reverse_lazy
+from django.utils.text import format_lazy
 
 from personalization.content.engine import faults
 from personalization.content.models import Block, Campaign, Placement
 from personalization.lib.errors import Problem
 from personalization.lib.fields import PairsField, show_faults
 from recommender.selectors import strategy_titles
+from segments import audiences
+from segments.engine.language import canonical
+from segments.engine.validation import AUDIENCE_KINDS
+from segments.forms import OptionalRuleField
 
 # What the default storefront shows of a block; the rest is the shop's own.
 CONTENT_FIELDS = ("heading", "text", "image_url", "link", "label")
@@ -160,9 +166,18 @@ class PlacementForm(_WithContent):
 class CampaignForm(_Checked):
     """Fields of a campaign; its status moves by actions."""
 
+    audience = OptionalRuleField(
+        label="Audience",
+        help_text="Without a condition: everybody. With one: customers for whom it holds at the"
+        " moment they look, and who allow personalization; others see the next campaign.",
+        catalogue_url=format_lazy("{}?for=audience", reverse_lazy("segment-catalogue")),
+        kinds=AUDIENCE_KINDS,
+        faults=lambda rule: audiences.audience_faults(rule, audiences.present()),
+    )
+
     class Meta:
         model = Campaign
-        fields = ("key", "title", "placement", "priority", "starts_at", "ends_at")
+        fields = ("key", "title", "placement", "priority", "starts_at", "ends_at", "audience")
         labels = {"starts_at": "Shows from", "ends_at": "Shows until"}
         help_texts = {
             "key": "Its name in reports and links, such as spring-sale.",
@@ -173,8 +188,12 @@ class CampaignForm(_Checked):
             "ends_at": "Empty: until somebody ends it.",
         }
 
+    def clean_audience(self) -> Any:
+        """Return the rule in the form in which it is kept."""
+        return canonical(self.cleaned_data["audience"])
+
     def problems(self, given: dict[str, Any]) -> list[Problem]:
-        """Judge key and fields."""
+        """Judge key and fields; the audience's field has judged itself."""
         found = [*faults.key_faults(given["key"]), *faults.campaign_faults(given)]
         if given["placement"].kind != Placement.Kind.CONTENT:
             found.append(Problem("placement", "this spot shows recommendations, not campaigns"))

@@ -27,7 +27,7 @@ class Placement(models.Model):
 
 
 class Campaign(models.Model):
-    """One reason to show something in one placement, for a time; for everybody."""
+    """One reason to show something in one placement, for a time; for an audience or everybody."""
 
     class Status(models.TextChoices):
         """Where a campaign stands."""
@@ -45,6 +45,8 @@ class Campaign(models.Model):
     # Judged when read, so that it starts on time with no scheduler alive.
     starts_at = models.DateTimeField(null=True, blank=True)
     ends_at = models.DateTimeField(null=True, blank=True)
+    # A rule of docs/rules.md (`segments.engine.audience`); null: everybody.
+    audience = models.JSONField(null=True, blank=True, default=None)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

@@ -48,6 +48,7 @@ def _restore_campaigns(
         row = held.get(key) or Campaign(key=key, title=key, created_at=now)
         row.placement, row.priority = placement, values["priority"]
         row.starts_at, row.ends_at = _at(values["starts_at_s"]), _at(values["ends_at_s"])
+        row.audience = values.get("audience")
         row.status, row.updated_at = Campaign.Status.PUBLISHED, now
         row.save()
         Block.objects.create(campaign=row, **values["block"])

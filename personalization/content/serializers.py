@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from personalization.content.models import Block, Campaign, Placement
+from segments.serializers import RuleField
 
 
 class PlacementSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]  # not generic at run time
@@ -25,12 +26,17 @@ class CampaignSerializer(serializers.ModelSerializer):  # type: ignore[type-arg]
     key = serializers.CharField(max_length=100)
     placement = serializers.CharField(source="placement.key")
     block = serializers.SerializerMethodField()
+    audience = RuleField(
+        required=False,
+        allow_null=True,
+        help_text="Whom it is for, a rule of docs/rules.md; null: everybody.",
+    )
 
     class Meta:
         model = Campaign
         fields = (
-            "key", "title", "placement", "status", "priority", "starts_at", "ends_at", "block",
-            "created_at", "updated_at",
+            "key", "title", "placement", "status", "priority", "starts_at", "ends_at", "audience",
+            "block", "created_at", "updated_at",
         )  # fmt: skip
         read_only_fields = ("status", "created_at", "updated_at")
         extra_kwargs = {"title": {"required": False}, "priority": {"required": False}}

@@ -15,10 +15,12 @@ from personalization.lib import clock
 from personalization.lib.errors import Problem
 from personalization.ops.services import publish
 from recommender.selectors import strategy_keys
+from segments import audiences
+from segments.engine.language import canonical, given
 
 _Status = Campaign.Status
 _PLACEMENT_FIELDS = frozenset({"title", "kind", "strategy", "count", "default_content", "active"})
-_CAMPAIGN_FIELDS = frozenset({"title", "placement", "priority", "starts_at", "ends_at"})
+_CAMPAIGN_FIELDS = frozenset({"title", "placement", "priority", "starts_at", "ends_at", "audience"})
 # from -> to
 _TRANSITIONS: Mapping[str, frozenset[str]] = {
     _Status.DRAFT: frozenset({_Status.PUBLISHED, _Status.ENDED}),
@@ -54,7 +56,9 @@ def upsert_placement(*, key: str, values: Mapping[str, Any], actor: str) -> Plac
 
 @transaction.atomic
 def create_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campaign:
-    """Make a draft campaign. `values`: title, placement (key), priority, starts_at, ends_at.
+    """Make a draft campaign.
+
+    `values`: title, placement (key), priority, starts_at, ends_at, audience (None: everybody).
 
     Raises
     ------
@@ -69,7 +73,7 @@ def create_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campa
     missing = [] if "placement" in values else [Problem("placement", "is missing")]
     _refuse(missing, faults.key_faults(key), _campaign_faults(values, values))
     row = Campaign(key=key, created_at=now, updated_at=now)
-    _save(row, _with_placement(values), actor=actor, before=None)
+    _save(row, _stored(values), actor=actor, before=None)
     return row
 
 
@@ -92,7 +96,7 @@ def update_campaign(
     merged = {"starts_at": row.starts_at, "ends_at": row.ends_at} | dict(values)
     _refuse(_campaign_faults(values, merged))
     row.updated_at = clock.now()
-    _save(row, _with_placement(values), actor=actor, before=before)
+    _save(row, _stored(values), actor=actor, before=before)
     return row
 
 
@@ -232,6 +236,9 @@ def _campaign_faults(values: Mapping[str, Any], merged: Mapping[str, Any]) -> It
     yield from faults.campaign_faults({**values, **merged})
     if "placement" in values and not _placements(values["placement"]).exists():
         yield Problem("placement", "there is no content placement with this key")
+    rule = given(values.get("audience"))
+    if rule is not None:
+        yield from faults.audience_faults(rule, audiences.present())
 
 
 def _strategy_faults(merged: Mapping[str, Any]) -> Iterable[Problem]:
@@ -247,10 +254,14 @@ def _placements(key: Any) -> Any:
     return Placement.objects.filter(key=key if valid else "", kind=Placement.Kind.CONTENT)
 
 
-def _with_placement(values: Mapping[str, Any]) -> dict[str, Any]:
-    if "placement" not in values:
-        return dict(values)
-    return {**values, "placement": _placements(values["placement"]).get()}
+def _stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return valid values as the table has them."""
+    found = dict(values)
+    if "placement" in found:
+        found["placement"] = _placements(found["placement"]).get()
+    if "audience" in found:
+        found["audience"] = canonical(given(found["audience"]))
+    return found
 
 
 def _unknown(values: Mapping[str, Any], known: frozenset[str]) -> list[Problem]:

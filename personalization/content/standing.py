@@ -1,4 +1,4 @@
-"""Whether a campaign shows at this moment, and what keeps it from showing, in words."""
+"""Whether a campaign shows at this moment, to whom, and what keeps it from showing, in words."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -9,6 +9,8 @@ from personalization.content.config import exported
 from personalization.content.engine.choice import verdict
 from personalization.content.engine.faults import publication_faults
 from personalization.content.models import Campaign, Placement
+from segments import audiences
+from segments.faultwords import sentence
 
 # Path of a fault of the configuration -> what the marketer does about it.
 _FIXES = {
@@ -44,16 +46,28 @@ def standing(campaign: Campaign, now: datetime) -> Standing:
     if rival:
         words = f"Hidden at the moment: {_named(rival)} shows in the same placement instead."
         return Standing(f"hidden by {rival.title}", "warn", words)
-    return Standing("shows now", "good", "It shows at the moment.")
+    return _showing(campaign, now)
 
 
 def hindrances(campaign: Campaign) -> list[str]:
     """Return what keeps a stored campaign from being published, each with what to do about it."""
     placement = {"key": campaign.placement.key, "kind": campaign.placement.kind}
-    return [
+    told = [
         _FIXES.get(fault.path, f"{fault.path}: {fault.problem}.")
         for fault in publication_faults(placement, exported(campaign))
     ]
+    if campaign.audience is None:
+        return told
+    faults = audiences.audience_faults(campaign.audience, audiences.present())
+    return told + [f"Its audience: {sentence(fault)}" for fault in faults]
+
+
+def _showing(campaign: Campaign, now: datetime) -> Standing:
+    before = _before(campaign, now)
+    if campaign.audience is None:
+        return Standing("shows now", "good", f"It shows at the moment.{before}")
+    words = "It shows at the moment to its audience, where personalization is allowed."
+    return Standing("shows to its audience", "good", f"{words}{before}")
 
 
 def _unpublished(campaign: Campaign, rival: Campaign | None, now: datetime) -> Standing:
@@ -75,12 +89,22 @@ def _obstacle(campaign: Campaign, now: datetime) -> str:
 
 
 def _rival(campaign: Campaign, now: datetime) -> Campaign | None:
-    """Return the running campaign that comes before this one; None when it is the first."""
+    """Return the running campaign for everybody that comes first; None when none is before it."""
+    return next((one for one in _earlier(campaign, now) if one.audience is None), None)
+
+
+def _before(campaign: Campaign, now: datetime) -> str:
+    """Say which running campaigns for an audience come before this one."""
+    targeted = [_named(one) for one in _earlier(campaign, now) if one.audience is not None]
+    return f" Before it, to their audiences: {', '.join(targeted)}." if targeted else ""
+
+
+def _earlier(campaign: Campaign, now: datetime) -> list[Campaign]:
+    """Return the running campaigns of its placement that come before this one, best first."""
     if campaign.placement.kind != Placement.Kind.CONTENT:
-        return None
-    running = [one for one in campaign.placement.campaigns.all() if _runs(one, now)]
-    best = min([*running, campaign], key=_rank)
-    return None if best.pk == campaign.pk else best
+        return []
+    running = (one for one in campaign.placement.campaigns.all() if _runs(one, now))
+    return sorted((one for one in running if _rank(one) < _rank(campaign)), key=_rank)
 
 
 def _rank(campaign: Campaign) -> tuple[int, int]:

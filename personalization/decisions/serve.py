@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -55,6 +56,8 @@ class Decision:
     actions: list[Action] = field(default_factory=list)
     # what its shelves have in common; none before the first of them
     visit: Visit | None = None
+    # the visitor as audiences read one; none before the first of them
+    seen: segments.Seen | None = None
     # what its shelves show so far, where none of it may come again
     shown: dict[str, None] = field(default_factory=dict)
     # (placement, item, propensity) of what chance could have replaced and did not
@@ -192,10 +195,10 @@ def _page_actions(ask: Ask, now: datetime) -> list[Action]:
 
 
 def _content(decision: Decision, placement: content.LivePlacement) -> dict[str, Any]:
-    """Return the block of the best live campaign, or the default content."""
+    """Return the block of the best live campaign that is for the visitor, or the default."""
     since_s = time.perf_counter()
     now_s = decision.at.timestamp()
-    won = content.winner(placement, now_s)
+    won = content.winner(placement, now_s, partial(_admitted, decision))
     body: dict[str, Any] = {
         "campaign": won.key if won else None,
         "block": won.block if won else None,
@@ -205,9 +208,30 @@ def _content(decision: Decision, placement: content.LivePlacement) -> dict[str, 
     }
     _sign(decision, body, tokens.Claims(decision.id, placement.key, arm=won.key if won else ""))
     if decision.ask.explain:
-        body["explain"] = {"candidates": content.candidates(placement, now_s)}
+        candidates = content.candidates(placement, now_s, body["campaign"])
+        body["explain"] = {"candidates": candidates}
     _measure(decision, "content", since_s)
     return body
+
+
+def _admitted(decision: Decision, audience: segments.Audience) -> bool:
+    """Whether the visitor is in an audience at the moment of the decision.
+
+    Who is not known, or has not allowed it, is in none: not even in one of those who are not
+    something.
+    """
+    who = decision.visitor
+    if not who.personal or who.customer_id is None:
+        return False
+    if decision.seen is None:
+        decision.seen = segments.Seen(
+            who.parts,
+            assignment_key=who.unit,
+            mask=who.mask,
+            request=lambda: visits.fields(decision.ask, who.profile, decision.at),
+            now_us=clock.to_us(decision.at),
+        )
+    return decision.seen.admitted(audience)
 
 
 def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from recommender import names
 from recommender.models import Strategy
 from recommender.outcomes import lists_shown
 from recommender.reasons import title_of
+from segments.audiences import teller
 from segments.models import Segment
 
 _REASONS = {
@@ -34,6 +35,13 @@ _LOST = {
     "lower_priority": "lost: another campaign has a higher priority, or is older",
     "not_started": "lost: it had not begun",
     "over": "lost: its time was over",
+}
+# Reason or source of a decision -> why no audience took in its visitor.
+_NOBODY = {
+    "no_consent": "it has an audience, and the visitor has not allowed personalization",
+    "profile_unavailable": "it has an audience, and the profile could not be read",
+    "stranger": "it has an audience, and the shop had not seen this visitor before",
+    "nobody": "it has an audience, and the page sent no id",
 }
 _ERRORS = {"placement_unknown": "There was no such placement, or it was not active."}
 _DEGRADED = {
@@ -114,12 +122,15 @@ def _placements(found: Explanation) -> list[dict[str, Any]]:
     decided = {(place, item): share for place, item, share in body.get("kept") or ()} | drawn
     strategies = dict(Strategy.objects.filter(key__in=asked.values()).values_list("key", "title"))
     campaigns = _campaigns(found.candidates.values())
+    outside = _outside(found)
     return [
         {
             "key": key,
             "page": _title(pages[key]) if key in pages else "",
             "error": _error(what),
-            "candidates": [_candidate(one, campaigns) for one in found.candidates.get(key, ())],
+            "candidates": [
+                _candidate(one, campaigns, outside) for one in found.candidates.get(key, ())
+            ],
             "content": key in found.candidates,
             "strategy": strategies.get(what, ""),
             "answer": what,
@@ -141,13 +152,27 @@ def _campaigns(candidates: Iterable[Sequence[content.Candidate]]) -> dict[str, C
     return {one.key: one for one in Campaign.objects.filter(key__in=keys)}
 
 
-def _candidate(one: content.Candidate, known: Mapping[str, Campaign]) -> dict[str, Any]:
+def _candidate(
+    one: content.Candidate, known: Mapping[str, Campaign], outside: Mapping[str, str]
+) -> dict[str, Any]:
     row = known.get(one.campaign)
     return {
         "title": row.title if row else one.campaign,
         "id": row.pk if row else None,
         "priority": one.priority,
-        "lost": _LOST.get(one.lost, one.lost),
+        "lost": outside[one.campaign] if one.lost == "audience" else _LOST.get(one.lost, one.lost),
+    }
+
+
+def _outside(found: Explanation) -> dict[str, str]:
+    """Return, by campaign with an audience, why a visitor is none of it, in a sentence."""
+    if not found.audiences:
+        return {}
+    body, tell = found.decision.body, teller()
+    why = _NOBODY.get(body.get("reason", "")) or _NOBODY.get(body.get("source", ""))
+    return {
+        key: f"lost: {why or 'the visitor was not in its audience'}. It is for: {tell(rule)}"
+        for key, rule in found.audiences.items()
     }
 
 

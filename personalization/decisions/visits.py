@@ -31,7 +31,7 @@ def visit_of(
         bought=_bought(profile, ask, actions),
         segments=_segments(who, now),
         shown=_shown(ask, profile, now.timestamp()) if who.personal else {},
-        context=_fields(ask, profile, now),
+        context=fields(ask, profile, now),
         country=_country(ask, profile),
         personal=who.personal,
         seed=who.unit if who.personal else "",
@@ -92,7 +92,7 @@ def _shown(ask: Ask, profile: Mapping[str, Any], now_s: float) -> Mapping[str, i
     return {item: newer[item] + max(remembered.get(item, 0), undated[item]) for item in named}
 
 
-def _fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+def fields(ask: Ask, profile: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """Return what rules read of the request; where the page is silent the profile may know."""
     found = known_fields(ask.context, profile, at)
     if ask.cart is not None:

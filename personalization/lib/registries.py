@@ -111,6 +111,15 @@ class Panel:
     order: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentUse:
+    """Something of an upper floor that names a segment: its key, what people call it, its page."""
+
+    key: str
+    what: str
+    url: str = ""
+
+
 # name -> one share of the profile document: customer ids -> {customer id: plain JSON}
 DocumentPart = Callable[[Sequence[int]], Mapping[int, Any]]
 
@@ -123,8 +132,8 @@ personal_data: Registry[PersonalData] = Registry("personal data")
 customer_panels: Registry[Panel] = Registry("customer panel")
 index_panels: Registry[Panel] = Registry("index panel")
 document_parts: Registry[DocumentPart] = Registry("document part")
-# where segments are named by upper floors: key of a segment -> names of what names it
-segment_users: Registry[Callable[[str], Sequence[str]]] = Registry("user of segments")
+# where segments are named by upper floors: key of a segment -> what names it
+segment_users: Registry[Callable[[str], Sequence[SegmentUse]]] = Registry("user of segments")
 # called inside the transaction of a merge or un-merge with (source customer id, target customer id)
 merge_hooks: Registry[Callable[[int, int], None]] = Registry("merge hook")
 # kind of JobRun -> dotted name of the task that works on it; called with the run's slot

@@ -1,6 +1,5 @@
 """The form of a strategy: sources, rules and sliders as fields; out comes what is saved."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -27,35 +26,24 @@ from recommender.names import named
 from recommender.productrules import edited_faults, rule_faults
 from recommender.selectors import mark_of, strategy_rows
 from segments.engine.validation import FILTER_KINDS
-from segments.forms import RuleField
+from segments.forms import OptionalRuleField
 
 _SEED_TITLES = {"item": "the product of the page", "recent": "latest clicks", "cart": "the cart"}
 # Empty rows for more sources, boosts and quotas; saving gives new ones.
 _SPARE = 2
 
 
-class OptionalRule(RuleField):
-    """A rule on products that may be left out; a builder without a condition means none."""
+class OptionalRule(OptionalRuleField):
+    """A rule on products that may be left out."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
-            required=False,
             catalogue_url=format_lazy("{}?for=filter", reverse_lazy("segment-catalogue")),
             kinds=FILTER_KINDS,
             # whether products have what it names is for the form, which knows what is stored
             faults=rule_faults,
             **options,
         )
-        self.widget.attrs["rows"] = 3
-
-    def to_python(self, value: Any) -> Any:
-        """Return the rule, None for none."""
-        rule = super().to_python(value)
-        if "\\u0000" in json.dumps(rule):
-            # the database refuses it, in jsonb as in text
-            msg = "A text holds the character NUL; take it out."
-            raise ValidationError(msg)
-        return None if rule in ({}, {"and": []}) else rule
 
 
 def slider(label: str, help_text: str, most: float = 1.0) -> forms.FloatField:

@@ -82,6 +82,14 @@ def attributes(rows: Iterable[tuple[str, str, str]], *, computed: bool = False) 
     return tuple(Attribute(key, title, kind, computed=computed) for key, title, kind in rows)
 
 
+def consents(purposes: Iterable[tuple[str, str]]) -> tuple[Attribute, ...]:
+    """Return the consents of (key, title) of purposes."""
+    return tuple(
+        Attribute(f"consent.{key}", f"Consent: {title}", BOOLEAN, computed=True)
+        for key, title in purposes
+    )
+
+
 # Beside every event (docs/rules.md, Paths).
 CONTEXT = attributes(
     [

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from segments.engine.events import Event
 from segments.engine.figures import Figure, History, Reading, figure
 from segments.engine.language import GROUPS, Leaf, Node, Rule, leaves, parse, references
-from segments.engine.program import Person, Program, Schedule, Setting, Source
+from segments.engine.program import NO_MEMBERS, Person, Program, Schedule, Setting, Source
 
 Tell = Callable[[Node], str]
 # Of a fact beside events, (kind, key): when it became what it is, in microseconds.
 Since = Mapping[tuple[str, str], int]
-# Nobody is in a segment that has no version in force.
-_NOBODY: Rule = {"kind": "bucket", "salt": "", "from": 0, "to": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +165,7 @@ def _reached(nodes: Sequence[Node], named: Mapping[str, Rule]) -> dict[str, Rule
     while todo:
         key = todo.pop()
         if key not in found:
-            found[key] = named.get(key, _NOBODY)
+            found[key] = named.get(key, NO_MEMBERS)
             todo += references(parse(found[key]))
     return found
 

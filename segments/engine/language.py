@@ -120,6 +120,11 @@ def takes_numbers(leaf: Leaf) -> bool:
     return leaf.agg in NUMERIC or (leaf.agg in ("first", "last") and all(map(is_number, marks)))
 
 
+def given(rule: Any) -> Any:
+    """Return a rule that may be left out: None where the builder or a caller set no condition."""
+    return None if rule in ({}, {"and": []}) else rule
+
+
 def parse(rule: Rule) -> Node:
     """Return the tree of a valid rule."""
     for op in GROUPS:

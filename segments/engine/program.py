@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from segments.engine import leaves as meaning
 from segments.engine.events import names
-from segments.engine.language import Leaf, Node, Not, leaves, parse, references
+from segments.engine.language import Leaf, Node, Not, Rule, leaves, parse, references
 from segments.engine.streams import Entries, Need, Stream, needs
 from segments.engine.turning import EITHER, turns
 from segments.engine.values import SECOND_US
@@ -23,6 +23,8 @@ MOST_FLIPS = 6
 # In the first place of a told verdict: beside 1 for the truth.
 INCOMPLETE = 2
 DAY_US = 86_400 * SECOND_US
+# Stands for a segment that has no version in force, or whose members are known otherwise.
+NO_MEMBERS: Rule = {"kind": "bucket", "salt": "", "from": 0, "to": 0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ from segments.engine.cost import MOST_COST, cost
 
 # What a segment may hold: no request and no product is at hand when membership is decided.
 SEGMENT_KINDS = tuple(kind for kind in language.KINDS if kind not in ("context", "product"))
-AUDIENCE_KINDS = tuple(kind for kind in language.KINDS if kind != "product")
+# What a decision knows exactly of its one profile document and of the request.
+AUDIENCE_KINDS = ("segment", "profile", "context", "bucket")
 FILTER_KINDS = ("product", "context")
 
 MAX_DEPTH = 10
@@ -118,7 +119,7 @@ class _Check:
             yield Problem(joined(path, "kind"), unknown_name(kind, language.KINDS, "condition"))
             return
         if kind not in self.kinds:
-            yield Problem(joined(path, "kind"), _MISPLACED.get(kind, f"{kind!r} cannot stand here"))
+            yield Problem(joined(path, "kind"), self._misplaced(kind))
             return
         required, optional, check = _LEAVES[kind]
         yield from unknown(leaf, ("kind", *required, *optional), path)
@@ -127,6 +128,11 @@ class _Check:
             yield Problem(joined(path, name), "is missing")
         if not missing:
             yield from check(self, leaf, path)
+
+    def _misplaced(self, kind: str) -> str:
+        if kind in SEGMENT_KINDS and "segment" in self.kinds:
+            return f"{kind!r} cannot stand here; make a segment of this condition and name it here"
+        return _MISPLACED.get(kind, f"{kind!r} cannot stand here")
 
     # --- Leaves that read events ---
 

@@ -7,6 +7,8 @@ from personalization.content import services
 from personalization.content.models import Campaign
 from personalization.events.models import EventSchema
 from tests.browser.conftest import Look, Server, Watch, clean, looks
+from tests.browser.keys import choose, tab_to
+from tests.segments.live.world import count, go_live
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -28,6 +30,31 @@ def test_campaign__published_by_keyboard_on_its_page__shows(
 
     clean(window, f"campaign-published-{'-'.join(look)}")
     assert Campaign.objects.get().status == "published"
+
+
+@looks("light-desktop", "dark-phone")
+def test_campaign__audience_built_by_keyboard__told_and_kept(
+    window: Watch, server: Server, look: Look
+) -> None:
+    go_live("early", count(days=30))
+    go_live("regulars", count(days=30, value=3))
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    row = services.create_campaign(key="spring", values={"placement": "home.hero"}, actor="t")
+    services.upsert_block(campaign="spring", key="b", content={"heading": "Spring"}, actor="t")
+    page = window.open(server.url + reverse("admin:content_campaign_change", args=[row.pk]))
+    page.locator(".rule-builder[data-ready=yes]").wait_for()
+
+    tab_to(page, "Add condition")
+    page.keyboard.press("Enter")
+    choose(page, "Segment", "=regulars")
+    clean(window, f"campaign-audience-{'-'.join(look)}")
+    page.get_by_role("button", name="Save and publish").press("Enter")
+    page.get_by_text("It shows at the moment to its audience").first.wait_for()
+
+    assert Campaign.objects.get().audience == {"and": [{"key": "regulars", "kind": "segment"}]}
+    page = window.open(server.url + reverse("admin:content_campaign_changelist"))
+    page.get_by_text("Customers who are in the segment “regulars”.").wait_for()
+    clean(window, f"campaigns-{'-'.join(look)}")
 
 
 @looks("light-desktop", "dark-phone")

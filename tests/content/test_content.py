@@ -15,8 +15,14 @@ from personalization.content.standing import hindrances, standing
 from personalization.ops import serve as config
 from personalization.ops.errors import ConfigInvalid
 from recommender.models import Strategy
+from segments import serve
+from segments.engine.audience import Audience
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def nobody(_audience: Audience) -> bool:
+    return False
 
 
 def _live(
@@ -36,24 +42,24 @@ def _placement(*campaigns: Any) -> choice.LivePlacement:
         "key": "home.hero", "kind": "content", "strategy": "", "count": 12,
         "default_content": {"heading": "default"}, "active": True, "campaigns": list(campaigns),
     }  # fmt: skip
-    return choice.parse({"placements": [row]})["home.hero"]
+    return choice.parse({"placements": [row]}, serve.audience)["home.hero"]
 
 
 def test_winner__two_live__higher_priority() -> None:
-    won = choice.winner(_placement(_live("a", 1), _live("b", 2)), 100.0)
+    won = choice.winner(_placement(_live("a", 1), _live("b", 2)), 100.0, nobody)
     assert won is not None
     assert won.key == "b"
 
 
 def test_winner__tie__older_campaign() -> None:
-    won = choice.winner(_placement(_live("a", 1), _live("b", 1)), 100.0)
+    won = choice.winner(_placement(_live("a", 1), _live("b", 1)), 100.0, nobody)
     assert won is not None
     assert won.key == "a"
 
 
 @pytest.mark.parametrize(("now_s", "key"), [(9.9, None), (10.0, "a"), (19.9, "a"), (20.0, None)])
 def test_winner__dates__start_included_end_not(now_s: float, key: str | None) -> None:
-    won = choice.winner(_placement(_live("a", starts=10.0, ends=20.0)), now_s)
+    won = choice.winner(_placement(_live("a", starts=10.0, ends=20.0)), now_s, nobody)
     assert (won.key if won else None) == key
 
 
@@ -61,7 +67,7 @@ def test_candidates__losers__each_with_its_reason() -> None:
     placement = _placement(
         _live("a"), _live("b", 5, starts=200.0), _live("c", 1), _live("d", ends=1.0)
     )
-    lost = {one.campaign: one.lost for one in choice.candidates(placement, 100.0)}
+    lost = {one.campaign: one.lost for one in choice.candidates(placement, 100.0, "c")}
     assert lost == {"b": "not_started", "c": "", "a": "lower_priority", "d": "over"}
 
 

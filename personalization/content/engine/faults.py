@@ -8,6 +8,7 @@ from typing import Any
 
 from personalization.content.engine.choice import CONTENT, RECOMMENDATIONS
 from personalization.lib.errors import Problem
+from segments.engine import audience
 
 MAX_COUNT = 100
 # Keys go into tokens (255 bytes a field) and addresses.
@@ -94,6 +95,14 @@ def strategy_faults(data: Mapping[str, Any], known: Collection[str]) -> Iterator
         if placement["strategy"] not in known:
             words = f"no strategy is called {placement['strategy']!r}"
             yield Problem(f"placements[{at}].strategy", words)
+
+
+def audience_faults(rule: Any, known: audience.Readable, path: str = "") -> Iterator[Problem]:
+    """Yield what is wrong with an audience; None, which is everybody, is not."""
+    if rule is None:
+        return
+    for fault in audience.audience_faults(rule, known):
+        yield Problem(f"{path}audience.{fault.path}".rstrip("."), fault.problem)
 
 
 def publication_faults(

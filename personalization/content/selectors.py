@@ -1,0 +1,21 @@
+"""Reads of content: which campaigns name a segment."""
+
+from django.urls import reverse
+
+from personalization.content.models import Campaign
+from personalization.lib.registries import SegmentUse
+from segments.engine.language import parse, references
+
+
+def campaigns_naming(segment: str) -> list[SegmentUse]:
+    """Return the campaigns, published or drafts, whose audience names a segment."""
+    rows = Campaign.objects.filter(audience__isnull=False).exclude(status=Campaign.Status.ENDED)
+    return [
+        SegmentUse(
+            row.key,
+            f"campaign {row.title}",
+            reverse("admin:content_campaign_change", args=[row.pk]),
+        )
+        for row in rows.order_by("title")
+        if row.audience and segment in references(parse(row.audience))
+    ]
