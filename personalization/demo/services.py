@@ -16,7 +16,7 @@ from personalization.demo.engine.records import Record, Recorder, people
 from personalization.demo.engine.shop import product_rows
 from personalization.demo.engine.traffic import Plan, World, chunks, make_world
 from personalization.demo.engine.words import DEPARTMENTS
-from personalization.demo.shelves import publish_shelves
+from personalization.demo.shelves import publish_shelves, publish_targeted
 from personalization.demo.traits import declare_traits
 from personalization.events import bulk
 from personalization.events.bulk import BulkEvent, Counts
@@ -158,6 +158,7 @@ def _fill(filling: _Filling, first: int) -> None:
     declare_traits(actor=ACTOR)
     publish_shelves(actor=ACTOR)
     publish_built_in(actor=ACTOR)
+    publish_targeted(actor=ACTOR)
     ensure_keys()
     filling.run.refresh_from_db(fields=["checkpoint"])
     first = min(first, filling.plan.events)
@@ -166,6 +167,8 @@ def _fill(filling: _Filling, first: int) -> None:
         _train(filling, "first")
         filling.keep(ready=True)
     _events(filling, world, upto=filling.plan.events)
+    # where a worker of another process had the backfill, the segments took over since
+    publish_targeted(actor=ACTOR)
     _train(filling, "whole")
     filling.keep(ready=True)
 

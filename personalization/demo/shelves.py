@@ -16,6 +16,7 @@ from personalization.content.services import (
     upsert_placement,
 )
 from personalization.demo.engine.words import SHOP_NAME
+from segments import serve as segments
 
 # Placement -> its fields.
 PLACEMENTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -77,6 +78,23 @@ CAMPAIGNS: tuple[tuple[str, str, int, Mapping[str, str]], ...] = (
 )
 
 
+# The same for a segment out of the box, which comes first.
+TARGETED: tuple[tuple[str, str, int, str, Mapping[str, str]], ...] = (
+    (
+        "lark-cart",
+        "Still in the cart",
+        30,
+        "abandoned-cart",
+        {
+            "heading": "Your cart is as you left it",
+            "text": "What you chose is still here, and so are we.",
+            "link": "/shop/cart/",
+            "label": "Back to the cart",
+        },
+    ),
+)
+
+
 @transaction.atomic
 def publish_shelves(*, actor: str) -> None:
     """Make the placements and campaigns that are not there, and publish. Idempotent.
@@ -87,18 +105,29 @@ def publish_shelves(*, actor: str) -> None:
         if not Placement.objects.filter(key=key).exists():
             upsert_placement(key=key, values=values, actor=actor)
     for key, title, priority, content in CAMPAIGNS:
-        if Campaign.objects.filter(key=key).exists():
-            continue
         values = {"title": title, "placement": "home.hero", "priority": priority}
-        create_campaign(key=key, values=values, actor=actor)
-        upsert_block(campaign=key, key=f"{key}-block", content=content, actor=actor)
-        publish_campaign(key=key, actor=actor)
+        _publish(key, values, content, actor=actor)
+
+
+@transaction.atomic
+def publish_targeted(*, actor: str) -> None:
+    """Make and publish the campaigns of segments that are in force by now. Idempotent."""
+    decided = segments.live().in_force
+    for key, title, priority, segment, content in TARGETED:
+        if segment in decided:
+            values = {
+                "title": title,
+                "placement": "home.hero",
+                "priority": priority,
+                "audience": {"kind": "segment", "key": segment},
+            }
+            _publish(key, values, content, actor=actor)
 
 
 @transaction.atomic
 def remove_shelves(*, actor: str) -> None:
     """Delete the demo's campaigns, and its placements that no other campaign uses."""
-    for key, *_ in CAMPAIGNS:
+    for key in [*(row[0] for row in CAMPAIGNS), *(row[0] for row in TARGETED)]:
         if Campaign.objects.filter(key=key).exists():
             end_campaign(key=key, actor=actor)
             delete_campaign(key=key, actor=actor)
@@ -106,3 +135,13 @@ def remove_shelves(*, actor: str) -> None:
         row = Placement.objects.filter(key=key).first()
         if row is not None and not row.campaigns.exists():
             delete_placement(key=key, actor=actor)
+
+
+def _publish(
+    key: str, values: Mapping[str, Any], content: Mapping[str, str], *, actor: str
+) -> None:
+    if Campaign.objects.filter(key=key).exists():
+        return
+    create_campaign(key=key, values=values, actor=actor)
+    upsert_block(campaign=key, key=f"{key}-block", content=content, actor=actor)
+    publish_campaign(key=key, actor=actor)

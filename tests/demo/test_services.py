@@ -22,6 +22,7 @@ from recommender.models import ModelVersion
 from recommender.services import RUN_KIND
 from recommender.tasks import retrain
 from segments.learning.tasks import learn
+from segments.live.backfilling import publish_built_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -61,6 +62,7 @@ def test_fill__small_plan__everything_is_there(tmp_path_factory: pytest.TempPath
     before = Event.objects.count(), Identity.objects.count(), ModelVersion.objects.count()
     assert not fill(say=quiet)
     assert (Event.objects.count(), Identity.objects.count(), ModelVersion.objects.count()) == before
+    assert Campaign.objects.get(key="lark-cart").status == "published"
 
 
 def test_fill__beat_comes_by_meanwhile__nothing_learns_beside_it_nor_again_tonight() -> None:
@@ -120,6 +122,23 @@ def test_shelves__published_twice__leave_changes_alone() -> None:
 
     assert Placement.objects.get(key="home.recommended").count == 6
     assert Campaign.objects.filter(status="published").count() == 2
+
+
+def test_targeted__segment_not_in_force_yet__waits_for_it() -> None:
+    shelves.publish_shelves(actor="test")
+    shelves.publish_targeted(actor="test")
+    assert not Campaign.objects.filter(key="lark-cart").exists()
+    publish_built_in(actor="test")
+
+    shelves.publish_targeted(actor="test")
+    shelves.publish_targeted(actor="test")
+
+    row = Campaign.objects.get(key="lark-cart")
+    assert (row.status, row.audience) == (
+        "published", {"kind": "segment", "key": "abandoned-cart"},
+    )  # fmt: skip
+    shelves.remove_shelves(actor="test")
+    assert not Campaign.objects.exists()
 
 
 def test_remove__filled_demo__leaves_what_is_not_its_own() -> None:
