@@ -65,7 +65,7 @@ _REFUSALS: Mapping[str, tuple[str, frozenset[str]]] = {
     "404": ("There is no such row.", _METHODS),
     "409": ("The state of the row does not allow it.", _METHODS - {"get"}),
     "413": ("The body is too large.", _METHODS - {"get", "delete"}),
-    "422": ("Makes no sense; every fault is named with its path.", _METHODS - {"get"}),
+    "422": ("Makes no sense; every fault is named with its path.", _METHODS),
     "429": ("Too many requests; see Retry-After.", _METHODS),
     "503": ("The store is away; see Retry-After.", _METHODS),
 }
