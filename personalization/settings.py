@@ -21,7 +21,7 @@ if (BASE_DIR / ".env").exists():
     env.read_env(str(BASE_DIR / ".env"))
 
 # --- Where state lives ----------------------------------------------------------------------------
-LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local")))
+LOCAL_DIR = Path(env.str("LOCAL_DIR", default=str(BASE_DIR / ".local"))).absolute()
 
 
 def _local_secret(name: str) -> str:

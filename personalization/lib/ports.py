@@ -22,6 +22,19 @@ class PortError(RuntimeError):
     """Nothing can listen on the address that the settings name."""
 
 
+def address_of(host: str) -> str:
+    """Return the address of a host name, of IPv4 where it has one; servers listen on addresses.
+
+    Raises
+    ------
+    OSError
+        Nobody knows the name.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    addresses = {family: str(where[0]) for family, *_, where in reversed(found)}
+    return addresses.get(socket.AF_INET) or addresses[socket.AF_INET6]
+
+
 def require_free(host: str, port: int) -> None:
     """Return once a server could listen there.
 
@@ -44,11 +57,14 @@ def fault_of(host: str, port: int) -> Fault | None:
     passes over connections that wait for their end. Without SO_REUSEPORT a listener is noticed even
     if it would share the port by it, as granian does: two would then answer in turns.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+    try:
+        address = address_of(host)
+    except OSError as error:
+        return Fault(f"nobody knows the address of {host} ({error})", "set HOST")
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind((address, port))
         except (OSError, OverflowError) as error:
             if getattr(error, "errno", None) == errno.EADDRINUSE:
                 return Fault(f"port {port} is taken", "stop what listens there or set PORT")

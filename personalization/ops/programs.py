@@ -6,7 +6,7 @@ import sys
 from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
-from personalization.lib import lastgood
+from personalization.lib import lastgood, ports
 from personalization.lib.embedded import servers
 from personalization.lib.supervisor.plan import Program
 
@@ -62,7 +62,7 @@ def _tables() -> str:
 def _web() -> Program:
     granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--no-ws"]
     flags = {
-        "--host": settings.HOST,
+        "--host": ports.address_of(settings.HOST),
         "--port": settings.PORT,
         "--workers": settings.WEB_WORKERS,
         "--blocking-threads": settings.WEB_THREADS,

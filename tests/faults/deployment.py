@@ -54,8 +54,8 @@ class Deployment:
         """Start `manage.py up`, whatever becomes of it."""
         with self.log.open("ab") as sink:
             self._up = subprocess.Popen(
-                [sys.executable, "manage.py", "up"],
-                cwd=ROOT,
+                [sys.executable, str(ROOT / "manage.py"), "up"],
+                cwd=self.local,  # no matter from where
                 env=self.environment,
                 stdout=sink,
                 stderr=sink,

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from unittest import mock
 
 import pytest
 
@@ -77,3 +78,12 @@ def test_require_free__ended_connections_only__passes(server: socket.socket) -> 
 def test_require_free__address_of_no_machine_here__says_what_to_set() -> None:
     with pytest.raises(ports.PortError, match=r"192\.0\.2\.1:8000 .*: set HOST or PORT"):
         ports.require_free("192.0.2.1", 8000)
+
+
+def test_name__known__address_that_a_server_takes() -> None:
+    assert ports.address_of("localhost") in {"127.0.0.1", "::1"}
+    assert ports.address_of("127.0.0.1") == "127.0.0.1"
+
+
+def test_name__unknown__told_with_the_setting() -> None:
+    assert ports.fault_of("no-such-host.invalid", 8000) == ports.Fault(mock.ANY, "set HOST")

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import os
 import shutil
 from typing import Any
 
@@ -25,6 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until Ctrl-C or SIGTERM."""
+        # the programs import the project from where they start
+        os.chdir(settings.BASE_DIR)
         supervisor = Supervisor(settings.LOCAL_DIR, self._say)
         try:
             with supervisor.alone():
