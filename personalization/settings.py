@@ -165,6 +165,7 @@ CELERY_TASK_ROUTES = {
         "recommender.tasks.retrain",
         "recommender.tasks.refresh",
         "recommender.tasks.search",
+        "segments.learning.tasks.fit",
         "segments.learning.tasks.learn",
         "segments.learning.tasks.lookalike",
         "segments.learning.tasks.score",

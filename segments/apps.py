@@ -16,7 +16,7 @@ class SegmentsConfig(AppConfig):
         """Publish the live rules, fold them, keep their timers, show them with the customer."""
         from segments import lists, panels, personal, serve  # noqa: PLC0415 -- models
         from segments.config import SegmentsPart  # noqa: PLC0415 -- the same
-        from segments.learning import lookalikes  # noqa: PLC0415 -- the same
+        from segments.learning import fits, lookalikes  # noqa: PLC0415 -- the same
         from segments.live import projection, timers  # noqa: PLC0415 -- the same
 
         registries.config_parts.register(serve.PART, SegmentsPart())
@@ -28,6 +28,7 @@ class SegmentsConfig(AppConfig):
         registries.job_tasks.register("segments.learn", "segments.learning.tasks.learn")
         registries.job_tasks.register("segments.score", "segments.learning.tasks.score")
         registries.job_tasks.register(lookalikes.RUN_KIND, "segments.learning.tasks.lookalike")
+        registries.job_tasks.register(fits.RUN_KIND, "segments.learning.tasks.fit")
         background.register("segments.timers", seconds=0.5, run=timers.run, kinds={"processor"})
         registries.job_tasks.register(lists.RUN_KIND, "segments.tasks.work_on_list")
         registries.merge_hooks.register("segments", lists.follow)

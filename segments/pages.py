@@ -160,6 +160,7 @@ def lookalikes_of(row: Segment, rights: Rights) -> dict[str, Any]:
         "job": _job(found.run, "steps"),
         "url": address(row, "lookalikes"),
         "may_start": rights.edit and not found.busy,
+        "stop_url": address(row, "lookalikes_stop") if rights.edit and model else "",
     }
 
 

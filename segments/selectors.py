@@ -1,7 +1,7 @@
 """Reads of segments: what rules may name, sizes, who names whom."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from personalization.lib.registries import segment_users
 from segments.config import LIVE
 from segments.engine import catalogue as words
 from segments.engine.catalogue import Attribute, Catalogue, EventType, Named
-from segments.engine.language import digest, leaves, parse, references
+from segments.engine.language import Leaf, digest, leaves, parse, references
 from segments.models import Segment, SegmentVersion
 
 __all__ = ["LIVE", "catalogue", "dependents", "mark_of", "sizes"]
@@ -141,12 +141,24 @@ def dependents(key: str) -> list[Use]:
 
 def _beside(key: str) -> set[str]:
     """Return the segments whose live rules or drafts name it as a list, or its lookalikes."""
-    named = {("list", key), ("score", f"lookalike:{key}")}
+    lookalike = f"lookalike:{key}"
+    return _naming(lambda leaf: (leaf.kind, leaf.key) in {("list", key), ("score", lookalike)})
+
+
+def readers_of_scores(keys: Collection[str], prefixes: Collection[str]) -> set[str]:
+    """Return the segments whose live rules or drafts read a score of these keys, or begun so."""
+    begun = tuple(prefixes)
+    return _naming(
+        lambda leaf: leaf.kind == "score" and (leaf.key in keys or leaf.key.startswith(begun))
+    )
+
+
+def _naming(names: Callable[[Leaf], bool]) -> set[str]:
     rows = SegmentVersion.objects.exclude(status=SegmentVersion.Status.RETIRED)
     return {
         segment
         for segment, rule in rows.values_list("segment__key", "rule")
-        if any((leaf.kind, leaf.key) in named for leaf in leaves(parse(rule)))
+        if any(names(leaf) for leaf in leaves(parse(rule)))
     }
 
 

@@ -43,6 +43,7 @@ class SegmentAdmin(SegmentList):
             ("<int:pk>/versions/<int:number>/stop/", "stop", require_POST(self.stop_view)),
             ("<int:pk>/act/<slug:verb>/", "act", require_POST(self.act_view)),
             ("<int:pk>/lookalikes/", "lookalikes", self.lookalikes_view),
+            ("<int:pk>/lookalikes/stop/", "lookalikes_stop", require_POST(self.no_lookalikes_view)),
         ]
         ours = [
             path(route, self.admin_site.admin_view(view), name=f"segments_segment_{name}")
@@ -195,6 +196,19 @@ class SegmentAdmin(SegmentList):
             return "Who is like the members is being learnt; this page shows how far it is."
 
         self.tried(request, start)
+        return HttpResponseRedirect(pages.address(row, "change"))
+
+    def no_lookalikes_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Have the lookalikes score nobody any more, nor be learnt again."""
+        row = self._row(request, pk)
+        self.require(request, "edit")
+        actor = request.user.get_username()
+
+        def stop() -> str:
+            lookalikes.stop_lookalikes(key=row.key, actor=actor)
+            return "Lookalikes are stopped; their scores go at the next scoring."
+
+        self.tried(request, stop)
         return HttpResponseRedirect(pages.address(row, "change"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from segments.learning import results
 from segments.learning.engine.features import Events, Ints
-from segments.learning.engine.learned import Before, CannotLearn, Fit, Recipe, learn
+from segments.learning.engine.learned import learn
+from segments.learning.engine.recipes import Before, CannotLearn, Fit, Recipe
 
 
 def write_events(folder: Path, events: Events) -> None:
@@ -43,15 +44,12 @@ def write_task(
     if before is not None:
         np.save(folder / "extra_customers.npy", before.customers, allow_pickle=False)
         np.save(folder / "extra_labels.npy", before.labels, allow_pickle=False)
+        for name, array in (before.arrays or {}).items():
+            np.save(folder / f"before_{name}.npy", array, allow_pickle=False)
     if members is not None:
         np.save(folder / "extra_members.npy", members, allow_pickle=False)
     task = {
-        "recipe": {
-            "key": recipe.key,
-            "kind": recipe.kind,
-            "title": recipe.title,
-            "config": dict(recipe.config),
-        },
+        "recipe": asdict(recipe),
         "as_of_us": as_of_us,
         "seed": seed,
         "least_id": before.least_id if before is not None else None,
@@ -70,10 +68,7 @@ def read_result(folder: Path) -> Fit:
     found = results.result(folder)
     if "cannot" in found:
         raise CannotLearn(found["cannot"])
-    arrays = {
-        path.stem.removeprefix("model_"): np.load(path, allow_pickle=False)
-        for path in sorted(folder.glob("model_*.npy"))
-    }
+    arrays = _arrays(folder, "model_")
     return Fit(found["algorithm"], arrays, found["facts"], found["metrics"], found["objection"])
 
 
@@ -90,7 +85,7 @@ def run(folder: Path, events: Events) -> None:
     before = None
     if task["least_id"] is not None:
         customers, labels = (_array(folder, f"extra_{name}") for name in ("customers", "labels"))
-        before = Before(customers, labels, task["least_id"])
+        before = Before(customers, labels, task["least_id"], _arrays(folder, "before_") or None)
     members = None
     if (folder / "extra_members.npy").exists():
         members = _array(folder, "extra_members")
@@ -115,6 +110,14 @@ def run(folder: Path, events: Events) -> None:
         "objection": fit.objection,
     }
     results.finish(folder, result)
+
+
+def _arrays(folder: Path, prefix: str) -> dict[str, NDArray[Any]]:
+    """Return what lies in a folder under names that begin so."""
+    return {
+        path.stem.removeprefix(prefix): np.load(path, allow_pickle=False)
+        for path in sorted(folder.glob(f"{prefix}*.npy"))
+    }
 
 
 def _array(folder: Path, name: str) -> NDArray[Any]:

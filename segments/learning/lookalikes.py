@@ -6,7 +6,6 @@ the log is read through the gate (`learning.features`), members included.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -17,17 +16,16 @@ from personalization.lib.errors import Problem
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
 from segments.errors import SegmentUnknown
-from segments.learning import members, registry, services
-from segments.learning.engine.learned import RECIPES
+from segments.learning import fits, members, registry, services
 from segments.learning.engine.lookalike import LEAST_MEMBERS
-from segments.learning.errors import LookalikeKeyTaken, TooFewToLearn
+from segments.learning.engine.recipes import RECIPES
+from segments.learning.errors import ModelKeyTaken, ModelUnknown, TooFewToLearn
 from segments.models.learning import LearnedModel, Observation, Score
 from segments.models.rules import Membership, Segment
 
 RUN_KIND = "segments.lookalike"
 # From here on somebody is as like the members as the others (engine/lookalike.py).
 ALIKE = 0.5
-_OPEN = (JobRun.Status.PENDING, JobRun.Status.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ class Lookalikes:
     @property
     def busy(self) -> bool:
         """Whether a run is on its way."""
-        return self.run is not None and self.run.status in _OPEN
+        return self.run is not None and self.run.status in fits.OPEN
 
 
 @transaction.atomic
@@ -62,14 +60,14 @@ def start_lookalikes(*, key: str, actor: str) -> JobRun:
     ------
     SegmentUnknown, TooFewToLearn
         There is no such segment; too few are in it.
-    LookalikeKeyTaken
+    ModelKeyTaken
         Another model goes by the key.
     """
     row = Segment.objects.select_for_update(of=("self",)).filter(key=key).first()
     if row is None:
         msg = f"there is no segment {key!r}"
         raise SegmentUnknown(msg)
-    underway = _runs(row).filter(status__in=_OPEN).first()
+    underway = _runs(row).filter(status__in=fits.OPEN).first()
     if underway is not None:
         return underway
     _refuse(row)
@@ -82,21 +80,33 @@ def start_lookalikes(*, key: str, actor: str) -> JobRun:
     return run
 
 
+def stop_lookalikes(*, key: str, actor: str) -> None:
+    """Have the lookalikes of a segment score nobody any more, nor be learnt again.
+
+    Raises
+    ------
+    ModelUnknown
+        None serve.
+    ModelUsed
+        Rules read them; the details name their segments.
+    """
+    if not _models(key).filter(status=LearnedModel.Status.LIVE).exists():
+        msg = f"there are no lookalikes of {key!r} to stop"
+        raise ModelUnknown(msg)
+    fits.stop_model(key=key, actor=actor)
+
+
 def work(slot: str, *, now: datetime) -> None:
     """Do the job of one request, then score everybody. Twice is once; a dead run goes on."""
     run = JobRun.objects.filter(kind=RUN_KIND, slot=slot).first()
     if run is None:
         return
-    key, actor = run.params["segment"], run.params["actor"]
+    key = run.params["segment"]
     if not Segment.objects.filter(key=key).exists():
         if jobs.start_run(kind=RUN_KIND, slot=slot) is not None:
             jobs.fail(run.pk, error="the segment was deleted")
         return
-    recipes = [services.lookalike_recipe(key)]
-    services.learn(kind=RUN_KIND, slot=slot, actor=actor, now=now, recipes=recipes)
-    run.refresh_from_db()
-    if run.status == JobRun.Status.SUCCEEDED and not _reason(run):
-        services.score(slot=f"lookalike {run.pk}", now=now)
+    fits.learn_and_score(run, services.lookalike_recipe(key), now=now)
 
 
 def work_on_open(*, now: datetime) -> None:
@@ -119,14 +129,14 @@ def lookalikes_of(row: Segment) -> Lookalikes:
     run = _runs(row).first()
     model = _models(row.key).filter(status=LearnedModel.Status.LIVE).first()
     if model is None:
-        return Lookalikes(run, _reason(run), None, "", 0, None)
+        return Lookalikes(run, fits.reason_of(run), None, "", 0, None)
     score = f"lookalike:{row.key}"
     inside = Membership.objects.filter(
         version_id=row.published_id or 0, customer_id=OuterRef("customer_id")
     )
     alike = Score.objects.filter(~Exists(inside), key=score, value__gte=ALIKE).count()
     seen = Observation.objects.filter(model=model).order_by("-as_of").first()
-    return Lookalikes(run, _reason(run), model, score, alike, seen.as_of if seen else None)
+    return Lookalikes(run, fits.reason_of(run), model, score, alike, seen.as_of if seen else None)
 
 
 def _runs(row: Segment) -> QuerySet[JobRun]:
@@ -138,20 +148,11 @@ def _models(key: str) -> QuerySet[LearnedModel]:
     return LearnedModel.objects.filter(key=key, kind=LearnedModel.Kind.LOOKALIKE)
 
 
-def _reason(run: JobRun | None) -> str:
-    """Return why a run gave nothing that serves; empty while it works, and when it did."""
-    if run is None:
-        return ""
-    told: list[dict[str, Any]] = run.result.get("models", [])
-    refused = [one["reason"] for one in told if one["status"] != LearnedModel.Status.LIVE]
-    return refused[0] if refused else run.error
-
-
 def _refuse(row: Segment) -> None:
     others = LearnedModel.objects.filter(key=row.key).exclude(kind=LearnedModel.Kind.LOOKALIKE)
     if row.key in RECIPES or others.exists():
         msg = f"another model is called {row.key!r}; make a segment of the same rule by another key"
-        raise LookalikeKeyTaken(msg)
+        raise ModelKeyTaken(msg)
     inside = len(members.of_segment(row.key))
     if inside < LEAST_MEMBERS:
         msg = f"it takes {LEAST_MEMBERS} members to learn what they are like; {row.title} has"

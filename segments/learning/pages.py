@@ -13,6 +13,9 @@ from segments.learning import registry
 from segments.learning.engine import drift, pictures
 from segments.learning.engine.catalogue import BY_NAME
 from segments.learning.engine.classifiers import CLASSIFIERS
+from segments.learning.engine.clusters import ALGORITHMS, NOISE
+from segments.learning.engine.grouping import SURE
+from segments.learning.engine.naming import NOISE_TITLE
 from segments.models.learning import LearnedModel, Observation, Score
 
 # Scorings that trends show.
@@ -73,16 +76,23 @@ def _figures(model: LearnedModel, facts: Mapping[str, Any]) -> list[Figure]:
     held = model.metrics
     until = _day(facts.get("until_us")) or "?"
     if model.kind == LearnedModel.Kind.CLUSTER:
-        chosen = next((c for c in held["candidates"] if c["k"] == held["k"]), None)
+        tried = held["candidates"]
+        # a method that finds the number was judged on a sample, where it may have found another
+        taken = tried if len(tried) == 1 else [c for c in tried if c["k"] == held["k"]]
         found = [
             Figure("Clusters", str(held["k"]), f"{held['customers']:,} customers, {until}"),
             Figure("Told right by rules", f"{held['accuracy']:.1%}", "of customers, all rules"),
         ]
-        if chosen:
+        for one in taken:
             found += [
-                Figure("Separation", _number(chosen["silhouette"]), "silhouette, -1 to 1"),
-                Figure("Stability", _number(chosen["stability"]), "bootstrap ARI, up to 1"),
+                Figure("Separation", _number(one["silhouette"]), "silhouette, -1 to 1"),
+                Figure("Stability", _number(one["stability"]), "bootstrap ARI, up to 1"),
             ]
+        if "noise" in held:
+            found.append(Figure("Noise", f"{held['noise']:.1%}", "like nobody else, in no cluster"))
+        if "unsure" in held:
+            note = f"no cluster is {SURE:.0%} probable"
+            found.append(Figure("Between clusters", f"{held['unsure']:.1%}", note))
         return found
     if model.kind == LearnedModel.Kind.PROPENSITY:
         best = held["algorithms"][held["best"]]
@@ -123,7 +133,7 @@ def _cluster(model: LearnedModel, seen: Sequence[Observation]) -> dict[str, Any]
         }
         for one in model.metrics["clusters"]
     ]
-    titles = {str(one["label"]): one["title"] for one in clusters}
+    titles = {str(NOISE): NOISE_TITLE} | {str(one["label"]): one["title"] for one in clusters}
     labels = sorted({label for one in seen for label in one.sizes}, key=int)
     series = {label: [one.sizes.get(label, 0) for one in seen] for label in labels}
     hues = {label: pictures.hue(int(label)) for label in labels}
@@ -135,6 +145,8 @@ def _cluster(model: LearnedModel, seen: Sequence[Observation]) -> dict[str, Any]
         "explained": f"{sum(explained[:2]):.0%}",
         "candidates": model.metrics["candidates"],
         "chosen_k": model.metrics["k"],
+        "finds_k": ALGORITHMS[model.algorithm].finds_k,
+        "soft": ALGORITHMS[model.algorithm].soft,
         "trends": [
             {"line": line, "title": titles.get(line.label, line.label), "sizes": series[line.label]}
             for line in pictures.trends(series, hues)

@@ -4,6 +4,7 @@ Promotion is one transaction that moves one pointer; the next scoring follows it
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -14,11 +15,13 @@ from personalization.access.audit import audit
 from personalization.lib import artifacts
 from personalization.lib.artifacts import ArtifactError
 from personalization.lib.errors import Conflict, Unprocessable
+from segments.learning.engine.arrays import Arrays
 from segments.learning.engine.categories import NextCategory
+from segments.learning.engine.clusters import MiniBatchKMeans
 from segments.learning.engine.clv import Worth
-from segments.learning.engine.learned import Fit, Recipe
 from segments.learning.engine.lookalike import Lookalike
 from segments.learning.engine.propensity import Propensity
+from segments.learning.engine.recipes import Fit, Recipe
 from segments.learning.engine.segmentation import Segmentation
 from segments.models.learning import LearnedModel
 
@@ -42,17 +45,12 @@ def register(
     described = {
         **facts,
         **fit.facts,
-        "recipe": {
-            "key": recipe.key,
-            "kind": recipe.kind,
-            "title": recipe.title,
-            "config": dict(recipe.config),
-        },
+        "recipe": asdict(recipe),
         "algorithm": fit.algorithm,
     }
     sha256, manifest = artifacts.save(fit.arrays, described)
     with transaction.atomic():
-        _lock()
+        lock()
         last = LearnedModel.objects.filter(key=recipe.key).aggregate(last=Max("version"))["last"]
         return LearnedModel.objects.create(
             key=recipe.key,
@@ -93,7 +91,7 @@ def promote(model_id: int, *, actor: str, now: datetime) -> LearnedModel:
         return model
     _verify(model)
     with transaction.atomic():
-        _lock()
+        lock()
         model = LearnedModel.objects.select_for_update().get(pk=model_id)
         if model.status == Status.LIVE:
             return model
@@ -149,6 +147,20 @@ def recipe_of(model: LearnedModel) -> Recipe:
     return Recipe(**model.manifest["facts"]["recipe"])
 
 
+def arrays_to_learn_on(model: LearnedModel, recipe: Recipe) -> Arrays | None:
+    """Return the fitted state of clusters that learn on; None where these are to be fitted anew.
+
+    That is: another algorithm, other settings or features, or files that are gone or damaged.
+    """
+    learns_on = recipe.config.get("algorithm") == MiniBatchKMeans.key
+    if not learns_on or dict(recipe_of(model).config) != dict(recipe.config):
+        return None
+    try:
+        return artifacts.load(model.manifest_sha256).arrays
+    except ArtifactError:
+        return None
+
+
 def _verify(model: LearnedModel) -> None:
     """Fetch and build a version from its files, or refuse it."""
     facts = model.manifest["facts"]
@@ -169,6 +181,7 @@ def _verify(model: LearnedModel) -> None:
         raise Unprocessable(msg) from error
 
 
-def _lock() -> None:
+def lock() -> None:
+    """Have those who change what goes by a key wait for each other, until commit."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

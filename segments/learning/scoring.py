@@ -18,7 +18,8 @@ from personalization.ops.models import JobRun
 from segments.learning import features, registry, scores
 from segments.learning.engine.catalogue import FEATURES, NAMES, PREFIX
 from segments.learning.engine.features import Events, Floats, Ints, Matrix, feature_matrix
-from segments.learning.engine.learned import Applied, Recipe, apply
+from segments.learning.engine.learned import apply
+from segments.learning.engine.recipes import Applied, Recipe
 from segments.learning.scores import Announce, Owned
 from segments.models.learning import LearnedModel, Observation
 

@@ -16,15 +16,15 @@ from django.db import transaction
 
 from personalization.events import extraction
 from personalization.lib import clock
-from personalization.lib.errors import Problem, Unprocessable
+from personalization.lib.errors import Unprocessable
 from personalization.ops import fitprocess, pulse
 from personalization.ops import serve as config
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from segments.learning import features, fitting, members, registry, scores, scoring
-from segments.learning.engine.clusters import ALGORITHMS
-from segments.learning.engine.learned import RECIPES, Before, CannotLearn, Recipe
+from segments.learning.engine import methods
+from segments.learning.engine.recipes import RECIPES, Before, CannotLearn, Recipe
 from segments.live import backfilling
 from segments.live.rules import Live, live
 from segments.models.learning import LearnedModel, Observation, Score
@@ -111,20 +111,29 @@ def due_recipes() -> list[Recipe]:
 
 
 def cluster_recipe(
-    key: str, *, algorithm: str, k: int = 0, features_used: Sequence[str] = ()
+    key: str,
+    *,
+    algorithm: str,
+    title: str = "",
+    features_used: Sequence[str] = (),
+    **settings: float,
 ) -> Recipe:
-    """Return a recipe of clusters; `k` 0 lets silhouette and stability choose.
+    """Return a recipe of clusters; settings as in `methods.SETTINGS`, those at default left out.
+
+    Without features it uses all; with `k` 0 silhouette and stability choose how many.
 
     Raises
     ------
     Unprocessable
-        There is no such algorithm.
+        Names each fault: no such algorithm, setting, or feature.
     """
-    if algorithm not in ALGORITHMS:
-        msg = f"no algorithm is called {algorithm!r}; there are {', '.join(ALGORITHMS)}"
-        raise Unprocessable(msg, details=[Problem("algorithm", "unknown")])
-    config = {"algorithm": algorithm, "k": k, "features": list(features_used)}
-    return Recipe(key, "cluster", f"Clusters by {algorithm}", config)
+    config = {"algorithm": algorithm, "k": 0, "features": list(features_used), **settings}
+    wrong = methods.faults(config)
+    if wrong:
+        msg = f"these clusters cannot be learnt: {wrong[0].path} {wrong[0].problem}"
+        raise Unprocessable(msg, details=wrong)
+    named = title or f"Clusters by {methods.METHODS[algorithm].title}"
+    return Recipe(key, "cluster", named, config)
 
 
 def lookalike_recipe(segment_key: str) -> Recipe:
@@ -212,6 +221,7 @@ def _learn(
     jobs.advance(run.pk, done=len(done), total=total)
     with fitprocess.folder() as folder:
         facts = _lay_out(run, folder, recipes, now)
+        jobs.advance(run.pk, done=len(done) + 1)
         due = {str(n): one for n, one in enumerate(recipes) if one.key not in done}
         for name, recipe in due.items():
             _write_task(run, folder / name, recipe, now=now)
@@ -294,8 +304,9 @@ def _seed(run: JobRun, recipe: Recipe) -> int:
 
 
 def _before(recipe: Recipe) -> Before | None:
-    """Return the clusters that customers are in now, so that the new ones keep their numbers."""
+    """Return the clusters that customers are in now: new ones keep their numbers, or learn on."""
     rows = LearnedModel.objects.filter(key=recipe.key, kind=LearnedModel.Kind.CLUSTER)
+    live = rows.filter(status=LearnedModel.Status.LIVE).first()
     if recipe.kind != "cluster" or not rows.exists():
         return None
     held = Score.objects.filter(key=f"cluster:{recipe.key}").order_by("customer_id")
@@ -305,4 +316,5 @@ def _before(recipe: Recipe) -> Before | None:
         np.array([customer for customer, _ in pairs], np.int64),
         np.array([value for _, value in pairs], np.int64),
         max(used, default=0),
+        registry.arrays_to_learn_on(live, recipe) if live is not None else None,
     )

@@ -10,8 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser
 
-from segments.learning import services
-from segments.learning.engine.learned import RECIPES
+from personalization.ops import services as jobs
+from segments.learning import fits, services
+from segments.learning.engine.recipes import RECIPES
 from segments.models.learning import LearnedModel, Observation
 from segments.models.rules import ListMember, Segment
 from tests.browser.conftest import Server, faults_of, signed_in
@@ -67,6 +68,44 @@ def test_pages__each_kind__are_clean_in_every_look(
     assert set(models) == {"customers", "purchase_30d", "value_90d", "next_category", "vips"}
 
 
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_fits__form_progress_and_what_they_give__are_clean_in_every_look(
+    shop: Any, browser: Browser, server: Server, staff_cookie: dict[str, str]
+) -> None:
+    habits(150)
+    used = ("orders", "sessions", "days_since_event")
+    dense = services.cluster_recipe("dense", algorithm="dbscan", features_used=used, reach=0.4)
+    soft = services.cluster_recipe("soft", algorithm="gaussian_mixture", k=3)
+    services.learn(slot="s", actor="test", now=NOW, recipes=[dense, soft])
+    services.score(slot="s", now=NOW)
+    run = fits.start_fit(recipe=KINDS, actor="ann")
+    jobs.start_run(kind=run.kind, slot=run.slot)
+    jobs.advance(run.pk, done=1, total=2)
+    form = server.url + reverse("admin:segments_learnedmodel_clusters")
+    fit = server.url + reverse("admin:segments_learnedmodel_fit", args=[run.pk])
+    faults = []
+    for look in LOOKS:
+        with signed_in(browser, look, staff_cookie) as window:
+            page = window.open(form)
+            assert page.locator("#id_k").is_visible()
+            assert not page.locator("#id_reach").is_visible()
+            page.get_by_label("HDBSCAN").check()
+            assert not page.locator("#id_k").is_visible()
+            page.fill("#id_least_share", "90")
+            page.get_by_role("button", name="Find clusters").click()
+            page.get_by_text("Give 0.2 to 50 percent").wait_for()
+            faults += faults_of(window, f"fit-form-{'-'.join(look)}")
+            window.open(fit)
+            faults += faults_of(window, f"fit-progress-{'-'.join(look)}")
+            for row in LearnedModel.objects.all():
+                address = reverse("admin:segments_learnedmodel_change", args=[row.pk])
+                window.open(server.url + address)
+                faults += faults_of(window, f"fit-{row.key}-{'-'.join(look)}")
+
+    assert faults == [], "\n".join(faults)
+
+
 @pytest.fixture
 def kinds(shop: Any) -> LearnedModel:
     habits(120)
@@ -108,6 +147,8 @@ def test_cluster_page__unknown_cluster__says_so(kinds: LearnedModel, client: Cli
     )
 
     assert "o rule tells cluster 77" in page.content.decode()
+    odd = reverse("admin:segments_learnedmodel_segment", args=[kinds.pk, "all"])
+    assert inside.post(odd).status_code == 404
     assert not Segment.objects.filter(key__startswith="kinds").exists()
 
 

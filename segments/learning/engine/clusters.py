@@ -47,6 +47,7 @@ class Clustering(ABC):
 
     key: ClassVar[str]
     finds_k: ClassVar[bool] = False
+    soft: ClassVar[bool] = False
     n_clusters: int
 
     @classmethod
@@ -198,6 +199,7 @@ class Mixture(Clustering):
     """
 
     key = "gaussian_mixture"
+    soft = True
 
     def __init__(self, means: Floats, precisions: Floats, weights: Floats) -> None:
         self.means, self.precisions, self.weights = means, precisions, weights

@@ -1,106 +1,29 @@
 """Every kind of model under one roof: learn one from a log, apply one to customers.
 
-`RECIPES` are those that a shop has without asking. A model is arrays and facts (plain JSON), so
-that it can be fitted in one process, stored, and applied in another.
+A model is arrays and facts (plain JSON), so that it can be fitted in one process, stored, and
+applied in another.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from segments.learning.engine import categories, drift, propensity
-from segments.learning.engine.arrays import Arrays, part, prefixed
+from segments.learning.engine import categories, drift, grouping, propensity
 from segments.learning.engine.catalogue import NAMES
-from segments.learning.engine.clusters import ALGORITHMS, NOISE, ClusterConfig
 from segments.learning.engine.clv import TooFewPurchases, Worth, errors
-from segments.learning.engine.drift import Baseline
 from segments.learning.engine.features import DAY_US, Events, Floats, Ints, Matrix, feature_matrix
 from segments.learning.engine.lookalike import Lookalike, TooFewMembers
 from segments.learning.engine.lookalike import learned as learned_lookalike
 from segments.learning.engine.propensity import Propensity, Target, TooLittleHistory
 from segments.learning.engine.purchases import histories, worth
-from segments.learning.engine.segmentation import Segmentation, chosen_k, told
+from segments.learning.engine.recipes import Applied, Before, CannotLearn, Fit, Recipe
 
-# Below it clusters describe persons rather than kinds of them.
-LEAST_CUSTOMERS = 100
 # A probability below it is not worth a row: rules ask for much, not for a little.
 LEAST_CATEGORY = 0.05
 # AUC of a lookalike that is hardly better than drawing lots.
 LEAST_LIKENESS = 0.55
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """One model: `kind` as in LearnedModel.Kind; `config` plain JSON that the kind reads."""
-
-    key: str
-    kind: str
-    title: str
-    config: Mapping[str, Any] = field(default_factory=dict)
-
-
-RECIPES: dict[str, Recipe] = {
-    one.key: one
-    for one in (
-        Recipe("customers", "cluster", "Kinds of customers", {"algorithm": "kmeans", "k": 0}),
-        Recipe(
-            "purchase_7d",
-            "propensity",
-            "Buys within 7 days",
-            Target(7, 60, ("order",)).to_json(),
-        ),
-        Recipe(
-            "purchase_30d",
-            "propensity",
-            "Buys within 30 days",
-            Target(30, 120, ("order",)).to_json(),
-        ),
-        Recipe(
-            "churn_14d",
-            "propensity",
-            "Does not come back within 14 days",
-            Target(14, 45, absence=True).to_json(),
-        ),
-        Recipe(
-            "churn_30d",
-            "propensity",
-            "Does not come back within 30 days",
-            Target(30, 60, absence=True).to_json(),
-        ),
-        Recipe("value_90d", "value", "Revenue of the next 90 days, minor units", {"days": 90.0}),
-        Recipe("next_category", "category", "Category bought from next", {"days": 30.0}),
-    )
-}
-
-
-class CannotLearn(ValueError):  # noqa: N818 -- named for what happened, as the project's own
-    """There is not enough to learn this from; the message says what is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """What learning gives: arrays and facts to apply it by, metrics to judge it by.
-
-    `objection`: why it must not serve, "" when it may.
-    """
-
-    algorithm: str
-    arrays: Arrays
-    facts: Mapping[str, Any]
-    metrics: Mapping[str, Any]
-    objection: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Before:
-    """The clusters that served until now: ids of some customers, and the least unused one."""
-
-    customers: Ints
-    labels: Ints
-    least_id: int
 
 
 def learn(
@@ -124,7 +47,7 @@ def learn(
     known = events.until(as_of_us)
     try:
         if recipe.kind == "cluster":
-            return _clusters(recipe, known, as_of_us, rng, before)
+            return grouping.learned(recipe, known, as_of_us, rng, before)
         if recipe.kind == "propensity":
             return _propensity(recipe, known, as_of_us, rng)
         if recipe.kind == "value":
@@ -134,15 +57,6 @@ def learn(
         return _category(recipe, known, as_of_us, rng)
     except (TooLittleHistory, TooFewPurchases, TooFewMembers) as error:
         raise CannotLearn(str(error)) from error
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """What a model says: score key -> (customers, values); and how the crowd looked to it."""
-
-    scores: dict[str, tuple[Ints, Floats]]
-    sizes: dict[str, int] = field(default_factory=dict)
-    drift: dict[str, Any] = field(default_factory=dict)
 
 
 def apply(
@@ -158,7 +72,7 @@ def apply(
     `facts` are those of the fit (and `names`, category code -> name, of a next category).
     """
     if recipe.kind == "cluster":
-        return _apply_clusters(recipe, algorithm, arrays, matrix)
+        return grouping.applied(recipe, algorithm, arrays, matrix)
     if recipe.kind == "propensity":
         return _apply_propensity(recipe, algorithm, arrays, facts, events, matrix)
     if recipe.kind == "value":
@@ -168,52 +82,6 @@ def apply(
         held = model.similarity(matrix.values)
         return Applied({f"lookalike:{recipe.key}": (matrix.customers, held)})
     return _apply_category(algorithm, arrays, facts, events, matrix)
-
-
-def _clusters(
-    recipe: Recipe,
-    events: Events,
-    as_of_us: int,
-    rng: np.random.Generator,
-    before: Before | None,
-) -> Fit:
-    matrix = feature_matrix(events, as_of_us=as_of_us)
-    if len(matrix.customers) < LEAST_CUSTOMERS:
-        msg = f"it takes {LEAST_CUSTOMERS} customers; there are {len(matrix.customers)}"
-        raise CannotLearn(msg)
-    algorithm = str(recipe.config["algorithm"])
-    features = tuple(recipe.config.get("features") or NAMES)
-    config = ClusterConfig(k=int(recipe.config.get("k") or 0))
-    wanted, listed = chosen_k(
-        matrix.values, algorithm=algorithm, config=config, rng=rng, features=features
-    )
-    if not config.k and not ALGORITHMS[algorithm].finds_k:
-        config = ClusterConfig(k=wanted)
-    model = Segmentation.fit(
-        matrix.values, algorithm=algorithm, config=config, rng=rng, features=features
-    )
-    if before is not None:
-        model = _renumbered(model, matrix, before)
-    metrics = {
-        "candidates": [one.to_json() for one in listed],
-        "k": model.clustering.n_clusters,
-        "next_id": max([*model.ids.tolist(), (before.least_id - 1) if before else -1]) + 1,
-        "customers": len(matrix.customers),
-        **told(model, matrix.values, rng=rng),
-    }
-    arrays = model.to_arrays() | prefixed("baseline", Baseline.fit(matrix.values).to_arrays())
-    found = model.clustering.n_clusters
-    objection = "" if found > 1 else "no clusters were found: everybody is alike, or like nobody"
-    return Fit(algorithm, arrays, {"config": config.to_json()}, metrics, objection)
-
-
-def _renumbered(model: Segmentation, matrix: Matrix, before: Before) -> Segmentation:
-    common, now, then = np.intersect1d(
-        matrix.customers, before.customers, assume_unique=True, return_indices=True
-    )
-    if not len(common):
-        return model
-    return model.like(matrix.values[now], before.labels[then], least_id=before.least_id)
 
 
 def _propensity(recipe: Recipe, events: Events, as_of_us: int, rng: np.random.Generator) -> Fit:
@@ -296,24 +164,6 @@ def _lookalike(
         objection = f"members are like anybody: AUC {metrics['auc']:.3f}"
     facts = {"method": model.calibration.method}
     return Fit("logistic", model.to_arrays(), facts, metrics, objection)
-
-
-def _apply_clusters(
-    recipe: Recipe, algorithm: str, arrays: Mapping[str, NDArray[Any]], matrix: Matrix
-) -> Applied:
-    model = Segmentation.from_arrays(algorithm, arrays)
-    labels = model.labels(matrix.values)
-    inside = labels != NOISE
-    name = f"cluster:{recipe.key}"
-    scores = {name: (matrix.customers[inside], labels[inside].astype(np.float64))}
-    if algorithm == "gaussian_mixture":
-        held = model.membership(matrix.values)
-        for place, label in enumerate(model.ids.tolist()):
-            scores[f"{name}:{label}"] = (matrix.customers, held[:, place])
-    ids, counts = np.unique(labels, return_counts=True)
-    sizes = {str(one): int(count) for one, count in zip(ids, counts, strict=True)}
-    index = Baseline.from_arrays(part("baseline", arrays)).index(matrix.values)
-    return Applied(scores, sizes, {"features": drift.as_table(NAMES, index)})
 
 
 def _apply_propensity(

@@ -13,7 +13,7 @@ from personalization.lib import clock
 from personalization.lib.errors import AppError
 from segments.learning import pages, services
 from segments.learning.engine.clusters import ALGORITHMS
-from segments.learning.engine.learned import RECIPES, Recipe
+from segments.learning.engine.recipes import RECIPES, Recipe
 from segments.models.learning import LearnedModel
 
 

@@ -13,11 +13,11 @@ from django.db import connection
 from personalization.access.models import AuditEvent
 from personalization.consent.models import ConsentState
 from personalization.customers.models import Customer
-from personalization.lib import clock
+from personalization.lib import artifacts, clock
 from personalization.lib.errors import Conflict, Unprocessable
 from personalization.ops.models import JobRun
 from segments.learning import members, registry, scores, scoring, services
-from segments.learning.engine.learned import RECIPES, Recipe
+from segments.learning.engine.recipes import RECIPES, Recipe
 from segments.learning.scores import Owned
 from segments.learning.tasks import learn as learn_task
 from segments.learning.tasks import score as score_task
@@ -152,6 +152,54 @@ def test_learn__mixture__each_membership_is_a_score(shop: Path) -> None:
 def test_cluster_recipe__unknown_algorithm__says_which_exist() -> None:
     with pytest.raises(Unprocessable, match="kmeans"):
         services.cluster_recipe("x", algorithm="magic")
+
+
+def test_learn__minibatch_again__learns_on_and_other_settings_begin_anew(shop: Path) -> None:
+    habits(120)
+    kinds = services.cluster_recipe("moving", algorithm="minibatch", k=3)
+    learn("s1", kinds)
+    learn("s2", kinds)
+    learn("s3", services.cluster_recipe("moving", algorithm="minibatch", k=4))
+
+    seen = [
+        float(artifacts.load(sha256).arrays["cluster_seen"].sum())
+        for sha256 in LearnedModel.objects.order_by("version").values_list(
+            "manifest_sha256", flat=True
+        )
+    ]
+    customers = LearnedModel.objects.get(version=1).metrics["customers"]
+    assert seen[1] == seen[0] + customers
+    assert seen[2] == seen[0]
+    first, second = LearnedModel.objects.order_by("version")[:2]
+    assert [len(one.metrics["candidates"]) for one in (first, second)] == [1, 0]
+    assert [one["label"] for one in second.metrics["clusters"]] == [0, 1, 2]
+
+
+def test_learn__minibatch_with_damaged_files__begins_anew(shop: Path, settings: Any) -> None:
+    habits(120)
+    kinds = services.cluster_recipe("moving", algorithm="minibatch", k=3)
+    learn("s1", kinds)
+    for path in (shop / LearnedModel.objects.get().manifest_sha256).glob("*.npy"):
+        path.unlink()
+    settings.MODEL_CACHE_DIR = shop / "another-node"
+
+    learned = learn("s2", kinds)
+
+    assert learned["moving"].status == "live"
+    assert len(LearnedModel.objects.get(version=2).metrics["candidates"]) == 1
+
+
+def test_learn__density_of_some_features__noise_is_told_and_their_drift_alone(shop: Path) -> None:
+    habits(150)
+    used = ["orders", "sessions", "days_since_event"]
+    dense = services.cluster_recipe("dense", algorithm="dbscan", features_used=used, reach=0.4)
+    learn("s1", dense)
+    services.score(slot="s1", now=NOW)
+
+    model = LearnedModel.objects.get()
+    seen = Observation.objects.get()
+    assert model.metrics["noise"] == seen.sizes["-1"] / sum(seen.sizes.values()) > 0
+    assert {one["feature"] for one in seen.drift["features"]} == set(used)
 
 
 def test_lookalikes__of_a_list__score_everybody(shop: Path) -> None:

@@ -14,7 +14,7 @@ from personalization.lib.errors import AppError
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
 from segments import services as segments
-from segments.learning import lookalikes, members
+from segments.learning import lookalikes, members, services
 from segments.learning.tasks import learn as learn_task
 from segments.learning.tasks import lookalike as lookalike_task
 from segments.models import Segment
@@ -166,6 +166,34 @@ def test_delete__lookalikes_are_named__refused_and_then_they_retire(shop: Path) 
     lookalikes.retire_orphans()
 
     assert LearnedModel.objects.get().status == "retired"
+
+
+def test_stop__by_the_button__scores_nobody_and_is_not_learnt_again(shop: Path) -> None:
+    row = filled("buyers", SOME)
+    client: Client = member("editor")
+    address = reverse("admin:segments_segment_lookalikes_stop", args=[row.pk])
+    nothing = client.post(address, follow=True).content.decode()
+    LearnedModel.objects.create(
+        key="buyers", kind="lookalike", version=1, status="live", created_at=NOW,
+        metrics={"auc": 1},
+        manifest={"facts": {"recipe": {"key": "buyers", "kind": "lookalike", "title": ""}}},
+    )  # fmt: skip
+    run = lookalikes.start_lookalikes(key="buyers", actor="ann")
+    panel = client.get(reverse("admin:segments_segment_lookalikes", args=[row.pk]))
+    viewer = member("viewer")
+    seen = viewer.get(reverse("admin:segments_segment_lookalikes", args=[row.pk]))
+
+    refused = viewer.post(address)
+    client.post(address)
+
+    run.refresh_from_db()
+    assert "there are no lookalikes" in nothing
+    assert address in panel.content.decode()
+    assert address not in seen.content.decode()
+    assert refused.status_code == 403
+    assert (LearnedModel.objects.get().status, run.status) == ("retired", "cancelled")
+    assert not [one for one in services.due_recipes() if one.kind == "lookalike"]
+    assert AuditEvent.objects.filter(action="retire").count() == 1
 
 
 def test_work__segment_deleted_meanwhile__says_so(shop: Path) -> None:

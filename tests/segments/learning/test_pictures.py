@@ -11,7 +11,8 @@ from segments.learning import fitting
 from segments.learning.engine import pictures
 from segments.learning.engine.clusters import ClusterConfig
 from segments.learning.engine.features import DAY_US
-from segments.learning.engine.learned import RECIPES, CannotLearn, Recipe, learn
+from segments.learning.engine.learned import learn
+from segments.learning.engine.recipes import RECIPES, CannotLearn, Recipe
 from tests.segments.learning.contract import rng
 from tests.segments.learning.people import DAY0, events, shoppers
 

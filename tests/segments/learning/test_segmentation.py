@@ -13,6 +13,7 @@ from segments.learning.engine.catalogue import NAMES, PLACE, PREFIX, READABLE
 from segments.learning.engine.clusters import ALGORITHMS, NOISE, ClusterConfig, KMeans
 from segments.learning.engine.features import Floats
 from segments.learning.engine.matching import nearest_ids, stable_ids
+from segments.learning.engine.methods import METHODS, SETTINGS, faults
 from segments.learning.engine.preparation import Preparation
 from segments.learning.engine.segmentation import Segmentation, chosen_k, told
 from tests.segments.learning.contract import CONFIG, points, rng
@@ -229,3 +230,37 @@ def test_kmeans__more_clusters_than_customers__as_many_as_there_are() -> None:
     model = KMeans.fit(np.array([[0.0], [5.0]]), ClusterConfig(k=9), rng=rng())
 
     assert model.n_clusters == 2
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ({"algorithm": "magic"}, [("algorithm", "is one of kmeans")]),
+        ({"algorithm": "kmeans", "k": 1}, [("k", "must lie between 2 and 20")]),
+        ({"algorithm": "kmeans", "k": 21}, [("k", "must lie between 2 and 20")]),
+        ({"algorithm": "kmeans", "reach": 2.0}, [("reach", "kmeans has no such setting")]),
+        ({"algorithm": "hdbscan", "k": 4}, [("k", "hdbscan has no such setting")]),
+        ({"algorithm": "hdbscan", "least_share": 0.6}, [("least_share", "between 0.002 and 0.5")]),
+        ({"algorithm": "dbscan", "reach": float("nan")}, [("reach", "between 0.01 and 50")]),
+        (
+            {"algorithm": "dbscan", "reach": -1, "features": ["orders", "luck"]},
+            [("reach", "between"), ("features", "no feature 'luck'")],
+        ),
+        ({"algorithm": "gaussian_mixture", "k": 2, "features": ["orders"]}, []),
+        ({"algorithm": "minibatch", "k": 0}, []),
+    ],
+)
+def test_faults__settings__each_is_named_with_the_fix(
+    config: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    found = faults(config)
+
+    assert [one.path for one in found] == [path for path, _ in told]
+    assert all(fix in one.problem for one, (_, fix) in zip(found, told, strict=True))
+
+
+def test_methods__each_algorithm__is_described_and_reads_what_it_takes() -> None:
+    assert list(METHODS) == list(ALGORITHMS)
+    assert {one.reads for one in METHODS.values()} == set(SETTINGS)
+    for key, kind in ALGORITHMS.items():
+        assert (METHODS[key].reads == "k") is not kind.finds_k
