@@ -1,6 +1,6 @@
 """What runs over the log share: their row while they work, a folder, the log laid out in it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -17,12 +17,6 @@ from recommender.dataset import Dataset
 from recommender.engine.base import SideInfo
 from recommender.engine.cases import FoldIn
 from recommender.engine.training import Limits, Log
-
-Report = Callable[[str, int, int], None]
-
-
-def silent(_stage: str, _done: int, _total: int) -> None:
-    """Report nothing."""
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import transaction
 
 from personalization.lib.errors import Problem, Unprocessable
+from personalization.lib.progress import Report, silent
 from personalization.ops import fitprocess
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
@@ -72,7 +73,7 @@ def search(
     now: datetime,
     minutes: float,
     models: Sequence[str] | None = None,
-    report: runs.Report = runs.silent,
+    report: Report = silent,
 ) -> list[Searched] | None:
     """Search `minutes` for better settings and adopt what is found; None when the slot was run.
 
@@ -122,7 +123,7 @@ class _Search:
     """One run at work. Its checkpoint holds `trials` by model, and `models` that are done."""
 
     def __init__(
-        self, run: JobRun, folder: Path, actor: str, as_of: datetime, report: runs.Report
+        self, run: JobRun, folder: Path, actor: str, as_of: datetime, report: Report
     ) -> None:
         self._run, self._folder, self._actor = run, folder, actor
         self._as_of, self._report = as_of, report

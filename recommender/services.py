@@ -16,6 +16,7 @@ from personalization.catalog.services import count_unknown_items
 from personalization.events import extraction
 from personalization.lib import artifacts
 from personalization.lib.errors import Problem, Unprocessable
+from personalization.lib.progress import Report, silent
 from personalization.ops import fitprocess, pulse
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
@@ -78,7 +79,7 @@ def train(
     actor: str,
     now: datetime,
     models: Sequence[str] | None = None,
-    report: runs.Report = runs.silent,
+    report: Report = silent,
 ) -> list[Trained] | None:
     """Train models from the log and promote those that pass; None when the slot was run before.
 
@@ -228,7 +229,7 @@ def _sources(models: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in models if name in RECIPES and name in wanted)
 
 
-def _work(step: _Step, models: Sequence[str], report: runs.Report) -> list[Trained]:
+def _work(step: _Step, models: Sequence[str], report: Report) -> list[Trained]:
     """Have a process fit the models that are still due; register and gate each as it comes."""
     done: dict[str, Any] = dict(step.run.checkpoint.get("models", {}))
     due = [name for name in models if name not in done]
@@ -334,4 +335,4 @@ def _grow(
             },
         }
         step = _Step(run, folder, actor, now, data.keys, {name: about})
-        return _work(step, [name], runs.silent)
+        return _work(step, [name], silent)

@@ -4,7 +4,7 @@ Part of the services of segments. What changed is told by `announce`, to the rul
 """
 
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from django.db import transaction
 from personalization.events import extraction
 from personalization.lib import clock
 from personalization.lib.errors import Unprocessable
+from personalization.lib.progress import Report, silent
 from personalization.ops import fitprocess, pulse
 from personalization.ops import serve as config
 from personalization.ops import services as jobs
@@ -38,11 +39,6 @@ _FITTING = "segments.learning.fitting"
 SAMPLE = 50_000
 SCORE_EVERY_HOURS = 6
 OBSERVATIONS_KEPT = timedelta(days=730)
-Report = Callable[[str, int, int], None]
-
-
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    return
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +144,7 @@ def learn(
     actor: str,
     now: datetime,
     recipes: Sequence[Recipe] = tuple(RECIPES.values()),
-    report: Report = _silent,
+    report: Report = silent,
     kind: str = LEARN_KIND,
 ) -> list[Learned] | None:
     """Learn models from the log and promote those that pass; None when the slot was run before.

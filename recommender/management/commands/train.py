@@ -1,20 +1,17 @@
 """`manage.py train`: train models from the event log, with progress and a table of metrics."""
 
-import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from personalization.lib import clock
+from personalization.lib.console import console, progress
 from personalization.lib.errors import AppError
-from recommender import runs, searching, services, tuned
+from recommender import searching, services, tuned
 
 _ACTOR = "manage.py train"
 _FIGURES = ("Recall@20", "NDCG@20", "coverage@20")
@@ -72,26 +69,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{name}: its own settings from the next training on")
 
 
-@contextmanager
-def _progress() -> Iterator[runs.Report]:
-    progress = Progress(
-        TextColumn("{task.description:32}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-    )
-    with progress:
-        task = progress.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int) -> None:
-            progress.update(task, description=stage, completed=done, total=total or None)
-
-        yield report
-
-
 def _search(minutes: float, models: Sequence[str] | None) -> list[searching.Searched]:
     now = clock.now()
-    with _progress() as report:
+    with progress() as report:
         found = searching.search(
             slot=f"manual {now.isoformat()}",
             actor=_ACTOR,
@@ -105,7 +85,7 @@ def _search(minutes: float, models: Sequence[str] | None) -> list[searching.Sear
 
 def _train(models: Sequence[str] | None) -> list[services.Trained]:
     now = clock.now()
-    with _progress() as report:
+    with progress() as report:
         trained = services.train(
             slot=f"manual {now.isoformat()}", actor=_ACTOR, now=now, models=models, report=report
         )
@@ -121,7 +101,7 @@ def _print_searched(found: list[searching.Searched]) -> None:
         kept = one.reason or "its own settings again"
         outcome = ", ".join(f"{name} {value:.4g}" for name, value in (one.settings or {}).items())
         table.add_row(one.model, *figures, str(one.told.get("trials", "-")), outcome or kept)
-    _console().print(table)
+    console().print(table)
 
 
 def _print(trained: list[services.Trained]) -> None:
@@ -134,12 +114,7 @@ def _print(trained: list[services.Trained]) -> None:
         outcome = one.status + (f": {one.reason}" if one.reason else "")
         users = f"{one.metrics['users']:,}" if one.metrics else "-"
         table.add_row(one.model, str(one.number or "-"), *figures, floor, users, outcome)
-    _console().print(table)
-
-
-def _console() -> Console:
-    # in a pipe or a log there is no width to respect
-    return Console(width=None if sys.stdout.isatty() else 160)
+    console().print(table)
 
 
 def _figure(value: float | None) -> str:

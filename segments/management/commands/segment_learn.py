@@ -1,15 +1,13 @@
 """`manage.py segment_learn`: learn clusters and scores from the log, and score everybody."""
 
-import sys
 from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from personalization.lib import clock
+from personalization.lib.console import console, progress
 from personalization.lib.errors import AppError
 from segments.learning import pages, services
 from segments.learning.engine.clusters import ALGORITHMS
@@ -24,7 +22,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Take what to learn."""
-        parser.add_argument("keys", nargs="*", help=f"models: {', '.join(RECIPES)}; none: all")
+        parser.add_argument(
+            "keys", nargs="*", help=f"models: {', '.join(RECIPES)}, your own; none: all"
+        )
         parser.add_argument("--clusters", metavar="KEY", help="learn clusters of your own")
         parser.add_argument("--algorithm", choices=list(ALGORITHMS), default="kmeans")
         parser.add_argument("--k", type=int, default=0, help="how many clusters; 0: found")
@@ -49,11 +49,12 @@ class Command(BaseCommand):
 
 
 def _recipes(options: dict[str, Any]) -> list[Recipe]:
-    unknown = [key for key in options["keys"] if key not in RECIPES]
+    due = {one.key: one for one in services.due_recipes()}
+    unknown = [key for key in options["keys"] if key not in due]
     if unknown:
-        msg = f"no model is called {unknown[0]!r}; there are {', '.join(RECIPES)}"
+        msg = f"no model is called {unknown[0]!r}; there are {', '.join(due)}"
         raise CommandError(msg)
-    found = [RECIPES[key] for key in options["keys"]]
+    found = [due[key] for key in options["keys"]]
     if options["clusters"]:
         found.append(
             services.cluster_recipe(
@@ -65,22 +66,11 @@ def _recipes(options: dict[str, Any]) -> list[Recipe]:
         )
     if options["lookalike"]:
         found.append(services.lookalike_recipe(options["lookalike"]))
-    return found or services.due_recipes()
+    return found or list(due.values())
 
 
 def _learn(recipes: list[Recipe], slot: str) -> None:
-    progress = Progress(
-        TextColumn("{task.description:28}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=Console(file=sys.stderr),
-    )
-    with progress:
-        task = progress.add_task("starting", total=None)
-
-        def report(stage: str, done: int, total: int) -> None:
-            progress.update(task, description=stage, completed=done, total=total)
-
+    with progress() as report:
         learned = services.learn(
             slot=slot,
             actor="manage.py segment_learn",
@@ -100,5 +90,4 @@ def _print(learned: list[services.Learned]) -> None:
         outcome = one.status + (f": {one.reason}" if one.reason else "")
         quality = pages.quality(row) if row is not None else "-"
         table.add_row(one.key, str(one.version or "-"), one.algorithm or "-", quality, outcome)
-    # in a pipe or a log there is no width to respect
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console().print(table)
