@@ -16,6 +16,7 @@ from personalization.lib import clock, ports
 from personalization.lib.supervisor import supervisor
 from personalization.ops import heartbeats, serve
 from personalization.ops.checks import database_is_durable, redis_faults, redis_version
+from segments.learning.drifted import drifted_models
 
 # Every open write transaction holds back all processors (docs/architecture.md).
 _OLD_TRANSACTION_S = 60.0
@@ -24,6 +25,8 @@ _CLOCK_SKEW_S = 5.0
 _MIN_FREE_BYTES = 2 * 1024**3
 # Months that were not made ahead land there; attaching one must then move its rows.
 _LARGE_DEFAULT_ROWS = 1_000_000
+# Lines of a table: the worst models are told, the fix names all.
+_DRIFTED_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,23 @@ def _parked() -> Finding:
     return Finding("parked", state, fix, warning=True)
 
 
+def _drift() -> Finding:
+    """Name learned models that look at other customers than they learnt from: their nights fail.
+
+    A warning: the models answer, by what held once.
+    """
+    found = drifted_models()
+    if not found:
+        return Finding("drift", "learned models see customers like those they learnt from")
+    state = f"inputs have shifted: {'; '.join(map(str, found[:_DRIFTED_SHOWN]))}"
+    keys = " ".join(one.key for one in found)
+    fix = (
+        f"manage.py segment_learn {keys}; where the new version is rejected, its page in the admin "
+        "(Learned models) says why"
+    )
+    return Finding("drift", state, fix, warning=True)
+
+
 def _heartbeats() -> Finding:
     alive = heartbeats.alive()
     state = ", ".join(f"{kind} {count}" for kind, count in alive.items())
@@ -249,6 +269,7 @@ _WITH_DATABASE: tuple[Callable[[], Finding], ...] = (
     _transactions,
     _lag,
     _parked,
+    _drift,
     _heartbeats,
     _queues,
     _clock,

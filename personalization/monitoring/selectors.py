@@ -1,7 +1,7 @@
 """The state of the system in numbers. docs/metrics.md tells each formula, under the same anchor."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from personalization.monitoring.services import BUCKET_PREFIX
 from personalization.ops import serve as config
 from personalization.ops.models import ConfigVersion, Heartbeat
 from recommender.models import ModelVersion
+from segments.learning.drifted import drifted_models
 
 WINDOW_MINUTES = 60
 RECENT_MINUTES = 5
@@ -64,7 +65,7 @@ def minutes(now: datetime) -> Minutes:
 
 
 def system_figures(now: datetime) -> tuple[Figure, ...]:
-    """Return the figures of the overview. Four queries."""
+    """Return the figures of the overview. Five queries."""
     window = minutes(now)
     return (
         _events(window, now),
@@ -75,6 +76,7 @@ def system_figures(now: datetime) -> tuple[Figure, ...]:
         _models(now),
         _configuration(now),
         _processes(now),
+        *_drift(),
     )
 
 
@@ -237,6 +239,27 @@ def _processes(now: datetime) -> Figure:
         as_of=now,
         tone=Tone.WARN if missing else Tone.GOOD,
         state=f"no {missing[0]}" if missing else "all there",
+    )
+
+
+def _drift() -> Iterator[Figure]:
+    """Yield a figure where learned models see other customers than they learnt from, else none."""
+    found = drifted_models()
+    if not found:
+        return
+    worst = found[0]
+    rows = tuple((f"{one.key} v{one.version}", one.what, f"{one.psi:.2f}") for one in found)
+    yield Figure(
+        title="Drift of customers",
+        value=f"{worst.psi:.2f}",
+        unit="PSI",
+        note=f"{worst.what}, of {worst.key}; {len(found)} learned model"
+        f"{'s' if len(found) > 1 else ''} to be learnt again",
+        docs="metrics#drift-of-customers",
+        as_of=worst.as_of,
+        tone=Tone.WARN,
+        state="shifted",
+        table=Table(("Model", "What moved most", "PSI"), rows),
     )
 
 

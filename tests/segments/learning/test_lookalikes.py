@@ -187,7 +187,7 @@ def test_stop__by_the_button__scores_nobody_and_is_not_learnt_again(shop: Path) 
     client.post(address)
 
     run.refresh_from_db()
-    assert "there are no lookalikes" in nothing
+    assert "no lookalikes of" in nothing
     assert address in panel.content.decode()
     assert address not in seen.content.decode()
     assert refused.status_code == 403
