@@ -13,6 +13,7 @@ from personalization.lib import clock
 from personalization.lib.storable import whole_number
 from personalization.ops.models import JobRun
 from segments import measured, overlaps, selectors
+from segments.causes import event_names
 from segments.engine.catalogue import Catalogue
 from segments.engine.explaining import parts_of
 from segments.engine.language import Rule, parse
@@ -111,11 +112,11 @@ def history(segment_id: int) -> QuerySet[Change]:
 def changes(page: Iterable[Change]) -> list[dict[str, Any]]:
     """Return entries and exits with the uuids of their customers; None for who was erased."""
     rows = list(page)
-    known = who(row.customer_id for row in rows)
+    known, events = who(row.customer_id for row in rows), event_names(rows)
     names = ("entered", "at", "noticed_at", "version", "cause")
     return [
         {name: getattr(row, name) for name in names}
-        | {"uuid": known.get(row.customer_id, {}).get("uuid")}
+        | {"uuid": known.get(row.customer_id, {}).get("uuid"), "event": events.get(row.pk, "")}
         for row in rows
     ]
 

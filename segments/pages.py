@@ -13,6 +13,7 @@ from personalization.lib.errors import AppError, Problem
 from personalization.lib.widgets import number as grouped
 from personalization.ops.models import JobRun
 from segments import diffs, errors, listing, measured, overlaps, selectors
+from segments.causes import event_names
 from segments.engine.language import parse, references
 from segments.faces import Someone, people
 from segments.learning import lookalikes
@@ -257,10 +258,11 @@ def _moved(segment_id: int, now: datetime) -> tuple[int, int]:
 def _changes(segment_id: int, now: datetime) -> list[dict[str, Any]]:
     rows: list[Change] = list(listing.history(segment_id).filter(at__gt=now - WINDOW)[:_NEWEST])
     known = {one.customer_id: one for one in people(row.customer_id for row in rows)}
-    return [_change(row, known.get(row.customer_id)) for row in rows]
+    events = event_names(rows)
+    return [_change(row, known.get(row.customer_id), events.get(row.pk, "")) for row in rows]
 
 
-def _change(row: Change, who: Someone | None) -> dict[str, Any]:
+def _change(row: Change, who: Someone | None, event: str) -> dict[str, Any]:
     return {
         "at": row.at,
         "noticed_at": row.noticed_at,
@@ -268,6 +270,7 @@ def _change(row: Change, who: Someone | None) -> dict[str, Any]:
         "label": "erased" if who is None else who.label,
         "url": "" if who is None else who.url,
         "cause": row.get_cause_display(),
+        "event": event,
         "version": row.version,
     }
 

@@ -130,6 +130,10 @@ class ChangeSerializer(Plain):
     noticed_at = serializers.DateTimeField()
     version = serializers.IntegerField()
     cause = serializers.ChoiceField(choices=Change.Cause.choices)
+    event = serializers.CharField(
+        allow_blank=True,
+        help_text="With cause `event`: the newest event taken in then, where the rule reads it.",
+    )
 
 
 class SomeoneSerializer(Plain):

@@ -29,6 +29,14 @@ FROM events_factname WHERE name = ANY(%s)
 _CREATE = """
 INSERT INTO events_factname (name) SELECT unnest(%s::varchar[]) ON CONFLICT DO NOTHING
 """
+_NAMES_AT = """
+SELECT f.customer_id, f.at, n.name
+FROM unnest(%(customers)s::bigint[], %(times)s::bigint[]) AS m (customer_id, at)
+JOIN events_fact f ON f.customer_id = m.customer_id AND f.at = m.at
+JOIN events_factname n ON n.id = f.name_id
+WHERE f.bucket = ANY(%(buckets)s) AND f.name_id = ANY(%(names)s)
+ORDER BY f.customer_id, f.at, f.seq
+"""
 _DELETE = "DELETE FROM events_fact WHERE bucket = ANY(%s) AND customer_id = ANY(%s)"
 _HISTORY = """
 SELECT f.customer_id, f.at, f.seq, n.name, f.props::text
@@ -181,6 +189,24 @@ def history(
             read = orjson.loads(props) if props else {}
             found[customer].append(StoredEvent(at, seq, name, read))
     return found
+
+
+def names_at(
+    moments: Collection[tuple[int, int]], name_ids: Collection[int]
+) -> list[tuple[int, int, str]]:
+    """Return (customer, time, name) of facts at these (customer, time), of some names, in order."""
+    if not moments or not name_ids:
+        return []
+    customers, times = zip(*moments, strict=True)
+    params = {
+        "buckets": _buckets(customers),
+        "customers": list(customers),
+        "times": list(times),
+        "names": list(name_ids),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_NAMES_AT, params)
+        return [(int(customer), int(at), str(name)) for customer, at, name in cursor.fetchall()]
 
 
 def note_first_seen(rows: Iterable[tuple[int, int, int]]) -> None:

@@ -246,9 +246,9 @@ def test_history__entries_and_exits__newest_first(back_office: Client) -> None:
 
     found = told(back_office, "get", "viewers/history/")["results"]
 
-    assert [(one["uuid"], one["entered"], one["cause"]) for one in found] == [
-        (uuid("a1", DEVICE), True, "event"),
-        (uuid("u1"), True, "event"),
+    assert [(one["uuid"], one["entered"], one["cause"], one["event"]) for one in found] == [
+        (uuid("a1", DEVICE), True, "event", "Product Viewed"),
+        (uuid("u1"), True, "event", "Product Viewed"),
     ]
 
 
