@@ -25,7 +25,6 @@ from segments.wire import BoundedJSONParser
 _FILTERS = {"key": None, "kind": LearnedModel.Kind, "status": LearnedModel.Status}
 
 
-@extend_schema(tags=["learned-models"])
 class LearnedModelViewSet(mixins.RetrieveModelMixin, ApiViewSet):
     """Clusters, scores and lookalikes: every version of each model, one of each key scores."""
 
