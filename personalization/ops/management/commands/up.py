@@ -26,7 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until Ctrl-C or SIGTERM."""
-        # the programs import the project from where they start
+        # The programs import the project from where they start, and find a relative LOCAL_DIR too.
+        os.environ["LOCAL_DIR"] = str(settings.LOCAL_DIR)
         os.chdir(settings.BASE_DIR)
         supervisor = Supervisor(settings.LOCAL_DIR, self._say)
         try:
