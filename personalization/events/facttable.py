@@ -107,8 +107,8 @@ def names(wanted: Collection[str]) -> dict[str, int]:
 def ids(wanted: Collection[str]) -> dict[str, int]:
     """Return the ids of those names that exist."""
     known = _known()
-    found = _look_up([name for name in wanted if name not in known], known)
-    return {name: known.get(name) or found[name] for name in wanted if name in known | found}
+    found = known | _look_up([name for name in wanted if name not in known], known)
+    return {name: found[name] for name in wanted if name in found}
 
 
 def ids_beginning(prefix: str) -> list[int]:

@@ -3,7 +3,7 @@
 Plain JSON when stored. Folding is commutative: streams take late events where they belong.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,9 @@ from segments.engine.windows import NEVER
 
 # What a customer's document of states may weigh; the largest streams go first.
 MOST_BYTES = 64 * 1024
+# First times beyond those that rules read: more names than a shop gives its events, so that what is
+# no news needs no look into the table. Anybody may send names, so there is an end.
+MOST_FIRST = 64
 _NOTHING: Entries = []
 # What is told of a rule that is false for good; such verdicts are not kept.
 FALSE = [0]
@@ -28,6 +31,8 @@ Gather = Callable[[int], Entries]
 class Held:
     """One customer's streams by key, first times by name id, and verdicts by version id.
 
+    `first` has every name while there are fewer than MOST_FIRST: the table of them all is asked
+    where there may be more.
     A verdict is a list, `Schedule.of` reads it; those that are false for good are left out.
     `floor` is (epoch, transaction): everything of this customer below it is in here. `generation`:
     rules up to it are decided.
@@ -90,6 +95,20 @@ class Held:
                 return program.told(person, now, places)
             except Spilled as spilled:
                 entries[spilled.place] = gather(spilled.place)
+
+    def forget_first(self, asked: Iterable[Collection[str]]) -> None:
+        """Keep the earliest first times, and of each set of names that a rule reads the earliest.
+
+        First times only move back, so what comes after these never decides anything again, in
+        whatever order the events are taken.
+        """
+        if len(self.first) <= MOST_FIRST:
+            return
+        ordered = sorted(self.first, key=lambda name: (self.first[name], name))
+        kept = {*ordered[:MOST_FIRST]}
+        for names in asked:
+            kept.update(next(([name] for name in ordered if name in names), ()))
+        self.first = {name: at for name, at in self.first.items() if name in kept}
 
     def dumped(self, keep: Mapping[str, Any]) -> bytes:
         """Return the state as JSON within MOST_BYTES; `keep` holds the streams that rules read.

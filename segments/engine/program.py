@@ -136,6 +136,12 @@ class Program:
         self._named: dict[str, tuple[int, ...]] = {}
         # what rules say of somebody who has done nothing, where that is all they ask about
         self.blank = dict(self._untouched())
+        self._firsts = {
+            leaf.matchers[0]
+            for rule in self.rules
+            for leaf in leaves(rule.node)
+            if leaf.kind == "first_time" and not leaf.matchers[0].where
+        }
         # which kinds of facts any rule reads: others need not be looked up
         self.kinds = frozenset(leaf.kind for rule in self.rules for leaf in leaves(rule.node))
 
@@ -168,6 +174,13 @@ class Program:
             if its_kind == kind and (keys is None or key in keys):
                 found |= places
         return found
+
+    def firsts(self, ids: Mapping[str, int]) -> list[frozenset[str]]:
+        """Return the ids, as text, of the names of each matcher whose first time a rule reads."""
+        return [
+            frozenset(str(its_id) for name, its_id in ids.items() if names(matcher, name))
+            for matcher in self._firsts
+        ]
 
     def newer(self, generation: int) -> tuple[set[int], set[int]]:
         """Return the places of (streams, rules) that a state of a generation has not taken in."""

@@ -186,7 +186,7 @@ def _decide(customer_ids: Sequence[int], places: Places, cause: str, now: dateti
             turns += crowd.decide(customer_id, state, wanted | fresh, us, cause, us)
         else:
             turns += crowd.expelled(customer_id, state, "consent", us)
-    states.save(held, rules.program.since)
+    states.save(held, rules.program)
     states.record(turns, now=now)
     return turns
 

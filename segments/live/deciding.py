@@ -15,7 +15,7 @@ from personalization.consent.serve import purposes
 from personalization.customers.engine import profile
 from personalization.events import facttable
 from segments.engine.events import Event
-from segments.engine.held import FALSE, Held
+from segments.engine.held import FALSE, MOST_FIRST, Held
 from segments.engine.program import Person
 from segments.engine.streams import Entries
 from segments.live.rules import Live
@@ -98,6 +98,9 @@ class Crowd:
         past = [event for event in self.history(customer_id) if event.seq not in besides]
         streams, rules = program.newer(held.generation)
         held.retake(program, streams, past, now)
+        if len(held.first) >= MOST_FIRST:
+            # what nobody read until now was let go
+            held.first = self.by_id(facttable.first_seen([customer_id])[customer_id])
         held.generation = self.live.generation
         return rules
 
@@ -172,17 +175,26 @@ class Crowd:
             cause,
         )
 
+    def by_id(self, first: Mapping[str, int]) -> dict[str, int]:
+        """Return first times by name as a state has them."""
+        ids = self._ids_of_names
+        return {str(ids[name]): at for name, at in first.items()}
+
     def _first_seen(self, held: Held) -> Mapping[str, int]:
         names = self._names
         return {names[key]: at for key, at in held.first.items() if key in names}
 
     @cached_property
     def _names(self) -> Mapping[str, str]:
-        return {str(its_id): name for name, its_id in facttable.all_names().items()}
+        return {str(its_id): name for name, its_id in self._ids_of_names.items()}
+
+    @cached_property
+    def _ids_of_names(self) -> Mapping[str, int]:
+        return facttable.all_names()
 
     def _names_of_streams(self) -> list[int]:
         program = self.live.program
-        every = facttable.all_names()
+        every = self._ids_of_names
         return [its_id for name, its_id in every.items() if program.streams_of(name)]
 
     @cached_property

@@ -136,13 +136,12 @@ class _Folding:
             row for one in allowed for row in self._first(one, mine[one], facts[one])
         )
         remembered = facttable.first_seen(allowed)
-        ids = facttable.all_names()
         crowd = self._crowd(customers)
         turns: list[Turn] = []
         program = self._live.program
         for one in customers:
             state, old = mine[one], before.get(one, Held())
-            state.first = {str(ids[n]): at for n, at in remembered.get(one, {}).items()}
+            state.first = crowd.by_id(remembered.get(one, {}))
             events = sorted(map(_event, facts[one]), key=lambda e: (e.at, e.seq))
             crowd.know(one, events)
             cause = _CAUSES.get(causes[one], "merge")
@@ -230,7 +229,7 @@ class _Folding:
         )
 
     def _write(self, mine: Mapping[int, Held], turns: list[Turn]) -> None:
-        states.save(mine, self._live.program.since)
+        states.save(mine, self._live.program)
         states.record(turns, now=self._now)
 
 

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 import orjson
 from django.db import connection
 
-from segments.engine.held import Held, loaded
+from personalization.events import facttable
+from segments.engine.held import MOST_FIRST, Held, loaded
+from segments.engine.program import Program
 
 _LOAD = """
 SELECT customer_id, state, verdicts, generation, due_at
@@ -72,14 +74,18 @@ def load(customer_ids: Collection[int]) -> dict[int, Held]:
         return {customer_id: loaded(*stored) for customer_id, *stored in cursor.fetchall()}
 
 
-def save(states: Mapping[int, Held], streams: Mapping[str, Any]) -> None:
-    """Write states whole; `streams` are the keys that live rules read."""
+def save(states: Mapping[int, Held], program: Program) -> None:
+    """Write states whole: what the live rules read of them."""
     if not states:
         return
+    many = [held for held in states.values() if len(held.first) > MOST_FIRST]
+    asked = program.firsts(facttable.all_names()) if many else []
+    for held in many:
+        held.forget_first(asked)
     rows = [
         {
             "c": customer_id,
-            "s": orjson.Fragment(held.dumped(streams)),
+            "s": orjson.Fragment(held.dumped(program.since)),
             "v": held.verdicts,
             "d": held.due(),
             "g": held.generation,

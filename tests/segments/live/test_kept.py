@@ -231,7 +231,7 @@ def broken(monkeypatch: pytest.MonkeyPatch, customer_id: int) -> None:
 
     held = states.load([customer_id])
     held[customer_id].first["broken"] = customer_id
-    states.save(held, rules.live().program.since)
+    states.save(held, rules.live().program)
     monkeypatch.setattr(Held, "due", due)
 
 
