@@ -18,6 +18,9 @@ MAX_TEXT = 1_000
 MAX_SECONDS = 10 * 366 * 86_400
 _LAST_SECOND = 253_402_300_799  # the end of the year 9999
 
+# Beside the types of attributes: what counts something.
+COUNT = "count"
+
 Faults = Iterator[Problem]
 
 
@@ -51,21 +54,21 @@ def condition_faults(
     one: Mapping[str, Any], known: Mapping[str, Attribute], path: str, word: str = "property"
 ) -> Faults:
     """Yield the faults of `{"key", "op", "value"}` on one of the known attributes."""
-    for name in ("key", "op"):
-        if name not in one:
-            yield Problem(joined(path, name), "is missing")
-    if "key" not in one or "op" not in one:
+    attribute = None
+    if "key" in one:
+        attribute = yield from named_attribute(one["key"], known, joined(path, "key"), word)
+    else:
+        yield Problem(joined(path, "key"), "is missing")
+    if "op" not in one:
+        yield Problem(joined(path, "op"), "is missing")
         return
-    attribute = yield from named_attribute(one["key"], known, joined(path, "key"), word)
-    op = one["op"]
+    op, kind = one["op"], attribute.type if attribute else ""
     if not isinstance(op, str) or op not in values.OPERATORS:
         yield Problem(joined(path, "op"), unknown_name(op, values.OPERATORS, "operator"))
         return
-    if attribute is None:
-        return
-    if op not in OPERATORS.get(attribute.type, values.OPERATORS):
-        fitting = ", ".join(OPERATORS[attribute.type])
-        yield Problem(joined(path, "op"), f"does not fit {attribute.type}; use one of {fitting}")
+    if op not in OPERATORS.get(kind, values.OPERATORS):
+        fitting = ", ".join(OPERATORS[kind])
+        yield Problem(joined(path, "op"), f"does not fit {kind}; use one of {fitting}")
         return
     at = joined(path, "value")
     if op in ("exists", "not_exists"):
@@ -75,28 +78,41 @@ def condition_faults(
     if one.get("value") is None:
         yield Problem(at, "is missing")
         return
-    yield from _value_faults(op, one["value"], attribute, at)
+    yield from _value_faults(op, one["value"], kind, at)
 
 
 # --- Values ---------------------------------------------------------------------------------------
 
 
-def _value_faults(op: str, value: Any, attribute: Attribute, path: str) -> Faults:
+def _value_faults(op: str, value: Any, kind: str, path: str) -> Faults:
     check = _VALUES.get(op)
     if check is not None:
         yield from check(value, path)
     elif op == "between":
-        yield from _pair_faults(value, path, _of_type(attribute.type))
+        yield from _pair_faults(value, path, _of_pair(kind, value))
     elif op in ("in", "not_in"):
-        yield from _list_faults(value, path, _of_type(attribute.type))
+        yield from _list_faults(value, path, _of_type(kind))
     else:
-        yield from _of_type(attribute.type)(value, path)
+        yield from _of_type(kind)(value, path)
 
 
 def _of_type(kind: str) -> Callable[[Any, str], Iterable[Problem]]:
-    return {"number": _number_faults, "boolean": _boolean_faults, "strings": _any_faults}.get(
-        kind, _text_faults
-    )
+    """Return the check of a value for a type of attribute; "" where that is not known."""
+    return {
+        COUNT: _count_faults,
+        "number": _number_faults,
+        "boolean": _boolean_faults,
+        "strings": _any_faults,
+        "": _any_faults,
+    }.get(kind, _text_faults)
+
+
+def _of_pair(kind: str, value: Any) -> Callable[[Any, str], Iterable[Problem]]:
+    """Return the check of both ends of a range: of one type also where that is not known."""
+    if kind:
+        return _of_type(kind)
+    ends = value if isinstance(value, list) else []
+    return _text_faults if any(isinstance(end, str) for end in ends) else _number_faults
 
 
 def _number_faults(value: Any, path: str) -> Faults:
@@ -223,36 +239,33 @@ _VALUES: Mapping[str, Callable[[Any, str], Iterable[Problem]]] = {
 }
 
 
-def comparison_faults(
-    leaf: Mapping[str, Any], path: str, *, whole: bool = False, any_type: bool = False
-) -> Faults:
+def comparison_faults(leaf: Mapping[str, Any], path: str, kind: str) -> Faults:
     """Yield the faults of `op` and `value` of a leaf that compares a figure.
 
-    `whole`: it counts. `any_type`: texts may be compared too.
+    `kind`: COUNT, or the type of what is compared; "" where that is not known.
     """
     op, value, at = leaf["op"], leaf["value"], joined(path, "value")
-    if op not in COMPARISONS:
+    is_known = op in COMPARISONS
+    if not is_known:
         yield Problem(joined(path, "op"), unknown_name(op, COMPARISONS, "comparison"))
+    elif kind == "boolean" and op not in ("eq", "neq"):
+        yield Problem(joined(path, "op"), "does not fit boolean; use eq or neq")
         return
-    check: Callable[[Any, str], Iterable[Problem]] = _number_faults
-    if whole:
-        check = _count_faults
-    elif any_type:
-        check = _any_faults
-    if op == "between":
-        if any_type:
-            ends = value if isinstance(value, list) else []
-            check = _text_faults if any(isinstance(v, str) for v in ends) else _number_faults
-        yield from _pair_faults(value, at, check)
-    else:
-        yield from check(value, at)
-        if any_type and isinstance(value, bool) and op not in ("eq", "neq"):
-            yield Problem(at, "is true or false; compare it with eq or neq")
+    if op == "between" or (not is_known and isinstance(value, list)):
+        yield from _pair_faults(value, at, _of_pair(kind, value))
+        return
+    found = list(_of_type(kind)(value, at))
+    yield from found
+    if not found and isinstance(value, bool) and is_known and op not in ("eq", "neq"):
+        yield Problem(at, "is true or false; compare it with eq or neq")
 
 
 def _count_faults(value: Any, path: str) -> Faults:
     if not finite(value) or not 0 <= value <= 1_000_000_000:  # noqa: PLR2004 -- more than any log
-        yield Problem(path, "send a number, 0 or more")
+        yield Problem(path, "send a whole number, 0 or more")
+    elif value != int(value):
+        near = f"{int(value)} or {math.ceil(value)}"
+        yield Problem(path, f"is {value}, but counts are whole; send {near}")
 
 
 def seconds_faults(value: Any, path: str, *, least: float = 0.000001) -> Faults:
@@ -285,6 +298,9 @@ _WINDOWS: Mapping[str, Mapping[str, Callable[[Any, str], Iterable[Problem]]]] = 
 
 
 # --- Words ----------------------------------------------------------------------------------------
+
+# Names are taken for each other from here on (`difflib`: 1 is the same).
+_ALIKE = 0.6
 
 
 def named_attribute(
@@ -322,9 +338,14 @@ def unknown_name(name: Any, known: Iterable[str], word: str) -> str:
     return f"there is no {word} {name[:100]!r}{_like(name, known)}"
 
 
+def nearest(name: Any, known: Iterable[str]) -> str | None:
+    """Return what was probably meant by a name."""
+    return next(iter(get_close_matches(str(name), list(known), n=1, cutoff=_ALIKE)), None)
+
+
 def _like(name: Any, known: Iterable[str]) -> str:
     listed = list(known)
-    close = get_close_matches(str(name), listed, n=3, cutoff=0.6)
+    close = get_close_matches(str(name), listed, n=3, cutoff=_ALIKE)
     if close:
         return f"; did you mean {' or '.join(map(repr, close))}?"
     few = 12

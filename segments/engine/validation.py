@@ -11,6 +11,7 @@ from personalization.lib.errors import Problem
 from segments.engine import language
 from segments.engine.catalogue import REQUEST, Catalogue
 from segments.engine.conditions import (
+    COUNT,
     MAX_SECONDS,
     MAX_TEXT,
     Faults,
@@ -21,6 +22,7 @@ from segments.engine.conditions import (
     key_faults,
     kind_of,
     named_attribute,
+    nearest,
     seconds_faults,
     unknown,
     unknown_name,
@@ -59,7 +61,7 @@ def faults(
     """
     check = _Check(catalogue, kinds, own_key)
     found = list(check.rule(rule, "", 1))
-    if not found and check.leaves > MAX_LEAVES:
+    if check.leaves > MAX_LEAVES:
         text = f"has {check.leaves} conditions; {MAX_LEAVES} are allowed, split it into segments"
         found.append(Problem("", text))
     if not found:
@@ -126,8 +128,11 @@ class _Check:
         missing = [name for name in required if name not in leaf]
         for name in missing:
             yield Problem(joined(path, name), "is missing")
-        if not missing:
-            yield from check(self, leaf, path)
+        told = check(self, {**dict.fromkeys(missing), **leaf}, path)
+        if missing:
+            gone = [joined(path, name) for name in missing]
+            told = (one for one in told if not _is_part(one.path, gone))
+        yield from told
 
     def _misplaced(self, kind: str) -> str:
         if kind in SEGMENT_KINDS and "segment" in self.kinds:
@@ -140,7 +145,7 @@ class _Check:
         """Yield the faults of `count` and `distinct_days`."""
         yield from self.matcher(leaf, path)
         yield from window_faults(leaf["window"], joined(path, "window"))
-        yield from comparison_faults(leaf, path, whole=True)
+        yield from comparison_faults(leaf, path, COUNT)
 
     def aggregate(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `aggregate`."""
@@ -149,16 +154,16 @@ class _Check:
         agg = leaf["agg"]
         if agg not in language.AGGREGATES:
             yield Problem(joined(path, "agg"), unknown_name(agg, language.AGGREGATES, "aggregate"))
-            return
-        known = self.catalogue.properties(self._names(leaf["event"]))
-        attribute = yield from named_attribute(leaf["prop"], known, joined(path, "prop"))
-        if attribute is None:
-            return
-        if agg in ("sum", "avg", "min", "max") and attribute.type != "number":
-            yield Problem(
-                joined(path, "prop"), f"is {attribute.type}; {agg} needs a number, or use distinct"
-            )
-        yield from comparison_faults(leaf, path, any_type=agg in ("first", "last"))
+            agg = nearest(agg, language.AGGREGATES)
+        known, at = self.catalogue.properties(self._names(leaf["event"])), joined(path, "prop")
+        attribute = yield from named_attribute(leaf["prop"], known, at)
+        kind = attribute.type if attribute else ""
+        if kind and agg in language.NUMERIC and kind != "number":
+            yield Problem(at, f"is {kind}; {agg} needs a number, or use distinct")
+        if kind == "strings" and agg in ("first", "last"):
+            yield Problem(at, f"is a list; {agg} compares one value, use distinct")
+        compared = "number" if agg in language.NUMERIC else COUNT if agg == "distinct" else kind
+        yield from comparison_faults(leaf, path, compared)
 
     def first_time(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `first_time`."""
@@ -221,23 +226,22 @@ class _Check:
         """Yield the faults of `event` and `where`."""
         if "event" not in leaf:
             yield Problem(joined(path, "event"), "is missing")
-            return
-        event, at = leaf["event"], joined(path, "event")
+        else:
+            yield from self._event_faults(leaf["event"], joined(path, "event"))
+        names = self._names(leaf.get("event"))
+        yield from self._where(leaf.get("where"), joined(path, "where"), names)
+
+    def _event_faults(self, event: Any, path: str) -> Faults:
         known = self.catalogue.events
         if isinstance(event, str):
             if event not in known:
-                yield Problem(at, unknown_name(event, known, "event"))
-                return
+                yield Problem(path, unknown_name(event, known, "event"))
         elif not isinstance(event, Mapping) or set(event) != {"prefix"}:
-            yield Problem(at, 'send the name of an event, or {"prefix": "..."}')
-            return
+            yield Problem(path, 'send the name of an event, or {"prefix": "..."}')
         elif not isinstance(event["prefix"], str) or not event["prefix"]:
-            yield Problem(joined(at, "prefix"), "send the beginning of event names")
-            return
-        elif not self._names(event):
-            yield Problem(joined(at, "prefix"), f"no event begins with {event['prefix']!r}")
-            return
-        yield from self._where(leaf.get("where"), joined(path, "where"), self._names(event))
+            yield Problem(joined(path, "prefix"), "send the beginning of event names")
+        elif not any(name.startswith(event["prefix"]) for name in known):
+            yield Problem(joined(path, "prefix"), f"no event begins with {event['prefix']!r}")
 
     def _where(self, where: Any, path: str, names: Collection[str]) -> Faults:
         if where is None:
@@ -255,12 +259,15 @@ class _Check:
             yield from condition_faults(one, known, here)
 
     def _names(self, event: Any) -> list[str]:
-        if isinstance(event, str):
-            return [event]
+        """Return the events that are meant: of what names none, the nearest, or else any."""
+        known = self.catalogue.events
         prefix = event.get("prefix") if isinstance(event, Mapping) else None
-        if not isinstance(prefix, str):
-            return []
-        return [name for name in self.catalogue.events if name.startswith(prefix)]
+        if isinstance(prefix, str):
+            found = [name for name in known if name.startswith(prefix)]
+        else:
+            found = [event] if isinstance(event, str) and event in known else []
+        near = None if found else nearest(event, known)
+        return found or ([near] if near else list(known))
 
     # --- Leaves that read what is known beside events ---
 
@@ -296,7 +303,7 @@ class _Check:
     def score(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `score`."""
         yield from key_faults(leaf["key"], self.catalogue.scores, path, "score")
-        yield from comparison_faults(leaf, path)
+        yield from comparison_faults(leaf, path, "number")
 
     def bucket(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `bucket`."""
@@ -344,6 +351,11 @@ _MISPLACED: Mapping[str, str] = {
     "context": "no request is at hand here; put a condition on $context. of an event instead",
     "product": "no product is at hand here; put a condition on $product. of an event instead",
 }
+
+
+def _is_part(path: str, of: Iterable[str]) -> bool:
+    """Whether a path is one of these or leads into it."""
+    return any(path == top or path.startswith((f"{top}.", f"{top}[")) for top in of)
 
 
 def reached(key: str, references: Mapping[str, Iterable[str]]) -> set[str]:

@@ -11,6 +11,7 @@ from segments.engine.validation import (
     FILTER_KINDS,
     MAX_DEPTH,
     MAX_LEAVES,
+    SEGMENT_KINDS,
     faults,
 )
 
@@ -61,6 +62,11 @@ def count(**changed: Any) -> Rule:
 
 def where(key: str, op: str, *value: Any) -> Rule:
     return count(where=[{"key": key, "op": op, **({"value": value[0]} if value else {})}])
+
+
+def aggregate(**changed: Any) -> Rule:
+    """Return a sound rule about a figure with some members changed."""
+    return count(**{"kind": "aggregate", "prop": "price", "agg": "sum", **changed})
 
 
 def profile(key: str, op: str, *value: Any) -> Rule:
@@ -225,7 +231,7 @@ def test_faults__member_left_out__is_missing(member: str) -> None:
         ),
         (
             count(kind="aggregate", prop="price", agg="last", op="between", value=[1, "a"]),
-            "value[0]",
+            "value[1]",
         ),
         (count(where={"key": "price"}), "where"),
         (count(where=["price"]), "where[0]"),
@@ -250,6 +256,35 @@ def test_faults__sum_of_texts__is_one(agg: str) -> None:
 @pytest.mark.parametrize("rule", [None, [], "count", 1, True])
 def test_faults__no_object__says_what_it_is(rule: object) -> None:
     assert "send an object" in told(rule)[""]
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "hint"),
+    [
+        (aggregate(prop="price", agg="last", value="x"), "value", "send a number"),
+        (aggregate(prop="price", agg="first", op="eq", value=True), "value", "send a number"),
+        (aggregate(prop="category", agg="last", op="eq", value=1), "value", "send a text"),
+        (aggregate(prop="gift", agg="last", op="eq", value="yes"), "value", "send true or false"),
+        (aggregate(prop="gift", agg="last", op="gt", value=True), "op", "use eq or neq"),
+        (aggregate(prop="gift", agg="last", op="between", value=[False, True]), "op", "eq or neq"),
+        (aggregate(prop="tags", agg="first", op="eq", value="a"), "prop", "use distinct"),
+        (aggregate(prop="tags", agg="distinct", value=0.5), "value", "counts are whole"),
+        (count(op="eq", value=0.5), "value", "counts are whole; send 0 or 1"),
+        (count(value=1.5), "value", "send 1 or 2"),
+        (count(kind="distinct_days", op="between", value=[1, 2.5]), "value[1]", "send 2 or 3"),
+    ],
+)
+def test_faults__compared_with_what_it_never_is__says_what_it_is(
+    rule: Rule, path: str, hint: str
+) -> None:
+    found = told(rule)
+
+    assert list(found) == [path]
+    assert hint in found[path]
+
+
+def test_faults__whole_number_written_as_a_fraction__is_none() -> None:
+    assert told(count(value=2.0)) == {}
 
 
 # --- windows ---
@@ -408,3 +443,103 @@ def test_faults__several__are_told_at_once_in_order() -> None:
         "and[2].where[0].value",
         "and[3].not.key",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "paths"),
+    [
+        (
+            aggregate(agg="summ", prop="prise", op="more", value="x"),
+            ["agg", "prop", "op", "value"],
+        ),
+        (
+            aggregate(agg="total", prop="prise", op="more", value=None),
+            [
+                "agg",
+                "prop",
+                "op",
+                "value",
+            ],
+        ),
+        (aggregate(prop="category", op="between", value=[2, "x"]), ["prop", "value[1]"]),
+        (aggregate(prop="category", op="betwen", value=[2, "x"]), ["prop", "op", "value[1]"]),
+        (
+            count(
+                event="Product Vewed",
+                where=[
+                    {"key": "price", "op": "eq", "value": "10"},
+                    {"key": "categry", "op": "matches", "value": "("},
+                    {"op": "equals"},
+                    {"key": "tgas"},
+                ],
+                window={"type": "lst"},
+                op="mor",
+                value=-1,
+            ),
+            [
+                "event",
+                "where[0].value",
+                "where[1].key",
+                "where[1].value",
+                "where[2].key",
+                "where[2].op",
+                "where[3].key",
+                "where[3].op",
+                "window.type",
+                "op",
+                "value",
+            ],
+        ),
+        (
+            count(event={"prefix": "Zz"}, where=[{"key": "price", "op": "is", "value": 1}]),
+            [
+                "event.prefix",
+                "where[0].op",
+            ],
+        ),
+        (
+            {"kind": "count", "where": ["x"], "op": "gte", "value": "1"},
+            [
+                "event",
+                "window",
+                "where[0]",
+                "value",
+            ],
+        ),
+        (
+            {"kind": "then_not", "b": {"event": "Nothing"}, "after": -1, "window": DAY},
+            [
+                "a",
+                "after",
+                "b.event",
+            ],
+        ),
+        (
+            {"kind": "regularly", "event": "Product Viewed", "period": 0},
+            [
+                "periods",
+                "min_periods",
+                "period",
+            ],
+        ),
+        ({"kind": "score", "key": "chrn", "op": "gt"}, ["value", "key"]),
+        ({"kind": "profile", "op": "weekday", "value": [0]}, ["key", "value[0]"]),
+        ({"kind": "stopped", "before_seconds": 60}, ["event", "inactive_seconds"]),
+        ({"kind": "bucket", "from": 2}, ["salt", "to", "from"]),
+        (
+            {"kind": "sequence", "steps": [{"within": -1}]},
+            [
+                "window",
+                "steps[0].event",
+                "steps[0].within",
+            ],
+        ),
+    ],
+)
+def test_faults__several_in_one_condition__are_told_at_once(rule: Rule, paths: list[str]) -> None:
+    assert list(told(rule)) == paths
+
+
+@pytest.mark.parametrize("kind", SEGMENT_KINDS)
+def test_faults__nothing_but_a_kind__what_is_missing_alone_is_told(kind: str) -> None:
+    assert set(told({"kind": kind}).values()) == {"is missing"}
