@@ -44,6 +44,7 @@ class Need:
     """What one leaf asks of one matcher's events.
 
     `numbers`: only numbers count; `scaled`: they are remembered in millionths (`decimals`).
+    `nested`: lists and objects are values too.
     `keep`: how many of the newest suffice (0: all). `by_day`: of each local day, the newest.
     `horizon`: microseconds after which an event cannot matter (None: as long as kept). `low` and
     `high` bound the time of events that matter at all.
@@ -60,6 +61,7 @@ class Need:
     horizon: int | None = None
     low: int = -NEVER
     high: int = NEVER
+    nested: bool = False
 
     @property
     def key(self) -> str:
@@ -71,6 +73,8 @@ class Need:
                 [[one.key, one.op, one.value] for one in matcher.where],
                 [self.ordered, self.prop, self.numbers, self.scaled, self.by_day, self.newest],
                 [self.low, self.high],
+                # states know the others by their names without it
+                *(["nested"] if self.nested else ()),
             ]
         )
 
@@ -188,7 +192,7 @@ class Stream:
             found = [value for value in found if is_number(value)]
             if self.need.scaled:
                 found = [stored(value) for value in found]
-        else:
+        elif not self.need.nested:
             found = [value for value in found if type(value) in _SCALARS]
         return [event.at, event.seq, *found] if found else None
 
@@ -202,7 +206,9 @@ class Stream:
 def _is_large(entry: list[Any]) -> bool:
     """Whether an event has more to remember than a stream should."""
     return len(entry) > _MAX_VALUES or any(
-        isinstance(one, str) and len(one) > _MAX_TEXT for one in entry
+        len(one if isinstance(one, str) else repr(one)) > _MAX_TEXT
+        for one in entry
+        if isinstance(one, str | list | dict)
     )
 
 
@@ -262,6 +268,7 @@ def _aggregate(leaf: Leaf, horizon: int | None) -> tuple[Need, ...]:
         prop=leaf.prop,
         numbers=takes_numbers(leaf),
         scaled=leaf.agg in NUMERIC,
+        nested=leaf.agg == "distinct",
         newest=newest,
         keep=1 if newest else 0,
         horizon=horizon,

@@ -51,7 +51,11 @@ def equal(left: Any, right: Any) -> bool:
 
 
 def distinct_key(value: Any) -> tuple[str, Any]:
-    """Return what tells different JSON scalars apart in a set; `1` and `1.0` are one."""
+    """Return what tells different JSON values apart in a set, as `equal` does."""
+    if type(value) is list:
+        return "list", tuple(map(distinct_key, value))
+    if type(value) is dict:
+        return "dict", frozenset((name, distinct_key(inner)) for name, inner in value.items())
     return ("n" if is_number(value) else type(value).__name__, value)
 
 

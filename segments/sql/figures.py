@@ -41,10 +41,10 @@ def figure(leaf: Leaf, frame: Frame, facts: str, takes: str) -> Figure:
     """Return the figure of an aggregate leaf over facts that are taken."""
     tables, order, value = walk(leaf.prop, "f.props", frame.params)
     facts = f"{joined(facts, tables)} AND {takes}"
+    if leaf.agg == "distinct":
+        return _distinct(leaf, frame, f"{facts} AND {value} IS NOT NULL", value)
     kinds = "('number')" if takes_numbers(leaf) else "('string', 'number', 'boolean')"
     told = f"jsonb_typeof({value}) IN {kinds}"
-    if leaf.agg == "distinct":
-        return _distinct(leaf, frame, f"{facts} AND {told}", value)
     if leaf.agg in ("first", "last"):
         return _end(leaf, frame, f"{facts} AND {told}", value, order)
     number = f"(CASE WHEN jsonb_typeof({value}) = 'number' THEN {value}::numeric END)"

@@ -335,7 +335,11 @@ FIGURES: Sequence[tuple[Sequence[Any], str, str, Any, bool]] = (
     ((5, "m"), "last", "lt", 9, True),
     (([1], {"a": 1}, None), "first", "neq", 9, False),
     ((1, 1.0, "1", True, -0.0, 0, None, "a", "A"), "distinct", "eq", 6, True),
-    ((None, [1], {"a": 1}), "distinct", "eq", 0, True),
+    ((None, [1], {"a": 1}), "distinct", "eq", 2, True),
+    (([1], [1.0], ["1"], [1, 2], [2, 1], [True], [[1]], []), "distinct", "eq", 7, True),
+    (({"a": 1, "b": 2}, {"b": 2.0, "a": 1}, {"a": 1}, {"a": None}, {}), "distinct", "eq", 4, True),
+    (([{"a": [1]}], [{"a": [1.0]}], [{"a": "1"}], "[]"), "distinct", "eq", 3, True),
+    ((None, None), "distinct", "eq", 0, True),
     # by first and last as well, where they are compared with numbers
     (("abc", 7), "first", "lte", 10, True),
     ((7, True), "last", "eq", 7, True),

@@ -101,6 +101,7 @@ def _large() -> Iterator[Case]:
     products = [{"n": i, "name": f"{_LONG}{i}"} for i in range(120)]
     sent = [Sent("u", T0, props={"products": products, "text": _LONG}), Sent("u", T0 + 60)]
     wanted: Sequence[tuple[str, str, Any]] = (
+        ("products", "distinct", 1),
         ("products[].n", "sum", 7140),
         ("products[].n", "last", 119),
         ("products[].name", "distinct", 120),

@@ -166,7 +166,7 @@ def _aggregate(leaf: Rule, at: Situation) -> bool:
         value
         for event in _found(leaf, at)
         for value in event_values(event, leaf["prop"])
-        if is_scalar(value)
+        if is_scalar(value) or (leaf["agg"] == "distinct" and value is not None)
     ]
     marks = leaf["value"] if isinstance(leaf["value"], list) else [leaf["value"]]
     if leaf["agg"] in ("first", "last") and all(map(is_number, marks)):

@@ -101,6 +101,8 @@ _PROPS = (
     "products[].price",
     "cat",
     "x",
+    "tags",
+    "a",
     "tags[]",
     "$product.price_minor",
 )
