@@ -26,14 +26,32 @@ class Unit:
     within: Forms
 
 
-_UNITS = tuple(
+# Written out: what is put together of pieces is no phrase that a catalogue of messages has.
+_UNITS = (
     Unit(
-        seconds,
-        (f"{{count}} {name}", f"{{count}} {name}s"),
-        (f"in the last {name}", f"in the last {{count}} {name}s"),
-        (f"is within the last {name}", f"is within the last {{count}} {name}s"),
-    )
-    for name, seconds in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
+        86_400,
+        ("{count} day", "{count} days"),
+        ("in the last day", "in the last {count} days"),
+        ("is within the last day", "is within the last {count} days"),
+    ),
+    Unit(
+        3_600,
+        ("{count} hour", "{count} hours"),
+        ("in the last hour", "in the last {count} hours"),
+        ("is within the last hour", "is within the last {count} hours"),
+    ),
+    Unit(
+        60,
+        ("{count} minute", "{count} minutes"),
+        ("in the last minute", "in the last {count} minutes"),
+        ("is within the last minute", "is within the last {count} minutes"),
+    ),
+    Unit(
+        1,
+        ("{count} second", "{count} seconds"),
+        ("in the last second", "in the last {count} seconds"),
+        ("is within the last second", "is within the last {count} seconds"),
+    ),
 )
 TIMES: Mapping[str, Forms] = {
     "gte": ("at least once", "at least {many} times"),

@@ -1,9 +1,13 @@
 """Rules in words: every kind of leaf has its sentence, and a translation may turn it around."""
 
+import ast
+import inspect
 from typing import Any
 
 import pytest
 
+from segments.engine import amounts, catalogue
+from segments.engine import describe as engine
 from segments.engine.builtin import BUILT_IN
 from segments.engine.catalogue import Catalogue, Named
 from segments.engine.describe import describe, describe_part
@@ -264,3 +268,54 @@ def test_canonical__order_of_members_and_whole_floats__are_the_same_rule() -> No
         "kind": "count",
     }
     assert digest(canonical(one)) == digest(canonical(other))
+
+
+def written() -> set[str]:
+    """Return every text that stands in the engine as it is: what tools can find and translate."""
+    texts: set[str] = set()
+    for module in (amounts, catalogue, engine):
+        tree = ast.parse(inspect.getsource(module))
+        bits = {
+            id(piece)
+            for made in ast.walk(tree)
+            if isinstance(made, ast.JoinedStr)
+            for piece in ast.walk(made)
+        }
+        texts |= {
+            one.value
+            for one in ast.walk(tree)
+            if isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in bits
+        }
+    return texts
+
+
+@pytest.mark.parametrize("seconds", [DAY, 3_600, 60, 1])
+@pytest.mark.parametrize("many", [1, 2])
+def test_describe_part__spans_of_time__are_phrases_that_stand_in_the_source(
+    seconds: int, many: int
+) -> None:
+    asked: set[str] = set()
+
+    def translate(phrase: str) -> str:
+        asked.add(phrase)
+        return phrase
+
+    def plural(one: str, more: str, number: int) -> str:
+        asked.update((one, more))
+        return one if number == 1 else more
+
+    window = {"type": "last", "seconds": many * seconds}
+    ago = {"type": "between", "from_seconds": 3 * seconds, "to_seconds": many * seconds}
+    rule = {
+        "and": [
+            {"kind": "count", **VIEW, "window": window, "op": "gte", "value": many},
+            {"kind": "distinct_days", **VIEW, "window": ago, "op": "lt", "value": many},
+            {"kind": "profile", "key": "last_seen", "op": "within_last", "value": many * seconds},
+            {"kind": "then_not", "a": VIEW, "b": VIEW, "after": many * seconds, "window": window},
+        ]
+    }
+
+    describe_part(parse(rule), WORDS, translate, plural)
+
+    assert len(asked) >= 12
+    assert asked <= written()
