@@ -29,6 +29,7 @@ __all__ = [
     "known_traits",
     "live",
     "members",
+    "unsure",
 ]
 
 _VERDICTS = "SELECT customer_id, verdicts FROM segments_state WHERE customer_id = ANY(%s)"
@@ -69,10 +70,29 @@ def members(document: Mapping[str, Any], *, now_us: int) -> list[Member]:
                     version.title,
                     version.number,
                     rest[0] / 1e6 if rest else None,
-                    known=flags < INCOMPLETE or bool(rest),
+                    known=not _is_over(flags, flips, now_us),
                 )
             )
     return sorted(found, key=lambda one: one.key)
+
+
+def unsure(document: Mapping[str, Any], *, now_us: int) -> bool:
+    """Return whether a segment in force may have turned beyond what its verdict says.
+
+    That takes more turns by the clock alone than a verdict foretells (`MOST_FLIPS`), and nobody at
+    work since the last of them.
+    """
+    told: Mapping[str, Sequence[int]] = document.get(PART, {})
+    late = [one for one, (flags, *flips) in told.items() if _is_over(flags, flips, now_us)]
+    if not late:
+        return False
+    rules = live()
+    places = [rules.place_of[one] for one in late if one in rules.place_of]
+    return any(rules.versions[place].in_force for place in places)
+
+
+def _is_over(flags: int, flips: Sequence[int], now_us: int) -> bool:
+    return flags >= INCOMPLETE and not (flips and now_us < flips[-1])
 
 
 def audience(rule: Rule | None) -> Audience | None:

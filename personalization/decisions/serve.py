@@ -161,6 +161,8 @@ def _opened(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Dec
         decision.degraded["config:remembered"] = None
     if who.source == "unavailable":
         decision.degraded["profile:unavailable"] = None
+    if who.parts and segments.unsure(who.parts, now_us=clock.to_us(now)):
+        decision.degraded["segments:late"] = None
     if who.personal:
         decision.actions = merged(_page_actions(ask, now), who.profile.get("recent", ()))
     _measure(decision, "profile", started_s)

@@ -48,6 +48,7 @@ _DEGRADED = {
     "config:remembered": "The server had started without its database, and went by the last"
     " configuration on its disk.",
     "profile:unavailable": "The profile could not be read.",
+    "segments:late": "A segment may have changed by the clock, and no worker had looked.",
     "recommend:budget": "Time was up: the list made ahead for the strategy answered.",
     "recommend:failed": "The recommender failed: the list made ahead for the strategy answered.",
     "model_missing": "This model was not there to answer: {}.",
