@@ -54,22 +54,28 @@ class Condition:
     """One condition: for how many it holds alone, and how many it removes.
 
     `removes`: members that the rule would have without it, less those it has; under `or` a
-    condition adds, which is less than 0.
+    condition adds, which is less than 0. Margins are as that of the count.
     """
 
     path: str
     sentence: str
     matching: int
+    matching_margin: int
     removes: int
+    removes_margin: int
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """A segment in force: how many members of the rule are in it, and how many it has."""
+    """A segment in force: how many members of the rule are in it, and how many it has.
+
+    `size` is counted, not sampled.
+    """
 
     key: str
     title: str
     shared: int
+    shared_margin: int
     size: int
 
 
@@ -123,7 +129,7 @@ def preview(
     share, tally = _first_in_time(question, rule, [path for path, _ in parts])
     members = tally.members
     with settled(most_ms=MOST_MS):
-        overlap = _overlap(members, share)
+        overlap = _overlap(members, tally.total, share)
         sample = people(_spread(members))
     whole = estimate(len(members), tally.total, share)
     return Preview(
@@ -134,12 +140,7 @@ def preview(
         share=share,
         sample=sample,
         conditions=tuple(
-            Condition(
-                path,
-                describe_part(parse(part), words),
-                round(tally.matching[path] / share),
-                round((tally.without[path] - len(members)) / share),
-            )
+            _condition(path, describe_part(parse(part), words), tally, share)
             for path, part in parts
         ),
         overlap=overlap,
@@ -147,6 +148,15 @@ def preview(
         ms=1000 * (time.perf_counter() - began),
         as_of=now,
     )
+
+
+def _condition(path: str, sentence: str, tally: "_Tally", share: float) -> Condition:
+    matching = estimate(tally.matching[path], tally.total, share)
+    # one holds of all for whom the other does, so that these are customers of the sample too
+    more = tally.without[path] - len(tally.members)
+    removed = estimate(abs(more), tally.total, share)
+    removes = removed.count if more > 0 else -removed.count
+    return Condition(path, sentence, matching.count, matching.margin, removes, removed.margin)
 
 
 def conditions_of(rule: Rule) -> list[tuple[str, Rule]]:
@@ -261,8 +271,8 @@ def _spread(members: Sequence[int]) -> list[int]:
     return list(members[::step][:SAMPLE])
 
 
-def _overlap(members: Sequence[int], share: float) -> tuple[Overlap, ...]:
-    """Return the segments in force that share members, the most first.
+def _overlap(members: Sequence[int], asked: int, share: float) -> tuple[Overlap, ...]:
+    """Return the segments in force that share members, the most first; `asked`: of so many sampled.
 
     Sizes of a large base are as last measured for the trend: counting them takes longer than all
     the rest.
@@ -270,7 +280,6 @@ def _overlap(members: Sequence[int], share: float) -> tuple[Overlap, ...]:
     params: dict[str, Any] = {"members": list(members), "sampled": share < 1}
     with connection.cursor() as cursor:
         cursor.execute(_OVERLAP, params)
-        return tuple(
-            Overlap(key, title, round(shared / share), size)
-            for key, title, shared, size in cursor.fetchall()
-        )
+        rows = cursor.fetchall()
+    told = ((key, title, estimate(many, asked, share), size) for key, title, many, size in rows)
+    return tuple(Overlap(key, title, one.count, one.margin, size) for key, title, one, size in told)

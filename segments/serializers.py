@@ -169,25 +169,31 @@ class DiffSerializer(Plain):
 
 
 class ConditionSerializer(Plain):
-    """One condition: for how many it holds alone, how many it removes."""
+    """One condition: for how many it holds alone, how many it removes, and the margins of both."""
 
     path = serializers.CharField(allow_blank=True)
     sentence = serializers.CharField()
     matching = serializers.IntegerField()
+    matching_margin = serializers.IntegerField()
     removes = serializers.IntegerField()
+    removes_margin = serializers.IntegerField()
 
 
 class OverlapSerializer(Plain):
-    """A segment in force that shares members."""
+    """A segment in force that shares members, with the margin of how many."""
 
     key = serializers.CharField()
     title = serializers.CharField()
     shared = serializers.IntegerField()
+    shared_margin = serializers.IntegerField()
     size = serializers.IntegerField()
 
 
 class PreviewSerializer(Plain):
-    """Who a rule is, before it is saved. `margin`: how far off `count` may be, at 95 %."""
+    """Who a rule is, before it is saved.
+
+    `margin`: how far off `count` may be, at 95 %; so are the margins of conditions and overlaps.
+    """
 
     valid = serializers.BooleanField()
     sentence = serializers.CharField()

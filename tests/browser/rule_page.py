@@ -177,11 +177,15 @@ def preview(request: HttpRequest) -> JsonResponse:
                     "path": one,
                     "sentence": "viewed a product at least once in the last 7 days",
                     "matching": 4000 + 10 * place,
+                    "matching_margin": 90,
                     "removes": 1200 * (place + 1),
+                    "removes_margin": 60,
                 }
                 for place, one in enumerate(paths)
             ],
-            "overlap": [{"key": "vip", "title": "VIP", "shared": 120, "size": 300}],
+            "overlap": [
+                {"key": "vip", "title": "VIP", "shared": 120, "shared_margin": 15, "size": 300}
+            ],
             "as_of": "2026-11-27T10:00:00Z",
             "ms": 120,
         }

@@ -298,7 +298,9 @@ def test_preview__before_saving__count_people_conditions_overlap(back_office: Cl
         ("and[0]", 0),
         ("and[1]", 1),
     ]
-    assert found["overlap"] == [{"key": "viewers", "title": "viewers", "shared": 2, "size": 2}]
+    assert found["overlap"] == [
+        {"key": "viewers", "title": "viewers", "shared": 2, "shared_margin": 0, "size": 2}
+    ]
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_preview__small_base__counts_as_by_hand(
         rest = [[truth for path, truth in each.items() if path != one.path] for each in truths]
         assert one.matching == sum(each[one.path] for each in truths)
         assert one.removes == sum(map(join, rest)) - members
+        assert (one.matching_margin, one.removes_margin) == (0, 0)
     assert len(said.sample) == min(10, members)
     by_id = {one.id: one for one in everybody}
     assert all(holds(rule, by_id[someone.customer_id]) for someone in said.sample)
@@ -97,7 +98,8 @@ def test_preview__segments_in_force__shows_who_is_in_both(people: list[Customer]
 
     said = preview(rule, now=NOW, segments={})
 
-    assert [(one.key, one.shared, one.size) for one in said.overlap] == [("overlapping", 5, 8)]
+    told = [(one.key, one.shared, one.shared_margin, one.size) for one in said.overlap]
+    assert told == [("overlapping", 5, 0, 8)]
 
 
 def _in_force(key: str, customer_ids: list[int]) -> None:
@@ -135,7 +137,34 @@ def test_preview__base_above_the_limit__margin_holds_the_truth(
     assert 0 < said.margin < members
     assert abs(said.count - members) <= said.margin
     assert abs(said.total - len(everybody)) < 0.1 * len(everybody)
+    join, parts = _parts(rule)
+    truths = [{path: holds(part, one) for path, part in parts.items()} for one in everybody]
+    for one in said.conditions:
+        rest = [[truth for path, truth in each.items() if path != one.path] for each in truths]
+        removed = sum(map(join, rest)) - members
+        matching = sum(each[one.path] for each in truths)
+        assert abs(one.matching - matching) <= one.matching_margin < len(everybody)
+        assert abs(one.removes - removed) <= one.removes_margin < len(everybody)
     assert all(holds(rule, one) for one in people if one.id in {x.customer_id for x in said.sample})
+
+
+def test_preview__base_above_the_limit__shared_members_have_their_margin(
+    settings: SettingsWrapper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = grown(3_000)
+    write(people)
+    settings.SEGMENT_PREVIEW_EXACT = 1_000
+    monkeypatch.setattr(module, "_LEAST_SAMPLED", 1_400)
+    rule = count(days=30)
+    members = [one.id for one in known(people) if holds(rule, one)]
+    shared = members[::2]
+    _in_force("overlapping", shared)
+
+    (told,) = preview(rule, now=NOW, segments={}).overlap
+
+    assert told.size == len(shared)
+    assert abs(told.shared - len(shared)) <= told.shared_margin
+    assert 0 < told.shared_margin < len(shared)
 
 
 def test_preview__whole_base_too_slow__samples(

@@ -39,18 +39,23 @@
         const one = (who) => el("li", {}, who.url ? el("a", { href: who.url, target: "_blank", rel: "noopener" }, who.label) : who.label);
         return part(say("sample"), el("ul", { class: "rb-people" }, sample.map(one)));
     };
+    // what a sample says is told with how far off it may be
+    const off = (answer, margin, told = grouped.format) => (answer.exact === false && typeof margin === "number" ? el("span", { class: "rb-off" }, ` ${say("margin", told(margin))}`) : "");
     const conditions = (answer, nameOf) => {
         const lines = answer.conditions || [];
         if (!lines.length) { return null; }
         const line = (one) => [
-            [el("span", { class: "rb-at" }, nameOf(one.path)), el("span", {}, one.sentence)], grouped.format(one.matching),
-            [grouped.format(one.removes), bar(one.removes, answer.total)]];
+            [el("span", { class: "rb-at" }, nameOf(one.path)), el("span", {}, one.sentence)],
+            [grouped.format(one.matching), off(answer, one.matching_margin)],
+            [grouped.format(one.removes), off(answer, one.removes_margin), bar(one.removes, answer.total)]];
         return part(say("removes"), table([say("condition_col"), say("matching"), say("removed_col")], lines.map(line)));
     };
     const overlap = (answer) => {
         const lines = answer.overlap || [];
         if (!lines.length) { return null; }
-        const line = (one) => [one.title || one.key, grouped.format(one.shared), [percent(one.shared, one.size), bar(one.shared, one.size)]];
+        const line = (one) => [
+            one.title || one.key, [grouped.format(one.shared), off(answer, one.shared_margin)],
+            [percent(one.shared, one.size), off(answer, one.shared_margin, (many) => percent(many, one.size)), bar(one.shared, one.size)]];
         return part(say("overlap"), table([say("segment_col"), say("shared"), say("of_segment")], lines.map(line)));
     };
     const foot = (answer) => el(
