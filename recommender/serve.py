@@ -181,7 +181,8 @@ def _chain(strategy: str | StrategySpec, degraded: list[str]) -> list[StrategySp
 
 
 def _items(found: Gathering, filled: Filled) -> tuple[Item, ...]:
-    origins, pool, view = found.pool.origins, found.pool, found.view
+    pool, view = found.pool, found.view
+    origins, rows, scores = pool.origins.tolist(), filled.rows.tolist(), filled.scores.tolist()
     causes = _causes(found, filled)
     told: list[tuple[str, str | None]] = []
     for one in filled.order:
@@ -194,9 +195,9 @@ def _items(found: Gathering, filled: Filled) -> tuple[Item, ...]:
             told.append((asked.source, asked.title or causes.get(one)))
     items: list[Item] = []
     for one, (source, _), words in zip(filled.order, told, reasons(told), strict=True):
-        key, drawn = view.keys[filled.rows[one]], filled.explored.get(one)
+        key, drawn = view.keys[rows[one]], filled.explored.get(one)
         if drawn is None:
-            items.append(Item(key, round(float(filled.scores[one]), 6), words, source))
+            items.append(Item(key, round(scores[one], 6), words, source))
         else:
             items.append(Explored(key, 0.0, words, source, round(drawn.propensity, 6)))
     return tuple(items)

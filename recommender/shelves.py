@@ -50,10 +50,11 @@ def fill(found: Gathering) -> Filled:
     """Return the shelf of gathered candidates."""
     pool, rules, view = found.pool, found.spec.rules, found.view
     scores = pool.scores.astype(np.float64) * _factors(found)
-    buried = np.zeros(len(pool.rows), np.bool_)
-    if rules.bury is not None:
-        buried = found.where(rules.bury)[pool.rows]
-    late = behind(pool.tiers, buried, found.repeated(pool.rows))
+    late = behind(
+        pool.tiers,
+        None if rules.bury is None else found.where(rules.bury)[pool.rows],
+        found.repeated(pool.rows) if len(found.above) else None,
+    )
     rows = np.concatenate([pool.rows, _fresh(found)])
     caps = [Cap(_dense(columns.codes(name, view)[rows]), most) for name, most in rules.caps]
     quotas = [Quota(found.where(one.rule)[rows], one.least) for one in rules.quotas]
@@ -91,7 +92,8 @@ def _factors(found: Gathering) -> NDArray[np.float64]:
     factors = np.ones(len(pool.rows))
     for boost in rules.boosts:
         factors[found.where(boost.rule)[pool.rows]] *= boost.factor
-    np.minimum(factors, MOST_BOOST, out=factors)
+    if rules.boosts:
+        np.minimum(factors, MOST_BOOST, out=factors)
     if rules.margin:
         factors *= 1 + rules.margin * _margins(view, pool.rows)
     if rules.fatigue is not None and found.visit.shown:

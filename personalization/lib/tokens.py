@@ -129,6 +129,7 @@ def _digest(text: str) -> bytes:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
+@lru_cache(maxsize=1024)
 def _pack(fields: tuple[str, ...]) -> bytes:
     packed = [field.encode() for field in fields]
     if max(map(len, packed)) > _MAX_FIELD_BYTES:

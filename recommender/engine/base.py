@@ -319,8 +319,9 @@ def walk(
 ) -> Ranked:
     """Return the first `count` entries of a ranking that are allowed and not in `drop`.
 
-    `order` item rows best first, `scores` parallel to it. Looks at a doubling prefix, so that the
-    usual case touches some dozens of items of a million.
+    `order` item rows best first, `scores` parallel to it. Looks at a prefix, and where that holds
+    too few at twice as much as its share of what is wanted asks for: the usual case touches some
+    dozens of items of a million.
     """
     if count <= 0:
         return EMPTY
@@ -330,7 +331,8 @@ def walk(
         keep = np.ones(length, np.bool_) if allowed is None else allowed[head]
         if len(drop):
             keep = keep & ~isin_few(head, drop)
-        places = np.flatnonzero(keep)[:count]
-        if len(places) == count or length == len(order):
+        places = np.flatnonzero(keep)
+        if len(places) >= count or length == len(order):
+            places = places[:count]
             return Ranked(head[places], scores[places])
-        length = min(len(order), length * 2)
+        length = min(len(order), length * (2 * count // max(len(places), 1)))

@@ -57,13 +57,18 @@ class Shelf:
     alike: Sequence[Codes] = ()
 
 
-def behind(tiers: Codes, buried: Mask, repeated: Mask | None = None) -> NDArray[np.float64]:
+def behind(
+    tiers: Codes, buried: Mask | None = None, repeated: Mask | None = None
+) -> NDArray[np.float64]:
     """Return what is taken from scores in [0, 100): a later tier comes later, then the buried.
 
     Last of all comes what the page shows already (`repeated`).
     """
-    taken: NDArray[np.float64] = _TIER * tiers + _BURIED * buried
-    return taken if repeated is None else taken + _REPEATED * repeated
+    taken = np.asarray(_TIER * tiers, np.float64)
+    for step, mask in ((_BURIED, buried), (_REPEATED, repeated)):
+        if mask is not None:
+            taken += step * mask
+    return taken
 
 
 def choose(
