@@ -15,7 +15,6 @@ from segments.learning.engine.propensity import LOG, TooLittleHistory
 MOST_CATEGORIES = 20
 HALF_LIFE_DAYS = 30.0
 LEAST_ROWS = 100
-_ALGORITHMS = ("logistic", "forest")
 _LEAST = 1e-6
 
 
@@ -86,10 +85,10 @@ def learned(
         msg = f"it takes {LEAST_ROWS} buyers in each of two windows; there are {rows}"
         raise TooLittleHistory(msg)
     figures = {}
-    for name in _ALGORITHMS:
-        model = CLASSIFIERS[name].fit(trained, n_classes=len(codes), rng=rng)
+    for name, kind in CLASSIFIERS.items():
+        model = kind.fit(trained, n_classes=len(codes), rng=rng)
         figures[name] = _quality(model.probabilities(tested.values), tested.target)
-    best = min(_ALGORITHMS, key=lambda name: figures[name]["log_loss"])
+    best = min(figures, key=lambda name: figures[name]["log_loss"])
     shares = np.bincount(trained.target, minlength=len(codes)) / len(trained.target)
     floors = {
         "popularity": np.tile(shares, (len(tested.target), 1)),

@@ -6,7 +6,7 @@ Logistic regression, random forest, gradient boosting. They are compared side by
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +18,9 @@ from segments.learning.engine.features import Floats, Ints
 from segments.learning.engine.lazy import ensemble, linear_model
 from segments.learning.engine.preparation import Preparation
 from segments.learning.engine.trees import Trees, of_boosting, of_forest
+
+# Log-score of a class that does not occur: far below any that does.
+_NEVER = -30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,6 @@ class Classifier(ABC):
 
     key: ClassVar[str]
     title: ClassVar[str]
-    binary_only: ClassVar[bool] = False
     n_classes: int
 
     @classmethod
@@ -89,8 +91,7 @@ class Logistic(Classifier):
         preparation = Preparation.fit(sample.values, sample.log)
         inputs = _inputs(preparation, sample.values)
         coefficients = np.zeros((n_classes, inputs.shape[1]))
-        # far below any that occurs
-        intercepts = np.full(n_classes, -30.0)
+        intercepts = np.full(n_classes, _NEVER)
         classes = np.unique(sample.target)
         if len(classes) == 1:
             intercepts[classes] = 0.0
@@ -174,47 +175,49 @@ class Forest(Classifier):
 
 
 class Boosting(Classifier):
-    """Gradient boosting over histograms (Friedman 2001; LightGBM's algorithm); two classes.
+    """Gradient boosting over histograms (Friedman 2001; LightGBM's algorithm).
 
+    Of two classes leaves hold the log-odds of the second, of more the log-score of each.
     `importance` (d,) how often trees split by a feature.
     """
 
     key = "boosting"
     title = "gradient boosting"
-    binary_only = True
-    n_classes = 2
 
     def __init__(self, trees: Trees, importance: Floats) -> None:
         self.trees, self.importance = trees, importance
+        self.n_classes = max(trees.value.shape[1], 2)
 
     @classmethod
     def fit(cls, sample: Sample, *, n_classes: int = 2, rng: np.random.Generator) -> Self:
         """Fit with early stopping on a tenth of the sample, where that is enough to judge by."""
-        if n_classes != 2:  # noqa: PLR2004 -- two classes
-            msg = "gradient boosting answers for two classes; take the forest"
-            raise ValueError(msg)
         d = sample.values.shape[1]
-        if len(np.unique(sample.target)) < 2:  # noqa: PLR2004 -- two classes
-            return cls(_constant(float(sample.target.mean())), np.zeros(d))
+        classes, counts = np.unique(sample.target, return_counts=True)
+        if len(classes) < 2:  # noqa: PLR2004 -- nothing to tell apart
+            return cls(_constant(int(classes[0]), n_classes), np.zeros(d))
+        # a tenth has somebody of each class
+        judged = len(sample.target) >= 1_000 and counts.min() >= 2  # noqa: PLR2004
         # its threads spin while they wait for each other on a machine that others use, too
         with threadpool_limits(1):
             made = ensemble.HistGradientBoostingClassifier(
                 learning_rate=0.05,
-                max_iter=300,
+                # a round of more than two classes is a tree for each
+                max_iter=300 if len(classes) == 2 else 100,  # noqa: PLR2004
                 max_leaf_nodes=15,
                 min_samples_leaf=20,
                 l2_regularization=1.0,
-                early_stopping=len(sample.target) >= 1_000,  # noqa: PLR2004 -- 100 to judge by
+                early_stopping=judged,
                 random_state=int(rng.integers(2**31)),
             ).fit(_without_gaps(sample.values), sample.target)
         trees = of_boosting(made)
         inner = trees.feature[trees.feature >= 0]
-        return cls(trees, np.bincount(inner, minlength=d).astype(np.float64))
+        importance = np.bincount(inner, minlength=d).astype(np.float64)
+        return cls(trees if n_classes == 2 else _spread(trees, classes, n_classes), importance)  # noqa: PLR2004
 
     def probabilities(self, values: Floats) -> Floats:
-        """Return the logistic function of the trees' sum."""
-        raw = self.trees.total(values)[:, 0]
-        return softmax(np.column_stack([np.zeros(len(raw)), raw]))
+        """Return the softmax of the trees' sums."""
+        raw = self.trees.total(values)
+        return softmax(raw if raw.shape[1] > 1 else np.hstack([np.zeros_like(raw), raw]))
 
     def weights(self) -> Floats:
         """Return shares of all splits."""
@@ -228,7 +231,7 @@ class Boosting(Classifier):
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Return that model."""
         trees = Trees.from_arrays(part("tree", arrays))
-        need(trees.value.shape[1] == 1, "a gradient boosting")
+        need(trees.value.shape[1] > 0, "a gradient boosting")
         return cls(trees, arrays["importance"])
 
 
@@ -261,10 +264,22 @@ def _shares(sizes: Floats) -> Floats:
     return sizes / total if total else sizes
 
 
-def _constant(share: float) -> Trees:
-    """Return a tree of one leaf that answers about `share`."""
-    held = min(max(share, 1e-9), 1 - 1e-9)
+def _constant(only: int, n_classes: int) -> Trees:
+    """Return a tree of one leaf that answers (about) one class."""
+    if n_classes == 2:  # noqa: PLR2004 -- the log-odds of the second
+        value = np.array([[-_NEVER if only else _NEVER]])
+    else:
+        value = np.where(np.arange(n_classes) == only, 0.0, _NEVER)[None, :]
     zero = np.zeros(1, np.int32)
-    value = np.array([[np.log(held / (1 - held))]])
     unknown = np.zeros(1, np.bool_)
     return Trees(zero, zero - 1, np.zeros(1), zero, zero, unknown, value, np.array(False))  # noqa: FBT003 -- an array
+
+
+def _spread(trees: Trees, classes: Ints, n_classes: int) -> Trees:
+    """Return trees of the classes that occur as trees of all `n_classes`."""
+    value = np.zeros((len(trees.value), n_classes))
+    told = classes if trees.value.shape[1] > 1 else classes[1:]
+    value[:, told] = trees.value
+    first = trees.roots[1] if len(trees.roots) > 1 else len(value)
+    value[:first, np.setdiff1d(np.arange(n_classes), classes)] = _NEVER
+    return replace(trees, value=value)

@@ -98,26 +98,29 @@ def of_forest(forest: Any) -> Trees:
 
 
 def of_boosting(model: Any) -> Trees:
-    """Return the trees of a binary gradient boosting; the start value goes into the first tree.
+    """Return the trees of a gradient boosting; the start values go into the first round.
 
+    Leaf values are the log-odds of the second of two classes, or the log-score of each of more.
     Reads scikit-learn's private predictors; the contract test says when an upgrade moves them.
     """
+    start = np.ravel(model._baseline_prediction)
     parts = []
-    for (predictor,) in model._predictors:
-        nodes = predictor.nodes
-        leaf = nodes["is_leaf"].astype(np.bool_)
-        parts.append(
-            {
-                "feature": np.where(leaf, -1, nodes["feature_idx"]).astype(np.int32),
-                "threshold": np.where(leaf, 0.0, nodes["num_threshold"]),
-                "left": np.where(leaf, 0, nodes["left"]).astype(np.int32),
-                "right": np.where(leaf, 0, nodes["right"]).astype(np.int32),
-                "unknown_left": nodes["missing_go_to_left"].astype(np.bool_),
-                "value": nodes["value"].astype(np.float64)[:, None],
-            }
-        )
-    if parts:
-        parts[0]["value"] = parts[0]["value"] + float(np.ravel(model._baseline_prediction)[0])
+    for step, predictors in enumerate(model._predictors):
+        for place, predictor in enumerate(predictors):
+            nodes = predictor.nodes
+            leaf = nodes["is_leaf"].astype(np.bool_)
+            value = np.zeros((len(nodes), len(predictors)))
+            value[:, place] = nodes["value"] + (start[place] if step == 0 else 0.0)
+            parts.append(
+                {
+                    "feature": np.where(leaf, -1, nodes["feature_idx"]).astype(np.int32),
+                    "threshold": np.where(leaf, 0.0, nodes["num_threshold"]),
+                    "left": np.where(leaf, 0, nodes["left"]).astype(np.int32),
+                    "right": np.where(leaf, 0, nodes["right"]).astype(np.int32),
+                    "unknown_left": nodes["missing_go_to_left"].astype(np.bool_),
+                    "value": value,
+                }
+            )
     return _joined(parts, single=False)
 
 

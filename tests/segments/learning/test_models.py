@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.cluster import KMeans as SkKMeans
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.mixture import GaussianMixture
 
-from segments.learning.engine.classifiers import CLASSIFIERS, Boosting, Classifier, softmax
+from segments.learning.engine.classifiers import CLASSIFIERS, Boosting, Classifier
 from segments.learning.engine.clusters import (
     ALGORITHMS,
     ClusterConfig,
@@ -39,8 +40,6 @@ def test_clustering__contract(kind: type[Clustering], rule: Any) -> None:
 @pytest.mark.parametrize("k", [2, 4])
 @pytest.mark.parametrize("kind", CLASSIFIERS.values(), ids=CLASSIFIERS)
 def test_classifier__contract(kind: type[Classifier], k: int, rule: Any) -> None:
-    if kind.binary_only and k != 2:
-        pytest.skip("two classes only")
     rule(kind, k)
 
 
@@ -62,15 +61,38 @@ def test_boosting__arrays__answer_as_scikit_learn(gaps: bool) -> None:
     asked = fresh.values if gaps else np.nan_to_num(fresh.values)
     made = HistGradientBoostingClassifier(max_iter=40, random_state=1).fit(values, given.target)
 
-    raw = Trees.from_arrays(of_boosting(made).to_arrays()).total(asked)[:, 0]
-    ours = softmax(np.column_stack([np.zeros(len(raw)), raw]))
+    ours = Boosting(Trees.from_arrays(of_boosting(made).to_arrays()), np.zeros(1))
 
-    np.testing.assert_allclose(ours, made.predict_proba(asked), atol=1e-12)
+    np.testing.assert_allclose(ours.probabilities(asked), made.predict_proba(asked), atol=1e-12)
 
 
-def test_boosting__more_classes__says_what_to_take() -> None:
-    with pytest.raises(ValueError, match="take the forest"):
-        Boosting.fit(sample(4), n_classes=4, rng=rng())
+def test_boosting__more_classes__answers_as_scikit_learn() -> None:
+    given, fresh = sample(4), sample(4, seed=8)
+    made = HistGradientBoostingClassifier(max_iter=20, random_state=1)
+    made.fit(given.values, given.target)
+
+    ours = Boosting(Trees.from_arrays(of_boosting(made).to_arrays()), np.zeros(1))
+
+    assert ours.n_classes == 4
+    np.testing.assert_allclose(
+        ours.probabilities(fresh.values), made.predict_proba(fresh.values), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("kind", CLASSIFIERS.values(), ids=CLASSIFIERS)
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_classifier__classes_that_do_not_occur__hardly_an_answer(
+    kind: type[Classifier], k: int
+) -> None:
+    given = sample(max(k, 2))
+    places = np.array([1, 3, 4])[given.target % k]
+
+    held = kind.fit(replace(given, target=places), n_classes=6, rng=rng())
+
+    found = held.probabilities(given.values)
+    assert found.shape == (len(places), 6)
+    assert found[:, [0, 2, 5]].max() < 1e-6
+    assert (found.argmax(axis=1) == places).mean() > 0.7
 
 
 def test_mixture__membership__is_scikit_learns() -> None:

@@ -163,6 +163,7 @@ def test_next_category__tastes__beat_popularity() -> None:
 
     model, metrics = categories.learned(log, until_us=UNTIL_US, horizon_days=40, rng=rng())
 
+    assert set(metrics["algorithms"]) == {"logistic", "forest", "boosting"}
     best = metrics["algorithms"][metrics["best"]]
     assert best["hit"] > 0.6
     assert best["log_loss"] < min(one["log_loss"] for one in metrics["floors"].values())
