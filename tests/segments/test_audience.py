@@ -1,6 +1,7 @@
 """Audiences: what may stand in one, and that a document says what the profile's state does."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -11,11 +12,15 @@ from personalization.lib.errors import Problem
 from segments import audiences
 from segments.engine.audience import Audience, Readable, audience_faults
 from segments.engine.catalogue import COMPUTED, Attribute, Catalogue, Named
+from segments.engine.program import Person, Program, Setting, Source
 from segments.live.deciding import traits
 from segments.live.rules import setting
 from segments.serve import Seen, audience, known_traits
 from tests.events.processor.log import put
+from tests.segments.corpus_operators import TABLE, Row
+from tests.segments.corpus_tools import T0
 from tests.segments.live.world import count, go_live, process
+from tests.segments.oracle_operators import OPERATORS, SECOND
 
 KNOWN = Readable(
     Catalogue(
@@ -131,3 +136,24 @@ def test_seen__nothing_in_the_document__known_customer_without_events() -> None:
 
     assert seen.admitted(Audience.of(none_yet, setting()))
     assert not seen.admitted(Audience.of({"not": none_yet}, setting()))
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[f"{n}-{row[0]}" for n, row in enumerate(TABLE)])
+@pytest.mark.parametrize("kind", ["context", "product"])
+def test_decide__context_and_product__each_operator_as_the_table_says(kind: str, row: Row) -> None:
+    op, value, passing, failing = row
+    leaf = {"kind": kind, "key": "x", "op": op}
+    rule = leaf if op.endswith("exists") else {**leaf, "value": value}
+    program = Program([Source("own", rule)], Setting(ZoneInfo("UTC"), None))
+
+    def holds(subject: Any) -> bool:
+        known = {} if subject is None else {"x": subject}
+        person = Person(request=known) if kind == "context" else Person(product=known)
+        return program.rules[0].decide(person, T0 * SECOND)[0]
+
+    assert [holds(subject) for subject in passing] == [True] * len(passing)
+    assert [holds(subject) for subject in failing] == [False] * len(failing)
+
+
+def test_table__of_operators__has_each() -> None:
+    assert {row[0] for row in TABLE} == set(OPERATORS)
