@@ -15,6 +15,7 @@ from recommender.live import LiveBlend
 from recommender.serve import Explored, ProductRule
 from tests.recommender.shop import NOW
 from tests.recommender.stocked import (
+    KEYS,
     NEW,
     NOW_S,
     ask,
@@ -322,6 +323,27 @@ def test_ladder__segment_else_country_before_popular() -> None:
     assert loyal.items[0].reason == "Popular with customers like you"
     assert ids(ask(key, country="FR"))[0] == "p0"
     assert ids(ask(key, segments=["loyal"], personal=False))[0] == "p0"
+
+
+def test_ladder__whole__session_segment_category_popular_editorial() -> None:
+    install("item_knn", keys=["p9", "p8"])
+    session = live.models()["item_knn"]
+    install("popularity", "popular_in_group", "content", keys=KEYS[:11])
+    live._held.models = MappingProxyType({**live.models(), "item_knn": session})
+    # without attributes to compare, its own model has no word on these clicks
+    key = strategy(algorithm="content", params={"seeds": ["recent"]}, rules={"editorial": ["p11"]})
+
+    answer = ask(key, recent=[("view", "p9", NOW_S)], segments=["loyal"], count=12)
+
+    sources = [item.source for item in answer.items]
+    assert list(dict.fromkeys(sources)) == [
+        "item_knn",
+        "popular_in_group",
+        "category",
+        "popularity",
+        "editorial",
+    ]
+    assert ids(answer)[:3] == ["p8", "p6", "p7"]
 
 
 def test_learned__weights_of_training_decide_the_sources() -> None:
