@@ -179,7 +179,7 @@ class _Teller:
     def profile(self, leaf: Leaf) -> str:
         """Return the words of `profile`."""
         attribute = self._traits.get(leaf.key)
-        title = attribute.title if attribute else leaf.key
+        title = self.say(attribute.title) if attribute else leaf.key
         return self.say(
             "have a profile where {what}", what=self._compared(title, leaf.op, leaf.value)
         )
@@ -276,7 +276,7 @@ class _Teller:
         if matcher.prefix:
             names = [name for name in self._catalogue.events if name.startswith(matcher.event)]
         known: Attribute | None = self._catalogue.properties(names).get(key)
-        return known.title if known else key
+        return self.say(known.title) if known else key
 
     def _compared(self, title: str, op: str, value: Any) -> str:
         if op == "size":
@@ -291,12 +291,17 @@ class _Teller:
 
     def _value(self, op: str, value: Any) -> str:
         if op == "between":
-            return self.say("{low} and {high}", low=_shown(value[0]), high=_shown(value[1]))
+            return self.say("{low} and {high}", low=self._told(value[0]), high=self._told(value[1]))
         if op == "weekday":
             return self._listed([self.say(_DAYS[int(day) - 1]) for day in value])
         if isinstance(value, list):
-            return self._listed([_shown(one) for one in value], _ALL if op == "all_of" else _ANY)
-        return _shown(value)
+            return self._listed(
+                [self._told(one) for one in value], _ALL if op == "all_of" else _ANY
+            )
+        return self._told(value)
+
+    def _told(self, value: Any) -> str:
+        return self.say("yes" if value else "no") if isinstance(value, bool) else _shown(value)
 
     def _listed(self, words: list[str], joint: tuple[str, str] = _ANY) -> str:
         if len(words) > _MOST_LISTED:
@@ -326,10 +331,10 @@ class _Teller:
         phrase = self.say(_FIGURES[leaf.op])
         if leaf.op == "between":
             both = self.say(
-                "{low} and {high}", low=_shown(leaf.value[0]), high=_shown(leaf.value[1])
+                "{low} and {high}", low=self._told(leaf.value[0]), high=self._told(leaf.value[1])
             )
             return f"{phrase} {both}"
-        return f"{phrase} {_shown(leaf.value)}"
+        return f"{phrase} {self._told(leaf.value)}"
 
     def _title(self, kind: str, key: str) -> str:
         return f"“{self._titles[kind].get(key, key)}”"
@@ -373,8 +378,6 @@ def _ends(value: Any) -> tuple[Any, Any]:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if is_number(value):
         return _figure(value)
     return f"“{value}”" if isinstance(value, str) else str(value)
