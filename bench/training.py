@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from recommender.engine.als import AlsConfig
     from recommender.engine.base import Interactions
+    from recommender.engine.bpr import BprConfig
     from recommender.engine.item_knn import ItemKnnConfig
 
 ROWS = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
@@ -162,49 +163,74 @@ def _bare() -> int:
 def _fits(data: "Interactions") -> list[tuple[str, Callable[[], Any], Callable[[], Any]]]:
     """Return (name, our fit, implicit's fit of the same matrix)."""
     from implicit.als import AlternatingLeastSquares
-    from implicit.nearest_neighbours import CosineRecommender
+    from implicit.bpr import BayesianPersonalizedRanking
+    from implicit.nearest_neighbours import BM25Recommender, CosineRecommender
     from threadpoolctl import threadpool_limits
 
     from recommender.engine.algorithms import RECIPES
     from recommender.engine.matrix import user_items
 
     as_of_s = float(data.at_s.max())
-    found = []
-    knn = RECIPES["item_knn_cosine"]
-    config = cast("ItemKnnConfig", knn.config)
-    matrix: csr_matrix = user_items(data, config, as_of_s).astype(np.float64)
 
-    def cosine() -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            CosineRecommender(K=config.neighbours, num_threads=1).fit(matrix, show_progress=False)
+    def raced(
+        name: str, config: Any, made: Callable[[Any], Any], kind: type
+    ) -> tuple[str, Callable[[], Any], Callable[[], Any]]:
+        matrix: csr_matrix = user_items(data, config, as_of_s).astype(kind)
 
-    found.append(
-        (
-            "item_knn_cosine",
-            lambda: knn.algorithm.fit(data, knn.config, as_of_s=as_of_s),
-            cosine,
-        )
+        def bare() -> None:
+            with warnings.catch_warnings(), threadpool_limits(1, "blas"):
+                warnings.simplefilter("ignore")
+                made(config).fit(matrix, show_progress=False)
+
+        fit = RECIPES[name].algorithm.fit
+        return name, lambda: fit(data, config, as_of_s=as_of_s), bare
+
+    cosine = cast("ItemKnnConfig", RECIPES["item_knn_cosine"].config)
+    bm25 = cast("ItemKnnConfig", RECIPES["item_knn"].config)
+    als = replace(
+        cast("AlsConfig", RECIPES["als"].config), factors=64, alpha=20.0, ridge=20.0, iterations=5
     )
-    if "als" in RECIPES:
-        als = RECIPES["als"]
-        given = cast("AlsConfig", als.config)
-        factored = replace(given, factors=64, alpha=20.0, ridge=20.0, iterations=5)
-        weighted: csr_matrix = user_items(data, factored, as_of_s)
-
-        def bare_als() -> None:
-            with threadpool_limits(1, "blas"):
-                AlternatingLeastSquares(
-                    factors=64,
-                    alpha=20.0,
-                    regularization=20.0,
-                    iterations=5,
-                    num_threads=1,
-                    random_state=42,
-                ).fit(weighted, show_progress=False)
-
-        found.append(("als", lambda: als.algorithm.fit(data, factored, as_of_s=as_of_s), bare_als))
-    return found
+    bpr = replace(cast("BprConfig", RECIPES["bpr"].config), factors=64, iterations=5)
+    return [
+        raced(
+            "item_knn_cosine",
+            cosine,
+            lambda held: CosineRecommender(K=held.neighbours, num_threads=1),
+            np.float64,
+        ),
+        raced(
+            "item_knn",
+            bm25,
+            lambda held: BM25Recommender(K=held.neighbours, K1=held.k1, B=held.b, num_threads=1),
+            np.float64,
+        ),
+        raced(
+            "als",
+            als,
+            lambda held: AlternatingLeastSquares(
+                factors=held.factors,
+                alpha=held.alpha,
+                regularization=held.ridge,
+                iterations=held.iterations,
+                num_threads=1,
+                random_state=held.seed,
+            ),
+            np.float32,
+        ),
+        raced(
+            "bpr",
+            bpr,
+            lambda held: BayesianPersonalizedRanking(
+                factors=held.factors,
+                learning_rate=held.rate,
+                regularization=held.ridge,
+                iterations=held.iterations,
+                num_threads=1,
+                random_state=held.seed,
+            ),
+            np.float32,
+        ),
+    ]
 
 
 if __name__ == "__main__":
