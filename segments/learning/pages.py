@@ -217,24 +217,18 @@ def _value(model: LearnedModel, _seen: Sequence[Observation]) -> dict[str, Any]:
 def _category(model: LearnedModel, _seen: Sequence[Observation]) -> dict[str, Any]:
     held = model.metrics
     rows = [
-        (
-            CLASSIFIERS[name].title,
-            name == held["best"],
-            _number(one["log_loss"]),
-            f"{one['hit']:.1%}",
-        )
+        (CLASSIFIERS[name].title, name == held["best"], *_guessed(one))
         for name, one in held["algorithms"].items()
     ]
-    rows += [
-        (_FLOORS[name], False, _number(one["log_loss"]), f"{one['hit']:.1%}")
-        for name, one in held["floors"].items()
-    ]
+    rows += [(_FLOORS[name], False, *_guessed(one)) for name, one in held["floors"].items()]
     names = model.manifest["facts"].get("names", {})
     return {"guesses": rows, "rows": held["rows"], "categories": sorted(names.values())}
 
 
-def _guessed(one: Mapping[str, float]) -> tuple[str, str]:
-    return _number(one["log_loss"]), f"{one['hit']:.1%}"
+def _guessed(one: Mapping[str, float]) -> tuple[str, ...]:
+    """Return log loss, that before calibration, ECE, and the share of right first guesses."""
+    measured = (_number(one.get(name)) for name in ("log_loss", "raw_log_loss", "ece"))
+    return *measured, f"{one['hit']:.1%}"
 
 
 def _lookalike(model: LearnedModel, _seen: Sequence[Observation]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segments.learning.engine.arrays import Arrays, need, part, prefixed
+from segments.learning.engine.calibration import calibration_error
 from segments.learning.engine.classifiers import CLASSIFIERS, Classifier, Sample
 from segments.learning.engine.features import DAY_US, Events, Floats, Ints, feature_matrix
 from segments.learning.engine.propensity import LOG, TooLittleHistory
@@ -16,30 +17,39 @@ MOST_CATEGORIES = 20
 HALF_LIFE_DAYS = 30.0
 LEAST_ROWS = 100
 _LEAST = 1e-6
+# Above 1 probabilities are drawn together, below it apart (Guo et al., ICML 2017).
+_TEMPERATURES = np.geomspace(0.25, 4.0, 65)
 
 
 @dataclass(frozen=True, slots=True)
 class NextCategory:
-    """A classifier over `codes` (k,), category codes as `Events.category` has them."""
+    """A classifier over `codes` (k,), category codes as `Events.category` has them.
+
+    `temperature` calibrates what it says; 1 leaves it as it is.
+    """
 
     algorithm: str
     classifier: Classifier
     codes: Ints
+    temperature: float
 
     def probabilities(self, inputs: Floats) -> Floats:
         """Return the probability of each category given that one is bought, (n, k)."""
-        return self.classifier.probabilities(inputs)
+        return _tempered(self.classifier.probabilities(inputs), self.temperature)
 
     def to_arrays(self) -> Arrays:
         """Return all fitted state."""
-        return {"codes": self.codes, **prefixed("model", self.classifier.to_arrays())}
+        own = {"codes": self.codes, "temperature": np.array([self.temperature])}
+        return {**own, **prefixed("model", self.classifier.to_arrays())}
 
     @classmethod
     def from_arrays(cls, algorithm: str, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Return that model; ValueError when it does not fit together."""
         classifier = CLASSIFIERS[algorithm].from_arrays(part("model", arrays))
         need(classifier.n_classes == len(arrays["codes"]), "a next category")
-        return cls(algorithm, classifier, arrays["codes"])
+        # versions of before have none
+        temperature = arrays.get("temperature", np.ones(1))
+        return cls(algorithm, classifier, arrays["codes"], float(temperature[0]))
 
 
 def inputs(
@@ -69,7 +79,9 @@ def learned(
     """Return (model, metrics) of a log: fitted on one window, tested on the next one.
 
     Metrics: `algorithms` and two floors, `popularity` (shares of the training window) and `leaning`
-    (the favourite of the customer), each with log_loss and hit (share of right first guesses).
+    (the favourite of the customer), each with log_loss, ece (over all categories) and hit (share of
+    right first guesses). Each half of the tested customers is calibrated by the other half;
+    `raw_log_loss` is that before calibration.
 
     Raises
     ------
@@ -84,10 +96,15 @@ def learned(
     if rows < LEAST_ROWS or len(codes) < 2:  # noqa: PLR2004 -- a choice
         msg = f"it takes {LEAST_ROWS} buyers in each of two windows; there are {rows}"
         raise TooLittleHistory(msg)
-    figures = {}
+    figures, temperatures = {}, {}
     for name, kind in CLASSIFIERS.items():
         model = kind.fit(trained, n_classes=len(codes), rng=rng)
-        figures[name] = _quality(model.probabilities(tested.values), tested.target)
+        held = model.probabilities(tested.values)
+        figures[name] = {
+            **_quality(_crosswise(held, tested.target), tested.target),
+            "raw_log_loss": _quality(held, tested.target)["log_loss"],
+        }
+        temperatures[name] = _temperature(held, tested.target)
     best = min(figures, key=lambda name: figures[name]["log_loss"])
     shares = np.bincount(trained.target, minlength=len(codes)) / len(trained.target)
     floors = {
@@ -98,6 +115,7 @@ def learned(
         "algorithms": figures,
         "floors": {name: _quality(held, tested.target) for name, held in floors.items()},
         "best": best,
+        "temperature": temperatures[best],
         "rows": len(tested.target),
         "train_rows": len(trained.target),
         "categories": len(codes),
@@ -108,7 +126,7 @@ def learned(
         trained.log,
     )
     served = CLASSIFIERS[best].fit(both, n_classes=len(codes), rng=rng)
-    return NextCategory(best, served, codes), metrics
+    return NextCategory(best, served, codes, temperatures[best]), metrics
 
 
 def _codes(events: Events) -> Ints:
@@ -141,9 +159,36 @@ def _leaning(leaning: Floats, shares: Floats) -> Floats:
     return mixed
 
 
-def _quality(held: Floats, target: Ints) -> dict[str, float]:
+def _tempered(held: Floats, temperature: float) -> Floats:
+    drawn: Floats = np.maximum(held, _LEAST**2) ** (1.0 / temperature)
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    return drawn
+
+
+def _temperature(held: Floats, target: Ints) -> float:
+    """Return the temperature with the least log loss."""
+    losses = [_log_loss(_tempered(held, float(one)), target) for one in _TEMPERATURES]
+    return float(_TEMPERATURES[int(np.argmin(losses))])
+
+
+def _crosswise(held: Floats, target: Ints) -> Floats:
+    """Return probabilities of which each half is calibrated by the other one."""
+    found = np.empty_like(held)
+    for half in (0, 1):
+        other = _temperature(held[1 - half :: 2], target[1 - half :: 2])
+        found[half::2] = _tempered(held[half::2], other)
+    return found
+
+
+def _log_loss(held: Floats, target: Ints) -> float:
     right = np.clip(held[np.arange(len(target)), target], _LEAST, 1.0)
+    return float(-np.log(right).mean())
+
+
+def _quality(held: Floats, target: Ints) -> dict[str, float]:
+    said = np.arange(held.shape[1]) == target[:, None]
     return {
-        "log_loss": float(-np.log(right).mean()),
+        "log_loss": _log_loss(held, target),
+        "ece": calibration_error(held.ravel(), said.ravel().astype(np.float64)),
         "hit": float((held.argmax(axis=1) == target).mean()),
     }

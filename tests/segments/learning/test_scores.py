@@ -173,6 +173,30 @@ def test_next_category__tastes__beat_popularity() -> None:
     np.testing.assert_array_equal(again.probabilities(given), model.probabilities(given))
 
 
+def test_next_category__too_sure_of_itself__is_cooled_and_old_files_are_not() -> None:
+    model, metrics = categories.learned(
+        shoppers(5, people=900), until_us=UNTIL_US, horizon_days=40, rng=rng()
+    )
+    target = rng().integers(0, 4, 4_000)
+    # right in six of ten, and sure of it as if in nearly all
+    wrong = rng().random(4_000) < 0.4
+    said = np.where(wrong, (target + 1) % 4, target)
+    sure = np.full((4_000, 4), 0.01)
+    sure[np.arange(4_000), said] = 0.97
+
+    cooled = categories._crosswise(sure, target)
+
+    assert 0.5 < cooled.max() < 0.75
+    np.testing.assert_allclose(cooled.sum(axis=1), 1)
+    assert all(
+        one["log_loss"] < one["raw_log_loss"] + 0.05 for one in metrics["algorithms"].values()
+    )
+    arrays = model.to_arrays()
+    assert float(arrays.pop("temperature")[0]) == metrics["temperature"]
+    before = categories.NextCategory.from_arrays(model.algorithm, arrays)
+    assert before.temperature == 1
+
+
 def test_next_category__hardly_any_buyer__says_so() -> None:
     with pytest.raises(TooLittleHistory, match="buyers"):
         categories.learned(shoppers(5, people=20), until_us=UNTIL_US, horizon_days=30, rng=rng())
