@@ -21,11 +21,13 @@ from personalization.content.serializers import (
     CampaignSerializer,
     PlacementSerializer,
 )
+from segments.wire import BoundedJSONParser
 
 
 class _Keyed(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
     """Rows that are named by key."""
 
+    parser_classes = (BoundedJSONParser,)
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
 

@@ -22,6 +22,8 @@ _LAST_SECOND = 253_402_300_799  # the end of the year 9999
 COUNT = "count"
 
 Faults = Iterator[Problem]
+# PostgreSQL gives a large float back as an integer, which orjson writes up to 64 bits only.
+_TOO_MUCH = 2.0**63
 
 
 def window_faults(window: Any, path: str) -> Faults:
@@ -357,12 +359,14 @@ def kind_of(value: Any) -> str:
     words = {str: "a text", bool: "true or false", list: "a list", dict: "an object"}
     if isinstance(value, float) and not math.isfinite(value):
         return "no finite number"
-    return "a number" if is_number(value) else words.get(type(value), "null")
+    if is_number(value):
+        return "a number" if finite(value) else "a number of 19 digits or more"
+    return words.get(type(value), "null")
 
 
 def finite(value: Any) -> bool:
-    """Whether it is a number that can be compared."""
-    return is_number(value) and math.isfinite(value)
+    """Whether it is a number that can be compared, and published: JSON of ours has 64 bits."""
+    return is_number(value) and abs(value) < _TOO_MUCH
 
 
 def _encodable(value: str) -> bool:

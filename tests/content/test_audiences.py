@@ -1,5 +1,6 @@
 """Audiences of campaigns in the back office: publication, rollback, pages, what names a segment."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -143,6 +144,7 @@ def test_publish__audience__parsed_once_and_served() -> None:
         ({"and": [{"or": []}]}, "audience.and[0].or", "empty group"),
         ([1], "audience", "is a list"),
         ({"kind": "bucket", "salt": "\0", "from": 0, "to": 1}, "audience.salt", "send a text"),
+        ({**TIER, "key": "orders", "value": 10**400}, "audience.value", "19 digits or more"),
     ],
 )
 def test_create__audience_with_a_fault__path_and_fix(rule: Any, path: str, words: str) -> None:
@@ -307,12 +309,13 @@ def test_admin__no_condition__for_everybody(hero: int, admin_client: Any, empty:
         ({"and": [FRESH, count()]}, "Condition 2, kind: &#x27;count&#x27; cannot stand here"),
         ({"kind": "segment", "key": "later"}, "has no version in force; publish it first"),
         ({**TIER, "key": "orders", "value": "two"}, "write a number"),
+        ({**TIER, "key": "orders", "value": 10**19}, "write a smaller number"),
     ],
 )
 def test_admin__audience_with_a_fault__told_and_nothing_saved(
     hero: int, admin_client: Any, rule: Any, words: str
 ) -> None:
-    form = _campaign_form(hero, heading="S") | {"audience": orjson.dumps(rule).decode()}
+    form = _campaign_form(hero, heading="S") | {"audience": json.dumps(rule)}
 
     page = admin_client.post(ADD, form).content.decode()
 
@@ -362,3 +365,19 @@ def test_api__audience__taken_shown_and_refused_with_its_path(hero: int, client:
     offered = client.get("/api/segments/catalogue/?for=audience", headers=headers).json()
     assert [one["kind"] for one in offered["kinds"]] == ["segment", "profile", "context", "bucket"]
     assert [one["key"] for one in offered["segments"]] == ["fresh"]
+
+
+@pytest.mark.parametrize("levels", [65, 5_000])
+def test_api__audience_without_end__refused_and_nothing_saved(
+    hero: int, client: Any, levels: int
+) -> None:
+    _, key = create_key(name="office", kind="secret", actor="t")
+    rule = '{"not":' * levels + "1" + "}" * levels
+    body = f'{{"key":"spring","placement":"home.hero","audience":{rule}}}'
+
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = client.post("/api/campaigns/", body, "application/json", headers=headers)
+
+    assert answer.status_code == 400
+    assert "nested too deeply" in answer.content.decode()
+    assert not Campaign.objects.exists()
