@@ -120,7 +120,8 @@ def reason_of(run: JobRun | None) -> str:
 def stop_model(*, key: str, actor: str) -> None:
     """Have a model of the shop's own score nobody any more, nor be learnt again.
 
-    Runs that learn it are asked to stop; the next scoring removes what it said.
+    Runs that somebody asked for are asked to stop; what another one makes of it does not serve.
+    The next scoring removes what it said.
 
     Raises
     ------

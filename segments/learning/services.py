@@ -213,6 +213,7 @@ def _learn(
 ) -> list[Learned]:
     done: dict[str, Any] = dict(run.checkpoint.get("models", {}))
     total = len(recipes) + 1
+    serving = _serving()
     report("reading the log", 0, total)
     jobs.advance(run.pk, done=len(done), total=total)
     with fitprocess.folder() as folder:
@@ -225,7 +226,9 @@ def _learn(
             for name, recipe in due.items():
                 report(f"learning {recipe.key}", len(done) + 1, total)
                 wait(name, lambda: jobs.advance(run.pk))
-                learned = _judge(run, folder / name, recipe, facts, actor=actor, now=now)
+                learned = _judge(
+                    run, folder / name, recipe, facts, serving=serving, actor=actor, now=now
+                )
                 done[recipe.key] = asdict(learned)
                 jobs.advance(run.pk, done=len(done) + 1, checkpoint={"models": done})
                 log.info("model.learned", model=recipe.key, status=learned.status)
@@ -277,10 +280,14 @@ def _judge(
     recipe: Recipe,
     facts: Mapping[str, Any],
     *,
+    serving: Collection[str],
     actor: str,
     now: datetime,
 ) -> Learned:
-    """Register what was fitted, or say why nothing was; the gate decides whether it serves."""
+    """Register what was fitted, or say why nothing was; the gate decides whether it serves.
+
+    `serving`: keys that served when the run began; one that was stopped since stays stopped.
+    """
     try:
         fit = fitting.read_result(folder)
     except CannotLearn as error:
@@ -290,8 +297,19 @@ def _judge(
         names = features.category_names(fit.arrays["codes"].tolist())
         described["names"] = {str(code): name for code, name in names.items()}
     model = registry.register(recipe, fit, facts=described, run_id=run.pk, now=now)
-    model = registry.gate(model, fit.objection, actor=actor, now=now)
+    with transaction.atomic():
+        # who stops a model holds the same lock
+        registry.lock()
+        stopped = recipe.key in serving and recipe.key not in _serving()
+        objection = "it was stopped while it was being learnt" if stopped else fit.objection
+        model = registry.gate(model, objection, actor=actor, now=now)
     return Learned(recipe.key, model.version, model.status, model.algorithm, model.reason)
+
+
+def _serving() -> set[str]:
+    """Return the keys of models that score now."""
+    rows = LearnedModel.objects.filter(status=LearnedModel.Status.LIVE)
+    return set(rows.values_list("key", flat=True))
 
 
 def _seed(run: JobRun, recipe: Recipe) -> int:

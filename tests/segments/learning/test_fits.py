@@ -1,5 +1,6 @@
 """Fits that somebody asks for, and their end: the job, the form, the page, what is refused."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -242,6 +243,25 @@ def test_stop__own_model__retires_with_its_job_and_nothing_learns_it_again(shop:
     assert AuditEvent.objects.filter(action="retire").count() == 1
     twice = client.post(of("stop", model), follow=True)
     assert "scores anybody" in twice.content.decode()
+
+
+def test_stop__while_the_night_learns_it__stays_stopped(shop: Path) -> None:
+    habits(120)
+    services.learn(slot="first", actor="beat", now=NOW, recipes=[KINDS])
+
+    def stop(stage: str, _done: int, _total: int) -> None:
+        if stage == "learning kinds":
+            fits.stop_model(key="kinds", actor="ann")
+
+    night = NOW + timedelta(days=1)
+    told = services.learn(slot="night", actor="beat", now=night, recipes=[KINDS], report=stop)
+
+    assert told is not None
+    assert (told[0].status, told[0].reason) == (
+        "rejected", "it was stopped while it was being learnt",
+    )  # fmt: skip
+    assert not LearnedModel.objects.filter(status="live").exists()
+    assert "kinds" not in {one.key for one in services.due_recipes()}
 
 
 @pytest.mark.parametrize("score", ["cluster:kinds", "cluster:kinds:2"])
