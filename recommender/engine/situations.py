@@ -121,7 +121,9 @@ def tendencies(
         code = _banded(place, met_in[:, place])
         key = np.unique((users.astype(np.int64) * n_items + items) * _CODES + code)
         item, told = key // _CODES % max(n_items, 1), key % _CODES
-        values = _frequent(place, told)
+        # once a customer, however many products: nobody makes a column alone
+        customer = key // (_CODES * max(n_items, 1))
+        values = _frequent(place, np.unique(customer * _CODES + told) % _CODES)
         own = np.searchsorted(values, told)
         known = np.isin(told, values)
         cells = np.bincount(item[known] * len(values) + own[known], minlength=n_items * len(values))
@@ -142,7 +144,7 @@ def _banded(place: int, codes: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 
 
 def _frequent(place: int, told: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the codes that have a column, ascending."""
+    """Return the codes, told once a customer, that have a column, ascending."""
     counts = np.bincount(told, minlength=_CODES)
     counts[0] = 0
     if place == SITUATIONS.index("country"):

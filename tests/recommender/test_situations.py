@@ -59,6 +59,21 @@ def test_tendencies__one_customer_again_and_again__counts_once() -> None:
     assert again.lifts.tobytes() == once.lifts.tobytes()
 
 
+def test_tendencies__few_customers_with_many_products__no_column() -> None:
+    users, items, met_in = met((0, DESK, 100))
+    robots = np.repeat(np.arange(100, 149, dtype=np.int32), 4)
+    phones = np.zeros((len(robots), 3), np.int16)
+    phones[:, 0] = PHONE
+    told = tendencies(
+        np.concatenate([users, robots]),
+        np.concatenate([items, np.tile(np.arange(4, dtype=np.int32), 49)]),
+        np.concatenate([met_in, phones]),
+        4,
+    )
+
+    assert lift(told, 3, situation("mobile", None, "")) == [0, 0, 0]
+
+
 @pytest.mark.parametrize(
     "asked", [situation(None, None, ""), situation("tv", 30, "XX"), situation("", 3, "Ä1")]
 )
