@@ -41,7 +41,7 @@ def objection(candidate: Evidence, live: Evidence | None, *, is_popularity: bool
     strange = _strange(candidate) or (_shrunk_or_stale(candidate, live) if live else "")
     if strange:
         return strange
-    found = _as_served(candidate.metrics)
+    found = _as_shown(candidate.metrics)
     quality, users = found.get(_QUALITY), found.get("users", 0)
     if quality is None or users < LEAST_USERS:
         return ""
@@ -51,7 +51,7 @@ def objection(candidate: Evidence, live: Evidence | None, *, is_popularity: bool
     return _against_live(candidate.metrics, live.metrics) if live else ""
 
 
-def _as_served(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_shown(metrics: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the metrics of what pages show: new items alone, where enough customers met any.
 
     A model whose very answer is what the visitor has met has none of those.
@@ -93,7 +93,7 @@ def _stale(candidate: Evidence, live: Evidence) -> str:
 
 
 def _against_live(candidate: Mapping[str, Any], live: Mapping[str, Any]) -> str:
-    now, before = _as_served(candidate), _as_served(live)
+    now, before = _as_shown(candidate), _as_shown(live)
     if (now is candidate) != (before is live):  # one of them has no such figures
         now, before = candidate, live
     if before.get("users", 0) < LEAST_USERS:

@@ -24,9 +24,9 @@ def as_served(
 ) -> dict[str, Any] | None:
     """Return what the model as it is stored finds, None where it ranks all of its items.
 
-    `full`: the best of each case by a ranking of all, without what its history holds. `kept@20`:
-    the share of these that is found, None where there are none; NDCG@20 of either; how many
-    `questions` were asked.
+    `cases`: whose truths their history does not hold. `full`: the best of each by a ranking of all,
+    without that history. `kept@20`: the share of these that is found, None where there are none;
+    NDCG@20 of either; how many `questions` were asked.
     """
     if not isinstance(model, Factors):
         return None

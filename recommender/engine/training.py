@@ -138,14 +138,16 @@ def measure(
     found: dict[str, Any] = _summary(values, every, held) | {"learning": course}
     common, unmet = rank(floor, held.cases, fold, count=COUNT, own=own)
     found["popularity"] = measures.means(measures.each(common, held.cases))
+    cases = held.cases
     if own:
-        new = ~held.cases.is_repeat()
-        places, cases = held.cases.asked(new), held.cases.with_truth(new)
-        found["discovery"] = measures.means(measures.each(fresh.take(places), cases))
+        new = ~cases.is_repeat()
+        places, cases = cases.asked(new), cases.with_truth(new)
+        fresh = fresh.take(places)
+        found["discovery"] = measures.means(measures.each(fresh, cases))
         if not model.own_only:  # as pages show it, so the gate asks for it
             popular = measures.means(measures.each(unmet.take(places), cases))
             found["discovery"]["popularity"] = popular
-    served = as_served(model, recipe.config, held.cases, fold, fresh) if asked else None
+    served = as_served(model, recipe.config, cases, fold, fresh) if len(cases) else None
     if served is not None:
         found["as_served"] = served
     return found | {"protocol": held.words, "cut_s": held.cut_s if asked else None}, model

@@ -120,4 +120,9 @@ def test_measure__the_stored_form_is_asked_and_the_page_says_so(name: str, told:
     assert ("as_served" in found) == told
     words = _served(found.get("as_served"))
     assert bool(words) == told
-    assert not told or f"get {100 * found['as_served'][KEPT]:.1f} % of the best 20" in words
+    if told:
+        served = found["as_served"]
+        assert f"get {100 * served[KEPT]:.1f} % of the best 20" in words
+        # of the same questions and truths as the page's figure of what is new to a customer
+        assert 0 < found["discovery"]["NDCG@20"] != found["NDCG@20"]
+        assert served["NDCG@20 in full"] == pytest.approx(found["discovery"]["NDCG@20"], abs=1e-6)
