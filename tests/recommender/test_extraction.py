@@ -95,6 +95,18 @@ def test_touches__situation__as_a_decision_tells_it(
     assert touched.situations.tolist() == 2 * situation(*told).tolist()
 
 
+def test_touches__time_zones__join_no_events(shop: Path) -> None:
+    """Most events are of one zone: hashed by it they would lie in memory together."""
+    query = extraction._ROWS.partition("COPY (")[2].rpartition(")\nTO STDOUT")[0]
+    params = extraction._params(KINDS, NOW - timedelta(days=1), NOW) | {"zones": ["Asia/Tokyo"]}
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {query}", params)
+        plan = [line for (line,) in cursor.fetchall()]
+
+    assert any("Hash Cond" in line or "Join" in line for line in plan)
+    assert not any("timezone" in line for line in plan if "Cond" in line or "Join" in line)
+
+
 @pytest.mark.parametrize("columns", [{"purposes": 5}, {"flags": BOT}], ids=["no consent", "bot"])
 def test_touches__event_may_not_be_used__left_out(shop: Path, columns: dict[str, int]) -> None:
     events([viewed(customer("ann"), "mug", 2)], **columns)
