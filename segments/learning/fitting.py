@@ -53,6 +53,7 @@ def write_task(
         "as_of_us": as_of_us,
         "seed": seed,
         "least_id": before.least_id if before is not None else None,
+        "version": before.version if before is not None else None,
     }
     (folder / "task.json").write_bytes(orjson.dumps(task))
 
@@ -85,7 +86,8 @@ def run(folder: Path, events: Events) -> None:
     before = None
     if task["least_id"] is not None:
         customers, labels = (_array(folder, f"extra_{name}") for name in ("customers", "labels"))
-        before = Before(customers, labels, task["least_id"], _arrays(folder, "before_") or None)
+        held = _arrays(folder, "before_") or None
+        before = Before(customers, labels, task["least_id"], held, task["version"])
     members = None
     if (folder / "extra_members.npy").exists():
         members = _array(folder, "extra_members")

@@ -331,4 +331,5 @@ def _before(recipe: Recipe) -> Before | None:
         np.array([value for _, value in pairs], np.int64),
         max(used, default=0),
         registry.arrays_to_learn_on(live, recipe) if live is not None else None,
+        live.version if live is not None else None,
     )

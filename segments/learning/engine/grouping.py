@@ -44,8 +44,8 @@ def learned(
         raise CannotLearn(msg)
     algorithm = str(recipe.config["algorithm"])
     config, listed = _config(recipe), list[Candidate]()
-    if before is not None and before.arrays is not None:
-        held = Segmentation.from_arrays(algorithm, before.arrays)
+    held = _held(recipe, before)
+    if held is not None:
         model = held.continued(matrix.values, rng=rng)
     else:
         model, config, listed = _anew(recipe, config, matrix, rng)
@@ -61,7 +61,20 @@ def learned(
     arrays = model.to_arrays() | prefixed("baseline", Baseline.fit(matrix.values).to_arrays())
     found = model.clustering.n_clusters
     objection = "" if found > 1 else "no clusters were found: everybody is alike, or like nobody"
-    return Fit(algorithm, arrays, {"config": config.to_json()}, metrics, objection)
+    facts: dict[str, Any] = {"config": config.to_json()}
+    if held is not None and before is not None:
+        # equal data and seed give equal clusters only from the same version
+        facts["base"] = before.version
+    return Fit(algorithm, arrays, facts, metrics, objection)
+
+
+def _held(recipe: Recipe, before: Before | None) -> Segmentation | None:
+    """Return what is learnt on from; None without, or where a release has moved its features."""
+    if before is None or before.arrays is None:
+        return None
+    held = Segmentation.from_arrays(str(recipe.config["algorithm"]), before.arrays)
+    wanted = [NAMES.index(name) for name in recipe.config.get("features") or NAMES]
+    return held if held.columns.tolist() == wanted else None
 
 
 def _config(recipe: Recipe) -> ClusterConfig:

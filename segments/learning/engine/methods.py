@@ -1,5 +1,6 @@
 """Methods of clustering as people choose among them: what each is for, what can be set of it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -86,4 +87,7 @@ def faults(config: Mapping[str, Any]) -> list[Problem]:
     if unknown:
         fix = f"there is no feature {unknown[0]!r}; docs/algorithms/clusters.md lists all"
         found.append(Problem("features", fix))
+    twice = [name for name, times in Counter(config.get("features", ())).items() if times > 1]
+    if twice:
+        found.append(Problem("features", f"{twice[0]!r} is named twice; it would count double"))
     return found

@@ -76,13 +76,15 @@ class Fit:
 class Before:
     """The clusters that served until now: ids of some customers, and the least unused one.
 
-    `arrays`: the fitted state of the version to learn on from, where it has the same settings.
+    `arrays`: the fitted state of the version to learn on from, where it has the same settings;
+    `version`: its number.
     """
 
     customers: Ints
     labels: Ints
     least_id: int
     arrays: Arrays | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

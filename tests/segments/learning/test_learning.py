@@ -172,6 +172,8 @@ def test_learn__minibatch_again__learns_on_and_other_settings_begin_anew(shop: P
     assert seen[2] == seen[0]
     first, second = LearnedModel.objects.order_by("version")[:2]
     assert [len(one.metrics["candidates"]) for one in (first, second)] == [1, 0]
+    bases = [one.manifest["facts"].get("base") for one in LearnedModel.objects.order_by("version")]
+    assert bases == [None, 1, None]
     assert [one["label"] for one in second.metrics["clusters"]] == [0, 1, 2]
 
 

@@ -9,10 +9,11 @@ from personalization.ops import fitprocess
 from personalization.ops.fitprocess import FittingError
 from segments.learning import fitting
 from segments.learning.engine import pictures
+from segments.learning.engine.arrays import Arrays
 from segments.learning.engine.clusters import ClusterConfig
 from segments.learning.engine.features import DAY_US
 from segments.learning.engine.learned import learn
-from segments.learning.engine.recipes import RECIPES, CannotLearn, Recipe
+from segments.learning.engine.recipes import RECIPES, Before, CannotLearn, Recipe
 from tests.segments.learning.contract import rng
 from tests.segments.learning.people import DAY0, events, shoppers
 
@@ -91,6 +92,21 @@ def test_learn__twice__equal_bytes() -> None:
     first, second = (learn(recipe, log, as_of_us=UNTIL_US, rng=rng(3)).arrays for _ in range(2))
 
     assert all(first[name].tobytes() == second[name].tobytes() for name in first)
+
+
+def test_learn__release_has_moved_features__begins_anew() -> None:
+    log, nobody = shoppers(2, people=150), np.zeros(0, np.int64)
+    recipe = Recipe("kinds", "cluster", "Kinds", {"algorithm": "minibatch", "k": 3})
+    first = learn(recipe, log, as_of_us=UNTIL_US, rng=rng(3)).arrays
+
+    def base(arrays: Arrays) -> int | None:
+        before = Before(nobody, nobody, 3, arrays, version=7)
+        told = learn(recipe, log, as_of_us=UNTIL_US, rng=rng(4), before=before).facts
+        found: int | None = told.get("base")
+        return found
+
+    assert base(first) == 7
+    assert base({**first, "columns": first["columns"][::-1]}) is None
 
 
 def test_process__tasks__each_leaves_a_fit_or_says_why_not(tmp_path: Path) -> None:
