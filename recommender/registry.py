@@ -22,6 +22,7 @@ from recommender.engine import keys
 from recommender.engine.gate import Evidence, grown_objection, objection
 from recommender.engine.strategies import is_popular
 from recommender.engine.training import BLENDS, Fitted
+from recommender.engine.units import VISIT_GAP_S
 from recommender.models import ModelVersion
 
 log = structlog.get_logger("recommender")
@@ -110,7 +111,8 @@ def _settings_of(name: str) -> dict[str, Any]:
 
 def is_as_trained_now(version: ModelVersion) -> bool:
     """Whether a version of a recipe was made with the settings that are in force."""
-    facts = version.manifest["facts"]
+    # versions of before the pause was a setting say nothing of it
+    facts = {"visit_gap_s": VISIT_GAP_S} | version.manifest["facts"]
     return all(facts.get(name) == value for name, value in _settings_of(version.algorithm).items())
 
 

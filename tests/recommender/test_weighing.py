@@ -135,6 +135,11 @@ def test_visit_gap__training__tells_visits_apart_and_is_part_of_the_version(
     assert paired == [1, 0]
     assert first is not None
     assert not registry.is_as_trained_now(first)
+    # as it was registered before the pause could be set
+    del first.manifest["facts"]["visit_gap_s"]
+    assert not registry.is_as_trained_now(first)
+    settings.RECOMMENDER_VISIT_GAP_MINUTES = 30.0
+    assert registry.is_as_trained_now(first)
 
 
 def test_fold_in__weights_and_decay__of_the_settings(settings: Any) -> None:
