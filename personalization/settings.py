@@ -356,7 +356,7 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["personalization.access.permissions.RolePermission"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["personalization.lib.parsers.BoundedJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "personalization.lib.pagination.KeyCursorPagination",
     "EXCEPTION_HANDLER": "personalization.lib.http.drf_exception_handler",
     "UNAUTHENTICATED_USER": None,

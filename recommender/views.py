@@ -23,7 +23,7 @@ from recommender.serializers import (
     ModelVersionSerializer,
     StrategySerializer,
 )
-from segments.wire import BoundedJSONParser, NdjsonRenderer
+from segments.wire import NdjsonRenderer
 
 
 class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
@@ -31,7 +31,6 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
 
     queryset = Strategy.objects.all()
     serializer_class = StrategySerializer
-    parser_classes = (BoundedJSONParser,)
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
     action_roles = {"lists": "editor"}

@@ -11,6 +11,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from personalization.lib.errors import Problem
+from personalization.lib.http import nested_deeper
+from personalization.lib.parsers import MAX_LEVELS
+from personalization.lib.storable import unstorable
 from segments.engine.language import given
 from segments.faultwords import blanks, sentence
 from segments.widgets import RuleWidget
@@ -67,6 +70,8 @@ class RuleField(forms.JSONField):
         rule = super().to_python(value)
         if rule is not None and not isinstance(rule, dict):
             raise self._error("no_object")
+        if nested_deeper(rule, MAX_LEVELS):
+            raise self._error("too_deep")
         return rule
 
     def validate(self, value: Any) -> None:
@@ -99,6 +104,9 @@ class RuleField(forms.JSONField):
             return  # Django's own message says so
         except RecursionError:
             raise self._error("too_deep") from None
+        except ValueError:
+            # so many digits Python does not read
+            raise self._error("no_number", name=_("So long a number")) from None
 
     def _members(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         """Return the members of an object; Python's own parser would drop the first of two."""
@@ -118,8 +126,6 @@ class RuleField(forms.JSONField):
 class OptionalRuleField(RuleField):
     """A rule that may be left out; a builder without a condition means none."""
 
-    default_error_messages = {"nul": _("A text holds the character NUL; take it out.")}
-
     def __init__(self, **options: Any) -> None:
         super().__init__(required=False, **options)
         self.widget.attrs["rows"] = 3
@@ -127,7 +133,8 @@ class OptionalRuleField(RuleField):
     def to_python(self, value: Any) -> Any:
         """Return the rule, None for none."""
         rule = super().to_python(value)
-        if "\\u0000" in json.dumps(rule):
-            # the database refuses it, in jsonb as in text
-            raise self._error("nul")
+        unkept = next(unstorable(rule), None)
+        if unkept is not None:
+            # a draft is kept before it is judged
+            raise ValidationError(sentence(unkept))
         return given(rule)

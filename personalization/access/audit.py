@@ -1,6 +1,7 @@
 """The audit trail: who did what to which object. Part of the writing transaction."""
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -9,6 +10,9 @@ from django.db import models
 
 from personalization.access.models import AuditEvent
 from personalization.lib import clock
+
+# An escaped NUL, which jsonb refuses, and not the letters of one behind a backslash.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def audit(
@@ -52,4 +56,4 @@ def _plain(value: Any) -> Any:
     except TypeError:
         # jsonb gives a huge float back as an integer, which orjson does not write
         body = json.dumps(value, default=str).encode()
-    return json.loads(body.replace(b"\\u0000", b""))
+    return json.loads(_NUL.sub(rb"\1", body))

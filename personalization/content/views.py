@@ -21,13 +21,13 @@ from personalization.content.serializers import (
     CampaignSerializer,
     PlacementSerializer,
 )
-from segments.wire import BoundedJSONParser
+from personalization.lib.parsers import StorableJSONParser
 
 
 class _Keyed(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
     """Rows that are named by key."""
 
-    parser_classes = (BoundedJSONParser,)
+    parser_classes = (StorableJSONParser,)
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
 

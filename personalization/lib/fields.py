@@ -170,7 +170,7 @@ class PairsField(forms.CharField):
 def _whole_object(text: str) -> dict[str, Any]:
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         msg = f"This begins like JSON and is none: {error}."
         raise ValidationError(msg) from error
     assert isinstance(found, dict)  # noqa: S101 -- it begins with a brace
@@ -195,7 +195,7 @@ def _pair(line: str) -> tuple[str, Any]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

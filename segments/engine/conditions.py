@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from personalization.lib.errors import Problem
+from personalization.lib.storable import is_storable, shown, unstorable
 from segments.engine import values
 from segments.engine.catalogue import OPERATORS, Attribute, Named
 from segments.engine.events import steps_of
@@ -22,8 +23,6 @@ _LAST_SECOND = 253_402_300_799  # the end of the year 9999
 COUNT = "count"
 
 Faults = Iterator[Problem]
-# PostgreSQL gives a large float back as an integer, which orjson writes up to 64 bits only.
-_TOO_MUCH = 2.0**63
 
 
 def window_faults(window: Any, path: str) -> Faults:
@@ -132,7 +131,7 @@ def _text_faults(value: Any, path: str) -> Faults:
         yield Problem(path, f"is {kind_of(value)}; send a text")
     elif len(value) > MAX_TEXT:
         yield Problem(path, f"is longer than {MAX_TEXT} characters")
-    elif "\0" in value or not _encodable(value):
+    elif not is_storable(value):
         yield Problem(path, "holds a character that no text has (NUL, or half of a pair)")
 
 
@@ -330,7 +329,9 @@ def unknown(given: Mapping[str, Any], allowed: Sequence[str], path: str) -> Faul
     """Yield a fault for every member that is not known there."""
     for name in given:
         if name not in allowed:
-            yield Problem(joined(path, str(name)), f"is not known here{_like(name, allowed)}")
+            yield Problem(
+                joined(path, shown(str(name))), f"is not known here{_like(name, allowed)}"
+            )
 
 
 def unknown_name(name: Any, known: Iterable[str], word: str) -> str:
@@ -365,12 +366,8 @@ def kind_of(value: Any) -> str:
 
 
 def finite(value: Any) -> bool:
-    """Whether it is a number that can be compared, and published: JSON of ours has 64 bits."""
-    return is_number(value) and abs(value) < _TOO_MUCH
-
-
-def _encodable(value: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    """Whether it is a number that can be compared, and kept: jsonb makes integers of floats."""
+    return is_number(value) and next(unstorable(value), None) is None
 
 
 def joined(path: str, name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from personalization.lib.errors import Problem
+from personalization.lib.storable import is_storable
 from segments.engine import language
 from segments.engine.catalogue import REQUEST, Catalogue
 from segments.engine.conditions import (
@@ -308,7 +309,7 @@ class _Check:
     def bucket(self, leaf: Mapping[str, Any], path: str) -> Faults:
         """Yield the faults of `bucket`."""
         salt = leaf["salt"]
-        if not isinstance(salt, str) or not salt or len(salt) > MAX_TEXT or "\0" in salt:
+        if not isinstance(salt, str) or not salt or len(salt) > MAX_TEXT or not is_storable(salt):
             yield Problem(joined(path, "salt"), "send a text, not empty")
         found = [
             Problem(joined(path, name), "send a number from 0 to 1")

@@ -20,7 +20,6 @@ from personalization.ops.models import JobRun
 from segments.learning import fits, registry, services
 from segments.learning import serializers as shapes
 from segments.models.learning import LearnedModel
-from segments.wire import BoundedJSONParser
 
 _FILTERS = {"key": None, "kind": LearnedModel.Kind, "status": LearnedModel.Status}
 
@@ -30,7 +29,6 @@ class LearnedModelViewSet(mixins.RetrieveModelMixin, ApiViewSet):
 
     queryset = LearnedModel.objects.all()
     serializer_class = shapes.LearnedModelDetailSerializer
-    parser_classes = (BoundedJSONParser,)
 
     @property
     def query_parameters(self) -> frozenset[str]:  # type: ignore[override]  # read only here

@@ -14,11 +14,11 @@ from personalization.access.errors import RoleMissing
 from personalization.access.permissions import may
 from personalization.lib.errors import Malformed, Problem
 from personalization.lib.keys import is_key
+from personalization.lib.parsers import StorableJSONParser
 from personalization.lib.storable import whole_number
 from segments import errors, listing, why
 from segments import serializers as shapes
 from segments.models import Segment, SegmentVersion
-from segments.wire import RuleJSONParser
 
 # What each action reads of the query.
 _READS: Mapping[str, frozenset[str]] = {
@@ -36,7 +36,7 @@ class SegmentApi(ApiViewSet):
 
     queryset = Segment.objects.all()
     serializer_class = shapes.SegmentSerializer
-    parser_classes = (RuleJSONParser,)
+    parser_classes = (StorableJSONParser,)
     lookup_field = "key"
     lookup_value_regex = "[^/]+"
     action_roles = {

@@ -18,13 +18,14 @@ from rest_framework.response import Response
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
 from personalization.lib.errors import Malformed, Problem
+from personalization.lib.parsers import StorableJSONParser
 from segments import audiences, errors, listing, lists, selectors
 from segments import serializers as shapes
 from segments.engine.validation import AUDIENCE_KINDS, FILTER_KINDS, SEGMENT_KINDS, faults
 from segments.faultwords import blanks, told_faults
 from segments.preview import preview
 from segments.views.base import SegmentApi, open_faults
-from segments.wire import RuleJSONParser, lines_of, preview_json
+from segments.wire import lines_of, preview_json
 
 _KINDS: Mapping[str, Sequence[str]] = {
     "segment": SEGMENT_KINDS,
@@ -104,7 +105,7 @@ class BesideApi(SegmentApi):
     @action(
         detail=False,
         methods=["post"],
-        parser_classes=(MultiPartParser, RuleJSONParser),
+        parser_classes=(MultiPartParser, StorableJSONParser),
         pagination_class=None,
     )
     def lists(self, request: Request) -> Response:

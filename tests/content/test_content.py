@@ -83,6 +83,10 @@ def test_candidates__losers__each_with_its_reason() -> None:
         ({"link": "JaVaScRiPt:alert(1)", "text": ["x"]}, ["content.link", "content.text"]),
         ({"Bad Name": "x", "n": float("nan")}, ["content.Bad Name", "content.n"]),
         ({"text": "x" * 4001}, ["content.text"]),
+        (
+            {"text": "\ud800", "n": 2**63, "\ud800": 1},
+            ["content.text", "content.n", "content.\\ud800"],
+        ),
         ([1], ["content"]),
     ],
 )

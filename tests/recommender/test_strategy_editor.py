@@ -194,7 +194,7 @@ def test_editor__attributes_of_old_products_and_of_none_any_more__block_nothing(
         ({"pins": "² p4"}, "write a place and a product"),
         ({"pins": f"{'1' * 5000} p4"}, "write a place and a product"),
         ({"readmission": "coffee ²"}, "write a category and days"),
-        ({"filter": rule("brand", "eq", "a\0b")}, "the character NUL"),
+        ({"filter": rule("brand", "eq", "a\0b")}, "holds NUL"),
         ({"diversity": "2"}, "less than or equal to 1"),
     ],
 )

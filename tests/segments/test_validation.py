@@ -162,6 +162,7 @@ def test_faults__unknown_name__is_told_with_what_is_like_it(
     ("rule", "path"),
     [
         (count(windw=DAY), "windw"),
+        ({"kind": "list", "key": "staff", "\ud800": 1}, "\\ud800"),
         (count(window={**DAY, "days": 1}), "window.days"),
         (where("category", "eq", "a") | {"prop": "price"}, "prop"),
         (
@@ -197,6 +198,8 @@ def test_faults__member_left_out__is_missing(member: str) -> None:
         (where("price", "in", [1, -(2**63)]), "where[0].value[1]"),
         (where("price", "gte", 1e20), "where[0].value"),
         (where("price", "gte", math.inf), "where[0].value"),
+        (where("price", "gte", 2**63), "where[0].value"),
+        (where("price", "gte", 1e300), "where[0].value"),
         (where("price", "between", [1, math.nan]), "where[0].value[1]"),
         (where("price", "in", [1, True]), "where[0].value[1]"),
         (where("category", "eq", 1), "where[0].value"),
@@ -240,6 +243,7 @@ def test_faults__member_left_out__is_missing(member: str) -> None:
         (count(where=["price"]), "where[0]"),
         ({"kind": "score", "key": "churn", "op": "gte", "value": False}, "value"),
         ({"kind": "bucket", "salt": "", "from": 0, "to": 1}, "salt"),
+        ({"kind": "bucket", "salt": "\ud800", "from": 0, "to": 1}, "salt"),
         ({"kind": "bucket", "salt": "s", "from": False, "to": 1}, "from"),
         ({"kind": "bucket", "salt": "s", "from": 0, "to": 1.1}, "to"),
         ({"kind": "bucket", "salt": "s", "from": 0.5, "to": 0.5}, "from"),

@@ -1,6 +1,5 @@
 """What is wrong with a placement, campaign or block: every fault at once, each with its path."""
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import Any
 
 from personalization.content.engine.choice import CONTENT, RECOMMENDATIONS
 from personalization.lib.errors import Problem
+from personalization.lib.storable import is_storable, shown, unstorable
 from segments.engine import audience
 
 MAX_COUNT = 100
@@ -70,7 +70,7 @@ def content_faults(content: Any, path: str = "content") -> Iterator[Problem]:
         yield Problem(path, f"has more than {_MAX_FIELDS} fields")
     for name, value in content.items():
         if not isinstance(name, str) or not _FIELD.fullmatch(name):
-            yield Problem(f"{path}.{str(name)[:40]}", "field names are like image_url")
+            yield Problem(f"{path}.{shown(str(name))}", "field names are like image_url")
             continue
         fault = _value_fault(name, value)
         if fault:
@@ -120,20 +120,21 @@ def publication_faults(
 
 
 def _value_fault(name: str, value: Any) -> str:
+    unkept = next(unstorable(value), None)
+    if unkept is not None:
+        return unkept.problem
     if isinstance(value, str):
-        if "\x00" in value or len(value) > _MAX_TEXT:
-            return f"is longer than {_MAX_TEXT} characters or contains NUL"
+        if len(value) > _MAX_TEXT:
+            return f"is longer than {_MAX_TEXT} characters"
         if name.endswith(_ADDRESS_FIELDS) and not _SAFE_ADDRESS.fullmatch(value):
             return "is an address beginning with https://, http:// or /"
         return ""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "is not a finite number"
     return "" if value is None or isinstance(value, bool | int | float) else "is a plain value"
 
 
 def _title_faults(title: Any, path: str) -> Iterator[Problem]:
     fits = isinstance(title, str) and title.strip() and len(title) <= _MAX_TITLE
-    if not fits or "\x00" in title:
+    if not fits or not is_storable(title):
         yield Problem(path, f"needs 1 to {_MAX_TITLE} characters")
 
 
