@@ -8,11 +8,14 @@ from personalization.customers import serve as customers
 from segments import selectors
 from segments.engine.audience import Readable, audience_faults
 from segments.engine.catalogue import COMPUTED, Attribute, Catalogue, Named, consents
-from segments.engine.language import Rule, parse
+from segments.engine.language import Rule, parse, references
 from segments.models import Segment
 from segments.words import describe
 
-__all__ = ["audience_faults", "offered", "present", "published", "teller"]
+__all__ = ["audience_faults", "offered", "present", "published", "segments_of", "teller"]
+
+# What the language raises for rules of another time, which are in the table all the same.
+_UNREADABLE = (KeyError, TypeError, ValueError)
 
 
 def present() -> Readable:
@@ -55,4 +58,19 @@ def offered() -> Catalogue:
 def teller() -> Callable[[Rule], str]:
     """Return what says audiences as sentences, in the words of the shop."""
     words = selectors.catalogue()
-    return lambda rule: describe(parse(rule), words)
+
+    def told(rule: Rule) -> str:
+        try:
+            return describe(parse(rule), words)
+        except _UNREADABLE:
+            return "A rule that cannot be read; make it anew."
+
+    return told
+
+
+def segments_of(rule: Rule) -> frozenset[str]:
+    """Return the keys of the segments that an audience names; of one that cannot be read none."""
+    try:
+        return references(parse(rule))
+    except _UNREADABLE:
+        return frozenset()

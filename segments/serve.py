@@ -100,7 +100,7 @@ def audience(rule: Rule | None) -> Audience | None:
 
     Raises KeyError, TypeError or ValueError for what cannot be decided.
     """
-    return Audience.of(rule, setting()) if rule else None
+    return None if rule is None else Audience.of(rule, setting())
 
 
 class Seen:

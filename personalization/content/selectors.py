@@ -4,7 +4,7 @@ from django.urls import reverse
 
 from personalization.content.models import Campaign
 from personalization.lib.registries import SegmentUse
-from segments.engine.language import parse, references
+from segments.audiences import segments_of
 
 
 def campaigns_naming(segment: str) -> list[SegmentUse]:
@@ -17,5 +17,5 @@ def campaigns_naming(segment: str) -> list[SegmentUse]:
             reverse("admin:content_campaign_change", args=[row.pk]),
         )
         for row in rows.order_by("title")
-        if row.audience and segment in references(parse(row.audience))
+        if row.audience is not None and segment in segments_of(row.audience)
     ]

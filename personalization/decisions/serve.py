@@ -233,7 +233,13 @@ def _admitted(decision: Decision, audience: segments.Audience) -> bool:
             request=lambda: visits.fields(decision.ask, who.profile, decision.at),
             now_us=clock.to_us(decision.at),
         )
-    return decision.seen.admitted(audience)
+    try:
+        return decision.seen.admitted(audience)
+    except Exception:
+        # fallback edge: an audience that cannot be decided costs its campaign, not the page
+        log.exception("audience.failed", decision=str(decision.id))
+        decision.degraded["content:failed"] = None
+        return False
 
 
 def _shelf(decision: Decision, wanted: Wanted, placement: content.LivePlacement) -> dict[str, Any]:

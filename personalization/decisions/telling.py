@@ -49,6 +49,7 @@ _DEGRADED = {
     " configuration on its disk.",
     "profile:unavailable": "The profile could not be read.",
     "segments:late": "A segment may have changed by the clock, and no worker had looked.",
+    "content:failed": "The audience of a campaign could not be decided: it took nobody in.",
     "recommend:budget": "Time was up: the list made ahead for the strategy answered.",
     "recommend:failed": "The recommender failed: the list made ahead for the strategy answered.",
     "model_missing": "This model was not there to answer: {}.",

@@ -24,6 +24,7 @@ from personalization.ops.services import publish, rollback
 from segments import serve
 from segments import services as segments
 from segments.errors import SegmentUsed
+from segments.models import Segment
 from tests.content.test_content import _campaign_form
 from tests.segments.live.world import count, go_live
 
@@ -388,3 +389,72 @@ def test_api__audience_without_end__refused_and_nothing_saved(
     assert answer.status_code == 400
     assert "nested too deeply" in answer.content.decode()
     assert not Campaign.objects.exists()
+
+
+# --- Audiences of another time ---
+
+UNREADABLE: list[Any] = [
+    {"kind": "nope"},
+    {"kind": "segment"},
+    {"kind": "profile", "key": "orders", "op": "nope", "value": 1},
+    {"kind": "bucket", "salt": 1, "from": "a", "to": None},
+    {"and": None},
+    {"not": 1},
+    {},
+    [],
+    "fresh",
+]
+
+
+@pytest.mark.parametrize("status", [Campaign.Status.DRAFT, Campaign.Status.PUBLISHED])
+@pytest.mark.parametrize("rule", UNREADABLE)
+def test_pages__audience_in_the_table_that_nobody_can_read__shown_and_mended(
+    hero: int, admin_client: Any, rule: Any, status: str
+) -> None:
+    row, segment = draft(), Segment.objects.get(key="fresh")
+    Campaign.objects.update(audience=rule, status=status)
+
+    for address in (
+        "/admin/content/campaign/",
+        f"/admin/content/campaign/{row.pk}/change/",
+        f"/admin/segments/segment/{segment.pk}/change/",
+        f"/admin/segments/segment/{segment.pk}/delete/",
+        "/api/campaigns/spring/",
+    ):
+        assert admin_client.get(address).status_code == 200, address
+    services.update_campaign(key="spring", values={"audience": dict(FRESH)}, actor="t")
+
+
+def _published_with(rule: Any) -> None:
+    """Append the newest version anew, the audience of its one campaign otherwise."""
+    newest = ConfigVersion.objects.latest("version")
+    told = orjson.loads(newest.body)
+    told["content"]["placements"][0]["campaigns"][0]["audience"] = rule
+    ConfigVersion.objects.create(
+        version=newest.version + 1,
+        sha256="of another code",
+        body=orjson.dumps(told).decode(),
+        actor="t",
+        created_at=NOW,
+    )
+
+
+@pytest.mark.usefixtures("hero")
+@pytest.mark.parametrize("rule", [one for one in UNREADABLE if "bucket" not in str(one)])
+def test_version__audience_that_nobody_can_read__old_one_serves_and_the_alarm_rings(
+    rule: Any,
+) -> None:
+    running()
+    config.watch()
+    served = config.current().version
+
+    _published_with(rule)
+    config.watch()
+
+    assert config.current().version == served
+    is_ready, told = config.readiness()
+    assert is_ready
+    assert told == f"version {served + 1} cannot be built (content); version {served} serves"
+    with pytest.raises(ConfigInvalid) as caught:
+        rollback(version=served + 1, actor="t")
+    assert caught.value.details[0].path.startswith("content.placements[0].campaigns[0].audience")

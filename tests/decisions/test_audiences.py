@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from personalization.access.serve import identity_token
+from personalization.consent.models import Purpose
 from personalization.content import services as content
 from personalization.customers import documents
-from personalization.customers.models import Trait
+from personalization.customers.models import Identity, Trait
+from personalization.customers.services import merge, unmerge
 from personalization.decisions import record
 from personalization.lib import clock, redisclient
 from personalization.ops import serve as config
+from personalization.ops.models import ConfigVersion
 from personalization.ops.services import publish
 from segments.live import rules
 from tests.decisions.conftest import Decide
 from tests.decisions.test_outages import postgres_away
-from tests.events.processor.log import DEVICE, NOW, put
+from tests.events.processor.log import DEVICE, NOW, USER, put
 from tests.segments.live.world import count, go_live, process
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -195,3 +199,76 @@ def test_decide__audience__asks_nothing_of_the_database(fresh: Decide, settings:
 
     with postgres_away():
         assert hero(fresh) == "welcome"
+
+
+def test_decide__audience_that_cannot_be_decided__costs_its_campaign_not_the_page(
+    fresh: Decide,
+) -> None:
+    target({"kind": "bucket", "salt": "s", "from": 0, "to": 1})
+    newest = ConfigVersion.objects.latest("version")
+    # a version of other code: what is no number is found out when somebody is asked about
+    odd = newest.body.replace('"from":0', '"from":"a"')
+    assert odd != newest.body
+    ConfigVersion.objects.create(
+        version=newest.version + 1, sha256="odd", body=odd, actor="t", created_at=NOW
+    )
+    config.reload()
+
+    with clock.frozen(NOW + timedelta(hours=0.1)):
+        answer = fresh({"anonymousId": "a1", "placements": ["home.hero", "home.recommended"]})
+
+    assert answer["placements"]["home.hero"]["campaign"] == "spring"
+    assert answer["placements"]["home.recommended"]["strategy"] == "for-you"
+    assert "content:failed" in answer["degraded"]
+
+
+def test_decide__browser_refuses_for_this_visit__in_no_audience(fresh: Decide) -> None:
+    Purpose.objects.filter(key="personalization").update(gpc_denies=True)
+    publish(actor="t")
+    target({"not": FRESH})
+    asked = {"anonymousId": "a2", "placements": ["home.hero"]}
+
+    shown = []
+    for gpc in ("0", "1"):
+        with clock.frozen(NOW + timedelta(hours=0.1)):
+            answer = fresh(asked, **{"Sec-GPC": gpc})
+        shown.append(answer["placements"]["home.hero"]["campaign"])
+
+    assert shown == ["welcome", "spring"]
+
+
+def test_decide__user_id_without_proof__audience_of_the_device_alone(fresh: Decide) -> None:
+    put("m4", who=(USER, "anna"), product_id="sku1")
+    process(2)
+    documents.sweep()
+    target(FRESH)
+    said = {"userId": "anna", "placements": ["home.hero"]}
+    proof = identity_token("anna", expires_at=NOW + timedelta(hours=1))
+
+    def shown(**body: Any) -> str | None:
+        with clock.frozen(NOW + timedelta(hours=0.1)):
+            found: str | None = fresh(said | body)["placements"]["home.hero"]["campaign"]
+        return found
+
+    assert shown() == "spring"
+    assert shown(anonymousId="a2") == "spring"
+    assert shown(anonymousId="a1") == "welcome"
+    assert shown(userToken=proof) == "welcome"
+
+
+def test_decide__devices_of_one_customer__in_the_audience_together_and_apart_again(
+    fresh: Decide,
+) -> None:
+    target(FRESH)
+    assert hero(fresh, "a2") == "spring"
+    first, second = (Identity.objects.get(value=one).customer_id for one in ("a1", "a2"))
+
+    merged = merge(second, first, cause="staff", actor="t", now=NOW + timedelta(minutes=2))
+    process(3)
+    documents.sweep()
+    assert hero(fresh, "a2") == "welcome"
+
+    unmerge(merged.pk, actor="t", now=NOW + timedelta(minutes=4))
+    process(5)
+    documents.sweep()
+    assert (hero(fresh, "a1"), hero(fresh, "a2")) == ("welcome", "spring")
