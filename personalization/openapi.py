@@ -62,7 +62,7 @@ _REFUSALS: Mapping[str, tuple[str, frozenset[str]]] = {
     "400": ("Cannot be read, or asks by a parameter that does not exist.", _METHODS),
     "401": ("No key and no session, or none that is known.", _METHODS),
     "403": ("The caller may not do this.", _METHODS),
-    "404": ("There is no such row.", _METHODS),
+    "404": ("There is no such row, or none that the body names.", _METHODS),
     "409": ("The state of the row does not allow it.", _METHODS - {"get"}),
     "413": ("The body is too large.", _METHODS - {"get", "delete"}),
     "422": ("Makes no sense; every fault is named with its path.", _METHODS),
@@ -129,7 +129,8 @@ def _summary(operation: Mapping[str, Any]) -> str:
 def _refusals(path: str, method: str) -> Iterator[tuple[str, dict[str, Any]]]:
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     for status, (words, methods) in _REFUSALS.items():
-        if method in methods and (status != "404" or "{" in path):
+        names_a_row = "{" in path or method == "post"
+        if method in methods and (status != "404" or names_a_row):
             yield status, {"description": words, "content": content}
 
 
