@@ -14,6 +14,8 @@ from recommender.engine.queries import KIND_WEIGHTS
 
 # Far beyond any use; what is larger is a slip of the pen.
 MOST_WEIGHT, MOST_DAYS, MOST_ITEMS, MOST_GAP_MINUTES = 1_000.0, 36_500.0, 1_000_000.0, 1_440.0
+# So is what is smaller: nothing would weigh anything.
+LEAST = 0.001
 
 
 class _ByModel(NamedTuple):
@@ -68,9 +70,9 @@ def faults() -> list[tuple[str, str, str]]:
     for rule in _BY_MODEL:
         known = [name for name, recipe in RECIPES.items() if hasattr(recipe.config, rule.field)]
         found += _entry_faults(rule, known)
-    if not 0 < settings.RECOMMENDER_VISIT_GAP_MINUTES <= MOST_GAP_MINUTES:
+    if not LEAST <= settings.RECOMMENDER_VISIT_GAP_MINUTES <= MOST_GAP_MINUTES:
         words = f"RECOMMENDER_VISIT_GAP_MINUTES cannot be {settings.RECOMMENDER_VISIT_GAP_MINUTES}"
-        hint = f"set it above 0 and at most {MOST_GAP_MINUTES:,.0f}, a day"
+        hint = f"set it between {LEAST:g} and {MOST_GAP_MINUTES:,.0f}, a day"
         found.append(("recommender.E008", words, hint))
     if not 0 < recent_decay() <= 1:
         hint = "set it above 0 and at most 1"
@@ -80,10 +82,10 @@ def faults() -> list[tuple[str, str, str]]:
 
 def _entry_faults(rule: _ByModel, known: list[str]) -> list[tuple[str, str, str]]:
     found, code = [], f"recommender.{rule.check}"
-    least = "0 or above" if rule.may_be_0 else "above 0"
-    number = (
-        f"{'a whole number' if rule.whole else 'a number'} {least} and at most {rule.most:,.0f}"
-    )
+    least = "0, or " if rule.may_be_0 else ""
+    number = f"{least}a number from {LEAST:g} to {rule.most:,.0f}"
+    if rule.whole:
+        number = f"a whole number from 1 to {rule.most:,.0f}"
     for entry in getattr(settings, rule.setting):
         name, _, value = (part.strip() for part in entry.partition("="))
         if name not in known:
@@ -100,7 +102,7 @@ def _takes(rule: _ByModel, text: str) -> bool:
         value = float(text)
     except ValueError:
         return False
-    in_range = 0 < value <= rule.most or (rule.may_be_0 and value == 0)
+    in_range = LEAST <= value <= rule.most or (rule.may_be_0 and value == 0)
     return in_range and (not rule.whole or value.is_integer())
 
 

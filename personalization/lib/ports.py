@@ -30,7 +30,11 @@ def address_of(host: str) -> str:
     OSError
         Nobody knows the name.
     """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        # an empty part, one of more than 63 letters: nobody is asked
+        raise OSError(str(error)) from error
     addresses = {family: str(where[0]) for family, *_, where in reversed(found)}
     return addresses.get(socket.AF_INET) or addresses[socket.AF_INET6]
 

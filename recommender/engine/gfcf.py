@@ -71,6 +71,9 @@ class Gfcf(ItemItem):
         scale_rows(matrix, inverse(row_sums(matrix), 0.5))
         scale_columns(matrix, inverse(degree, 0.5))
         met = np.flatnonzero(degree)
+        if not len(met):
+            # all of it too old to weigh anything
+            return cls.nothing(data.n_items, config)
         graph = matrix[:, met]
         with threadpool_limits(config.num_threads, "blas"):
             kept = _filter(graph, degree[met], config)

@@ -106,6 +106,8 @@ class SessionKnn(Algorithm):
             values = rare[items] * weights
         else:
             norms = np.sqrt(np.bincount(visits, (rare[items] * weights) ** 2, minlength=n_visits))
+            # what is too old to weigh anything has no share
+            norms[norms == 0] = 1.0
             shares = (rare[items] ** 2 * weights / norms[visits]).astype(np.float32)
             values = weights
         order = np.lexsort((-visits, items))

@@ -85,5 +85,8 @@ def test_name__known__address_that_a_server_takes() -> None:
     assert ports.address_of("127.0.0.1") == "127.0.0.1"
 
 
-def test_name__unknown__told_with_the_setting() -> None:
-    assert ports.fault_of("no-such-host.invalid", 8000) == ports.Fault(mock.ANY, "set HOST")
+@pytest.mark.parametrize(
+    "host", ["no-such-host.invalid", "", "..", "a" * 64 + ".de", "127.0.0.1:80", "http://localhost"]
+)
+def test_name__unknown__told_with_the_setting(host: str) -> None:
+    assert ports.fault_of(host, 8000) == ports.Fault(mock.ANY, "set HOST")

@@ -93,6 +93,15 @@ def _unseen_items_are_normal_input(algorithm: type[Algorithm], config: Config) -
     assert np.isfinite(never_met.scores).all()
 
 
+def _what_is_too_old_to_weigh_anything_is_normal_input(
+    algorithm: type[Algorithm], config: Config
+) -> None:
+    with np.errstate(divide="raise", invalid="raise"):
+        model = algorithm.fit(interactions(), config, as_of_s=AS_OF_S + 1e11, side=side())
+        ranked = model.recommend(_query(model, 3), 5)
+    assert np.isfinite(ranked.scores).all()
+
+
 def _bad_weights_drop_out(algorithm: type[Algorithm], config: Config) -> None:
     model = _fit(algorithm, config)
     weights = np.array([0, -1, np.nan, np.inf, 2], np.float32)
@@ -302,6 +311,7 @@ RULES = (
     _cost_grows,
     _memory_stays_within_the_estimate,
     _without_side_information_it_fits,
+    _what_is_too_old_to_weigh_anything_is_normal_input,
     _unseen_items_are_normal_input,
     _bad_weights_drop_out,
     _duplicates_add_up,

@@ -211,7 +211,13 @@ def test_load__a_file_of_before_there_were_any__serves_and_its_page_says_so(
 
 
 @pytest.mark.parametrize(
-    "change", [{"format": secondlook.FORMAT + 1}, {"features": ["popularity", *KNOWN[1:], "hour"]}]
+    "change",
+    [
+        {"format": secondlook.FORMAT + 1},
+        {"format": secondlook.FORMAT - 1},
+        {"features": ["popularity", *KNOWN[1:], "hour"]},
+        {"use": "elsewhere"},
+    ],
 )
 def test_load__a_reranker_of_another_release__the_blend_serves_without(
     shop: Path, admin_client: Client, change: dict[str, Any]

@@ -1,5 +1,6 @@
 """Weights of events, half-lives and decay as the shop sets them: training, fold-in, checks."""
 
+import math
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -167,9 +168,14 @@ def test_fold_in__weights_and_decay__of_the_settings(settings: Any) -> None:
         ("RECOMMENDER_CUSTOMER_ITEMS", ["als=inf"], "E005", "cannot use 'als=inf'"),
         ("RECOMMENDER_PAIR_CAP", ["content=3"], "E006", "does not know 'content'"),
         ("RECOMMENDER_PAIR_CAP", ["popularity=0"], "E006", "cannot use 'popularity=0'"),
+        ("RECOMMENDER_PAIR_CAP", ["gfcf=1e-300"], "E006", "cannot use 'gfcf=1e-300'"),
+        ("RECOMMENDER_HALF_LIFE_DAYS", ["als=1e-320"], "E002", "cannot use 'als=1e-320'"),
+        ("RECOMMENDER_USER_POWER", ["als=1e-9"], "E007", "cannot use 'als=1e-9'"),
         ("RECOMMENDER_USER_POWER", ["als=1.1"], "E007", "cannot use 'als=1.1'"),
         ("RECOMMENDER_USER_POWER", ["als=some"], "E007", "cannot use 'als=some'"),
         ("RECOMMENDER_VISIT_GAP_MINUTES", 0.0, "E008", "cannot be 0"),
+        ("RECOMMENDER_VISIT_GAP_MINUTES", 1e-9, "E008", "cannot be 1e-09"),
+        ("RECOMMENDER_VISIT_GAP_MINUTES", math.nan, "E008", "cannot be nan"),
         ("RECOMMENDER_VISIT_GAP_MINUTES", 2000.0, "E008", "cannot be 2000"),
         ("RECOMMENDER_RECENT_DECAY", 1.5, "E003", "no such share"),
     ],
