@@ -83,11 +83,12 @@ def faults(config: Mapping[str, Any]) -> list[Problem]:
             found.append(Problem(name, fix))
         elif not setting.takes(value):
             found.append(Problem(name, f"must lie between {setting.least:g} and {setting.most:g}"))
-    unknown = [name for name in config.get("features", ()) if name not in NAMES]
+    features = config.get("features", ())
+    unknown = [name for name in features if name not in NAMES]
     if unknown:
         fix = f"there is no feature {unknown[0]!r}; docs/algorithms/clusters.md lists all"
         found.append(Problem("features", fix))
-    twice = [name for name, times in Counter(config.get("features", ())).items() if times > 1]
+    twice = [name for name, times in Counter(features).items() if times > 1]
     if twice:
         found.append(Problem("features", f"{twice[0]!r} is named twice; it would count double"))
     return found

@@ -95,6 +95,7 @@ def test_promote_and_rollback__by_a_key__move_the_pointer(shop: Path) -> None:
         ({"k": 4}, 422, "k"),
         ({"least_share": 0.9}, 422, "least_share"),
         ({"features": ["luck"]}, 422, "features"),
+        ({"features": ["orders", "sessions", "orders"]}, 422, "features"),
         ({"key": "churn_30d"}, 409, "key"),
         ({"key": "underway"}, 409, "key"),
     ],
@@ -175,3 +176,11 @@ def test_roles_and_scopes__each_address__asks_for_its_own(shop: Path) -> None:
     assert not JobRun.objects.exists()
     assert post(member("editor"), ROOT, BODY).status_code == 202
     assert viewer.get(f"{ROOT}999999/").status_code == 404
+
+
+@pytest.mark.parametrize("query", ["key=%00", "kind=nope", "status=LIVE", "page_size=0"])
+def test_list__a_filter_of_nothing__is_named(shop: Path, query: str) -> None:
+    answer = server("admin").get(f"{ROOT}?{query}")
+
+    assert answer.status_code == 400
+    assert query.partition("=")[0] in answer.json()["error"]["message"]

@@ -1,5 +1,6 @@
 """Fits that somebody asks for, and their end: the job, the form, the page, what is refused."""
 
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from personalization.consent.models import ConsentState
 from personalization.lib.errors import AppError
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
+from personalization.ops.fitprocess import FittingError
 from personalization.ops.models import JobRun
 from segments import services as segments
 from segments.admin.clusterform import SUBJECTS, ClusterForm
@@ -286,3 +288,29 @@ def test_stop__standard_model__would_be_back_tomorrow(shop: Path) -> None:
         fits.stop_model(key="customers", actor="ann")
 
     assert raised.value.code == "standard_model"
+
+
+def test_fit__its_process_is_killed__said_in_words_and_a_later_beat_goes_on(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    habits(120)
+    run = fits.start_fit(recipe=KINDS, actor="ann")
+    begin = subprocess.Popen
+
+    def killed(*args: Any, **options: Any) -> Any:
+        process = begin(*args, **options)
+        process.kill()
+        return process
+
+    with monkeypatch.context() as patch:
+        patch.setattr(subprocess, "Popen", killed)
+        with pytest.raises(FittingError):
+            fit_task(run.slot)
+    run.refresh_from_db()
+    told = (run.status, "was killed" in run.error, LearnedModel.objects.exists())
+    fits.work_on_open(now=NOW)
+    run.refresh_from_db()
+
+    assert told == (JobRun.Status.FAILED, True, False)
+    assert (run.status, run.attempts, run.error) == (JobRun.Status.SUCCEEDED, 2, "")
+    assert LearnedModel.objects.get().status == LearnedModel.Status.LIVE
