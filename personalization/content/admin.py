@@ -160,7 +160,7 @@ class CampaignAdmin(AuditedModelAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
         """Return the sections; who may only look sees the audience in words."""
         if obj is None or self.has_change_permission(request, obj):
-            return super().get_fieldsets(request, obj)
+            return [*self.fieldsets, (None, {"fields": ("seen",), "classes": ("hidden",)})]
         return [*self.fieldsets[:-1], ("Who sees it", {"fields": ("takes_in",)})]
 
     @admin.display(description="audience")

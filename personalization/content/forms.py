@@ -13,6 +13,7 @@ from django.utils.text import format_lazy
 
 from personalization.content.engine import faults
 from personalization.content.models import Block, Campaign, Placement
+from personalization.content.selectors import mark_of
 from personalization.lib.errors import Problem
 from personalization.lib.fields import PairsField, show_faults
 from recommender.selectors import strategy_titles
@@ -164,8 +165,12 @@ class PlacementForm(_WithContent):
 
 
 class CampaignForm(_Checked):
-    """Fields of a campaign; its status moves by actions."""
+    """Fields of a campaign; its status moves by actions.
 
+    `seen` marks the campaign that the page was opened with; no newer one is overwritten.
+    """
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     audience = OptionalRuleField(
         label="Audience",
         help_text="Without a condition: everybody. With one: customers for whom it holds at the"
@@ -187,6 +192,25 @@ class CampaignForm(_Checked):
             "starts_at": "Empty: as soon as it is published.",
             "ends_at": "Empty: until somebody ends it.",
         }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            self.initial["seen"] = mark_of(self.instance)
+
+    def clean_seen(self) -> str:
+        """Refuse to overwrite what a colleague has saved since; whoever saves next waits."""
+        seen = str(self.cleaned_data["seen"])
+        rows = Campaign.objects.select_for_update().filter(pk=self.instance.pk)
+        now = next(iter(rows), None)
+        if seen and now is not None and seen != mark_of(now):
+            # beside the form: a field that nobody sees cannot tell
+            self.add_error(
+                None,
+                "A colleague has saved this campaign meanwhile: keep a copy of yours,"
+                " open it anew.",
+            )
+        return seen
 
     def clean_audience(self) -> Any:
         """Return the rule in the form in which it is kept."""

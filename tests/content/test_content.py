@@ -1,5 +1,6 @@
 """Content: what a placement shows, its rules, and its back office."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from personalization.access.models import AuditEvent
 from personalization.access.services import create_key
 from personalization.content import errors, services
 from personalization.content.engine import choice, faults
-from personalization.content.models import Campaign, Placement
+from personalization.content.models import Block, Campaign, Placement
 from personalization.content.standing import hindrances, standing
 from personalization.ops import serve as config
 from personalization.ops.errors import ConfigInvalid
@@ -199,6 +200,42 @@ def _campaign_form(placement: int, **fields: str) -> dict[str, Any]:
     management = {"block-TOTAL_FORMS": "1", "block-INITIAL_FORMS": "0"}
     named = {"key": "spring", "title": "Spring", "placement": placement, "priority": "1"}
     return named | management | {f"block-0-{name}": value for name, value in fields.items()}
+
+
+@pytest.mark.parametrize("what", ["campaign", "block", "status"])
+def test_admin__a_colleague_saved_meanwhile__refused_with_what_was_typed(
+    db: None, admin_client: Any, what: str
+) -> None:
+    placement = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    services.create_campaign(key="spring", values={"placement": "home.hero"}, actor="t")
+    services.upsert_block(campaign="spring", key="b", content={"heading": "S"}, actor="t")
+    row = Campaign.objects.get()
+    path = f"/admin/content/campaign/{row.pk}/change/"
+    mark = admin_client.get(path).context["adminform"].form["seen"].value()
+    theirs: dict[str, Callable[[], Any]] = {
+        "campaign": lambda: services.update_campaign(
+            key="spring", values={"title": "Theirs"}, actor="ann"
+        ),
+        "block": lambda: services.upsert_block(
+            campaign="spring", key="b", content={"heading": "Theirs"}, actor="ann"
+        ),
+        "status": lambda: services.publish_campaign(key="spring", actor="ann"),
+    }
+    form = _campaign_form(placement.pk, heading="Ours", id=str(row.block.pk)) | {
+        "block-INITIAL_FORMS": "1",
+        "seen": mark,
+    }
+    theirs[what]()
+
+    page = admin_client.post(path, form | {"title": "Ours"}).content.decode()
+
+    assert "A colleague has saved this campaign meanwhile" in page
+    assert 'value="Ours"' in page
+    assert Campaign.objects.get().title != "Ours"
+    assert Block.objects.get().content["heading"] != "Ours"
+    form["seen"] = admin_client.get(path).context["adminform"].form["seen"].value()
+    assert admin_client.post(path, form | {"title": "Ours"}).status_code == 302
+    assert Block.objects.get().content["heading"] == "Ours"
 
 
 def test_admin__block_without_a_key__named_after_its_campaign(db: None, admin_client: Any) -> None:
