@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from personalization.catalog.serve import CatalogView
+from personalization.events.engine.stored import DEVICES
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Ranked
 from recommender.engine.blend import combine
@@ -19,14 +20,14 @@ from recommender.engine.queries import MAX_RECENT
 from recommender.engine.rerank import DEPTH
 from recommender.engine.rulemasks import Mask
 from recommender.engine.secondlook import SEED_OF, Second, question
-from recommender.engine.situations import Situations, situation
+from recommender.engine.situations import SITUATIONS, Situations
 from recommender.engine.training import DEPTH as ASKED
 from recommender.live import LiveBlend
 from recommender.masks import rows_of
 from recommender.visits import Visit
 from recommender.weighing import kind_weights
 
-__all__ = ["ASKED", "again"]
+__all__ = ["ASKED", "again", "situation"]
 
 Places = NDArray[np.int32]
 
@@ -100,6 +101,7 @@ def _question(second: Second, visit: Visit, places: Places, view: CatalogView) -
     held = items >= 0
     if not held.any():
         return None
+    context = visit.context
     return question(
         second.use,
         items[held],
@@ -107,13 +109,23 @@ def _question(second: Second, visit: Visit, places: Places, view: CatalogView) -
         at_s[held],
         as_of_s=visit.now_s,
         n_items=len(second.about.popularity),
-        asked_in=_situation(visit),
+        asked_in=situation(
+            context.get("device.type"), context.get("local_time.hour"), visit.country
+        ),
     )
 
 
-def _situation(visit: Visit) -> Situations:
-    told = visit.context
-    return situation(told.get("device.type"), told.get("local_time.hour"), visit.country)
+def situation(device: str | None, hour: int | None, country: str) -> Situations:
+    """Return what a request says of its situation, (1, 3); what is not known is 0."""
+    found = np.zeros((1, len(SITUATIONS)), np.int16)
+    if device in DEVICES:
+        found[0, 0] = DEVICES.index(device) + 1
+    if hour is not None:
+        found[0, 1] = hour + 1
+    if len(country) == len("DE") and country.isascii() and country.isalpha():
+        first, second = (ord(letter) - ord("A") + 1 for letter in country.upper())
+        found[0, 2] = 32 * first + second
+    return found
 
 
 def _places(blend: LiveBlend, view: CatalogView) -> Places:

@@ -28,7 +28,7 @@ _WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"send a list with at least one value", "give at least one value"),
         (r"send \[low, high\]", "give both ends"),
         (r"send an ISO 8601 time.*", "choose a date"),
-        (r"is a number of 19 digits .*", "write a smaller number"),
+        (r"is a number (?:of 19 digits|that cannot be kept).*", "write a smaller number"),
         (r"is [a-z ]+; send a number, without quotes", "write a number"),
         (r"is empty; that would hold for every text", _EMPTY),
         (r"send (.*)", r"give \1"),

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from personalization.events.engine.stored import DEVICES
 from recommender.engine.base import Rows
 
 # (n, 3) int16: device, hour, country as `events.extraction.Touches` numbers them; 0 unknown.
@@ -80,19 +79,6 @@ class Tendencies(NamedTuple):
             msg = "the arrays of what is taken in which situation do not fit together"
             raise ValueError(msg)
         return cls(lifts, columns)
-
-
-def situation(device: str | None, hour: int | None, country: str) -> Situations:
-    """Return what a request says of its situation, (1, 3); what is not known is 0."""
-    found = np.zeros((1, len(SITUATIONS)), np.int16)
-    if device in DEVICES:
-        found[0, 0] = DEVICES.index(device) + 1
-    if hour is not None:
-        found[0, 1] = hour + 1
-    if len(country) == len("DE") and country.isascii() and country.isalpha():
-        first, second = (ord(letter) - ord("A") + 1 for letter in country.upper())
-        found[0, 2] = 32 * first + second
-    return found
 
 
 def tendencies(

@@ -4,6 +4,7 @@ import pytest
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, expect
 
+from personalization.content.models import Campaign
 from personalization.customers.models import Profile
 from personalization.lib import clock
 from segments.models import Segment
@@ -66,6 +67,7 @@ def built(page: Page, server: Server) -> None:
 def test_marketer__by_keyboard_alone__makes_publishes_edits_compares_and_rolls_back(
     browser: Browser, server: Server, shop: str, staff_cookie: dict[str, str]
 ) -> None:
+    Campaign.objects.exclude(audience=None).delete()
     Segment.objects.update(published=None)
     Segment.objects.all().delete()
     found = []

@@ -12,7 +12,7 @@ from personalization.consent.models import ConsentState
 from personalization.events import copied, extraction
 from personalization.events.engine.flags import BOT
 from recommender import dataset
-from recommender.engine.situations import situation
+from recommender.reordering import situation
 from recommender.visits import country_of, known_fields
 from tests.recommender.shop import NOW, customer, events, ordered, products, viewed
 

@@ -25,11 +25,12 @@ from recommender.engine.popularity import Popularity
 from recommender.engine.queries import DECAY
 from recommender.engine.rerank import KNOWN, Facts
 from recommender.engine.secondlook import Second
-from recommender.engine.situations import Tendencies, situation, tendencies
+from recommender.engine.situations import Tendencies, tendencies
 from recommender.engine.training import Fitted
 from recommender.engine.trees import Features, Nodes, Reranker
 from recommender.live import LiveBlend
 from recommender.models import ModelVersion
+from recommender.reordering import situation
 from recommender.serve import Answer
 from tests.recommender.shop import NOW
 from tests.recommender.stocked import KEYS, NOW_S, ask, ids, install, stock, strategy

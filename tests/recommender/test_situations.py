@@ -7,8 +7,9 @@ import pytest
 
 from recommender.engine.base import Interactions
 from recommender.engine.holdout import HOLDOUTS, cut_s
-from recommender.engine.situations import Situations, Tendencies, situation, tendencies
+from recommender.engine.situations import Situations, Tendencies, tendencies
 from recommender.engine.units import VISIT_GAP_S
+from recommender.reordering import situation
 
 PHONE, DESK = 2, 1
 
