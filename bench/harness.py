@@ -110,6 +110,7 @@ def drained() -> None:
     from django.db import connection
 
     from personalization.events.processor import lanes, loop
+    from personalization.lib import collector
 
     stop = threading.Event()
 
@@ -125,7 +126,7 @@ def drained() -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    loop.calm_collector()
+    collector.calm()
     lanes.serve(stop, loop.run, lanes=settings.PROCESSOR_LANES)
     watcher.join()
 

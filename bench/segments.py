@@ -69,10 +69,10 @@ def main() -> None:
 
     from personalization.events.bulk import copy_events
     from personalization.events.processor import bulk
-    from personalization.events.processor.loop import calm_collector
+    from personalization.lib import collector
     from segments.live import backfilling
 
-    calm_collector()
+    collector.calm()
     rng = np.random.default_rng(11)
     copy_events(heavy(rng), progress=lambda _counts: None)
     bulk.run()

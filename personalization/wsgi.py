@@ -9,7 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
 import structlog
 from django.core.wsgi import get_wsgi_application
 
-from personalization.lib import background
+from personalization.lib import background, collector
 from personalization.lib.embedded import servers
 
 try:
@@ -19,4 +19,5 @@ except servers.EmbeddedServerError as error:
     structlog.get_logger("lib").warning("servers.unavailable", error=str(error))
 
 application = get_wsgi_application()
+collector.calm()
 background.start("web")

@@ -60,10 +60,13 @@ class Pool:
             rows, scores, origins = rows[fresh], scores[fresh], origins[fresh]
         if not len(rows):
             return
-        self.rows = np.concatenate([self.rows, rows])
-        self.scores = np.concatenate([self.scores, scores])
-        self.origins = np.concatenate([self.origins, origins])
-        self.tiers = np.concatenate([self.tiers, np.full(len(rows), self.tier, np.int64)])
+        tiers = np.full(len(rows), self.tier, np.int64)
+        if len(self.rows):
+            rows = np.concatenate([self.rows, rows])
+            scores = np.concatenate([self.scores, scores])
+            origins = np.concatenate([self.origins, origins])
+            tiers = np.concatenate([self.tiers, tiers])
+        self.rows, self.scores, self.origins, self.tiers = rows, scores, origins, tiers
         if reranked is not None:
             self.reranked[self.tier] = reranked
         self.tier += 1

@@ -98,16 +98,18 @@ def combine(parts: Sequence[Ranked], weights: Sequence[float], n_items: int) -> 
     ]
     if not used:
         return Blended(*EMPTY, EMPTY.rows)
-    rows = np.concatenate([part.rows for _, part, _ in used])
-    if int(rows.min()) < 0 or int(rows.max()) >= n_items:
-        msg = f"rows of a part must lie in [0, {n_items})"
-        raise ValueError(msg)
-    shares = np.concatenate([_share(part.scores, weight) for _, part, weight in used])
-    origin = np.repeat([place for place, _, _ in used], [len(part.rows) for _, part, _ in used])
     if len(used) == 1:
         # a part lists each item once: there is nothing to add up
-        order = np.lexsort((rows, -shares))
-        return Blended(rows[order].astype(np.int32), shares[order], origin[order].astype(np.int32))
+        spoke, part, weight = used[0]
+        _check_rows(part.rows, n_items)
+        shares = _share(part.scores, weight)
+        order = np.lexsort((part.rows, -shares))
+        rows = part.rows[order].astype(np.int32, copy=False)
+        return Blended(rows, shares[order], np.full(len(rows), spoke, np.int32))
+    rows = np.concatenate([part.rows for _, part, _ in used])
+    _check_rows(rows, n_items)
+    shares = np.concatenate([_share(part.scores, weight) for _, part, weight in used])
+    origin = np.repeat([place for place, _, _ in used], [len(part.rows) for _, part, _ in used])
     unique, place = np.unique(rows, return_inverse=True)
     total = np.zeros(len(unique), np.float32)
     np.add.at(total, place, shares)
@@ -117,6 +119,12 @@ def combine(parts: Sequence[Ranked], weights: Sequence[float], n_items: int) -> 
     loudest[place[by_share]] = origin[by_share]
     order = np.lexsort((unique, -total))
     return Blended(unique[order].astype(np.int32), total[order], loudest[order])
+
+
+def _check_rows(rows: Rows, n_items: int) -> None:
+    if int(rows.min()) < 0 or int(rows.max()) >= n_items:
+        msg = f"rows of a part must lie in [0, {n_items})"
+        raise ValueError(msg)
 
 
 def _share(scores: Scores, weight: float) -> Scores:

@@ -84,9 +84,11 @@ class ItemItem(Algorithm):
             return EMPTY
         rows, scores = self._summed(query)
         keep = scores > 0
+        if allowed is not None:
+            keep &= allowed[rows]
         if not own:
             keep &= ~isin_few(rows, query.rows)
-        return best(rows[keep], scores[keep], count, allowed=allowed)
+        return best(rows[keep], scores[keep], count)
 
     def score(self, query: Query) -> Scores:
         """Return the weighted sum of the rows of the query's items."""

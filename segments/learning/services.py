@@ -16,7 +16,7 @@ from django.db import transaction
 
 from personalization.events import extraction
 from personalization.lib import clock
-from personalization.lib.errors import Unprocessable
+from personalization.lib.errors import Problem, Unprocessable
 from personalization.lib.progress import Report, silent
 from personalization.ops import fitprocess, pulse
 from personalization.ops import serve as config
@@ -124,7 +124,7 @@ def cluster_recipe(
         Names each fault: no such algorithm, setting, or feature.
     """
     config = {"algorithm": algorithm, "k": 0, "features": list(features_used), **settings}
-    wrong = methods.faults(config)
+    wrong = [Problem(name, fix) for name, fix in methods.faults(config)]
     if wrong:
         msg = f"these clusters cannot be learnt: {wrong[0].path} {wrong[0].problem}"
         raise Unprocessable(msg, details=wrong)

@@ -1,6 +1,5 @@
 """The processor's life: lease shards, fold what is new, rebuild what is due, write documents."""
 
-import gc
 import os
 import secrets
 import socket
@@ -15,7 +14,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError, connectio
 from personalization.customers import documents, parking
 from personalization.events import epoch
 from personalization.events.processor import folding, positions, rebuilding
-from personalization.lib import clock
+from personalization.lib import clock, collector
 from personalization.lib.metrics import PROCESS_LAG_S, PROCESSED_EVENTS
 from personalization.lib.registries import projections
 from personalization.ops.models import Heartbeat
@@ -206,7 +205,7 @@ def run(stop: threading.Event) -> None:
     PostgreSQL may go and come back: nothing is lost and nothing done twice.
     """
     processor = Processor()
-    calm_collector()
+    collector.calm()
     log.info("processor.started", processor=processor.name)
     failures = 0
     ready = release = False
@@ -237,17 +236,6 @@ def run(stop: threading.Event) -> None:
     except (DatabaseError, InterfaceError):
         log.warning("processor.leases_left", processor=processor.name)
     log.info("processor.stopped", processor=processor.name)
-
-
-def calm_collector() -> None:
-    """Let the garbage collector leave Django's own objects alone.
-
-    A batch is thousands of young ones, all freed. For the whole process: call it once, when
-    everything is loaded.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
 
 
 def _reconnect(error: Exception, failures: int, stop: threading.Event) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from personalization.lib.errors import Problem
 from segments.learning.engine.catalogue import NAMES
 
 
@@ -70,25 +69,25 @@ METHODS: dict[str, Method] = {
 }
 
 
-def faults(config: Mapping[str, Any]) -> list[Problem]:
-    """Return what is wrong with a recipe's `algorithm`, `features` and settings, each by name."""
-    found = []
+def faults(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return (name, what is wrong) of a recipe's `algorithm`, `features` and settings."""
+    found: list[tuple[str, str]] = []
     method = METHODS.get(config["algorithm"])
     if method is None:
-        found.append(Problem("algorithm", f"is one of {', '.join(METHODS)}"))
+        found.append(("algorithm", f"is one of {', '.join(METHODS)}"))
     for name, setting in SETTINGS.items():
         value = config.get(name, setting.default)
         if method is not None and name != method.reads and value != setting.default:
             fix = f"{config['algorithm']} has no such setting; leave it out"
-            found.append(Problem(name, fix))
+            found.append((name, fix))
         elif not setting.takes(value):
-            found.append(Problem(name, f"must lie between {setting.least:g} and {setting.most:g}"))
+            found.append((name, f"must lie between {setting.least:g} and {setting.most:g}"))
     features = config.get("features", ())
     unknown = [name for name in features if name not in NAMES]
     if unknown:
         fix = f"there is no feature {unknown[0]!r}; docs/algorithms/clusters.md lists all"
-        found.append(Problem("features", fix))
+        found.append(("features", fix))
     twice = [name for name, times in Counter(features).items() if times > 1]
     if twice:
-        found.append(Problem("features", f"{twice[0]!r} is named twice; it would count double"))
+        found.append(("features", f"{twice[0]!r} is named twice; it would count double"))
     return found

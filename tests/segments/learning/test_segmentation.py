@@ -259,8 +259,8 @@ def test_faults__settings__each_is_named_with_the_fix(
 ) -> None:
     found = faults(config)
 
-    assert [one.path for one in found] == [path for path, _ in told]
-    assert all(fix in one.problem for one, (_, fix) in zip(found, told, strict=True))
+    assert [name for name, _ in found] == [name for name, _ in told]
+    assert all(fix in said for (_, said), (_, fix) in zip(found, told, strict=True))
 
 
 def test_methods__each_algorithm__is_described_and_reads_what_it_takes() -> None:

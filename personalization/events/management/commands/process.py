@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from personalization.events.processor import bulk, lanes, loop
-from personalization.lib import background
+from personalization.lib import background, collector
 
 
 class Command(BaseCommand):
@@ -44,7 +44,7 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        loop.calm_collector()
+        collector.calm()
         try:
             lanes.serve(stop, _work, lanes=count)
         except lanes.LaneLostError as error:
