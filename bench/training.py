@@ -173,14 +173,14 @@ def _fits(data: "Interactions") -> list[tuple[str, Callable[[], Any], Callable[[
     as_of_s = float(data.at_s.max())
 
     def raced(
-        name: str, config: Any, made: Callable[[Any], Any], kind: type
+        name: str, config: Any, made: Callable[[], Any], kind: type
     ) -> tuple[str, Callable[[], Any], Callable[[], Any]]:
         matrix: csr_matrix = user_items(data, config, as_of_s).astype(kind)
 
         def bare() -> None:
             with warnings.catch_warnings(), threadpool_limits(1, "blas"):
                 warnings.simplefilter("ignore")
-                made(config).fit(matrix, show_progress=False)
+                made().fit(matrix, show_progress=False)
 
         fit = RECIPES[name].algorithm.fit
         return name, lambda: fit(data, config, as_of_s=as_of_s), bare
@@ -195,38 +195,38 @@ def _fits(data: "Interactions") -> list[tuple[str, Callable[[], Any], Callable[[
         raced(
             "item_knn_cosine",
             cosine,
-            lambda held: CosineRecommender(K=held.neighbours, num_threads=1),
+            lambda: CosineRecommender(K=cosine.neighbours, num_threads=1),
             np.float64,
         ),
         raced(
             "item_knn",
             bm25,
-            lambda held: BM25Recommender(K=held.neighbours, K1=held.k1, B=held.b, num_threads=1),
+            lambda: BM25Recommender(K=bm25.neighbours, K1=bm25.k1, B=bm25.b, num_threads=1),
             np.float64,
         ),
         raced(
             "als",
             als,
-            lambda held: AlternatingLeastSquares(
-                factors=held.factors,
-                alpha=held.alpha,
-                regularization=held.ridge,
-                iterations=held.iterations,
+            lambda: AlternatingLeastSquares(
+                factors=als.factors,
+                alpha=als.alpha,
+                regularization=als.ridge,
+                iterations=als.iterations,
                 num_threads=1,
-                random_state=held.seed,
+                random_state=als.seed,
             ),
             np.float32,
         ),
         raced(
             "bpr",
             bpr,
-            lambda held: BayesianPersonalizedRanking(
-                factors=held.factors,
-                learning_rate=held.rate,
-                regularization=held.ridge,
-                iterations=held.iterations,
+            lambda: BayesianPersonalizedRanking(
+                factors=bpr.factors,
+                learning_rate=bpr.rate,
+                regularization=bpr.ridge,
+                iterations=bpr.iterations,
                 num_threads=1,
-                random_state=held.seed,
+                random_state=bpr.seed,
             ),
             np.float32,
         ),
