@@ -28,7 +28,6 @@ from recommender.engine.algorithms import RECIPES, Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.cases import FoldIn
 from recommender.engine.training import BLENDS, Fitted, Limits, Log
-from recommender.engine.units import VISIT_GAP_S
 from segments.learning import results
 
 _COLUMNS = ("users", "items", "weights", "at_s")
@@ -53,18 +52,17 @@ class Result:
 class Task:
     """What all tasks of a run share.
 
-    `changes`: by recipe name, settings that are not the recipe's own. `visit_gap_s`: the log's.
+    `changes`: by recipe name, settings that are not the recipe's own.
     """
 
     as_of_s: float
     limits: Limits
     sources: tuple[str, ...]
     changes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    visit_gap_s: float = VISIT_GAP_S
 
-    def recipe(self, name: str) -> Recipe:
-        """Return a recipe as this run fits it."""
-        return RECIPES[name].changed(self.changes.get(name, {})).parted(self.visit_gap_s)
+    def recipe(self, name: str, log: Log) -> Recipe:
+        """Return a recipe as this run fits it to its log."""
+        return RECIPES[name].changed(self.changes.get(name, {})).parted(log.visit_gap_s)
 
 
 def write_log(
@@ -152,7 +150,7 @@ def _run(folder: Path, name: str, log: Log, task: Task) -> Fitted:
     if name in BLENDS:
         models = {source: _known(folder, source, log, task) for source in task.sources}
         return training.train_blend(name, log, {k: m for k, m in models.items() if m is not None})
-    recipe = task.recipe(name)
+    recipe = task.recipe(name, log)
     if (folder / name / "base.json").exists():
         base = orjson.loads((folder / name / "base.json").read_bytes())
         arrays = _arrays(folder / name, "base")
@@ -167,7 +165,7 @@ def _run(folder: Path, name: str, log: Log, task: Task) -> Fitted:
 def _known(folder: Path, name: str, log: Log, task: Task) -> Algorithm | None:
     """Return the source's model of all but the last days; fitted again after a kill."""
     home = folder / "known" / name
-    recipe = task.recipe(name)
+    recipe = task.recipe(name, log)
     if not home.exists():
         try:
             training.check_cost(recipe, log.of(recipe), task.limits)
@@ -204,11 +202,10 @@ def read_log(folder: Path) -> tuple[Log, Task]:
         groups,
     )
     limits = Limits(*told["limits"])
-    gap_s = told["visit_gap_s"]
-    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["changes"], gap_s)
+    task = Task(told["as_of_s"], limits, tuple(told["sources"]), told["changes"])
     kinds, met_in = _array(folder / "log_kinds.npy"), folder / "log_met_in.npy"
     situations = _array(met_in) if met_in.exists() else None
-    return Log(data, kinds, side, FoldIn(told["decay"]), situations, gap_s), task
+    return Log(data, kinds, side, FoldIn(told["decay"]), situations, told["visit_gap_s"]), task
 
 
 def _write(folder: Path, prefix: str, arrays: Mapping[str, NDArray[Any]]) -> None:

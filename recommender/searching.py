@@ -19,7 +19,7 @@ from personalization.lib.progress import Report, silent
 from personalization.ops import fitprocess
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
-from recommender import runs, services, trying, tuned
+from recommender import runs, services, trying, tuned, weighing
 from recommender.engine.search import SPACES
 from recommender.models import ModelVersion
 from segments.learning import results
@@ -142,7 +142,7 @@ class _Search:
             self._folder,
             left_s=max(self._total_s - spent, 0.0),
             in_force=tuned.found(),
-            fixed=tuned.fixed(),
+            fixed=weighing.fixed(),
             known=self._known,
         )
         with fitprocess.started(_TRYING, self._folder, due) as wait:

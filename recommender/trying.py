@@ -22,7 +22,7 @@ import orjson
 from recommender import alarm, fitting
 from recommender.engine import training, tuning
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.training import Log
+from recommender.engine.training import Limits, Log
 from recommender.engine.tuning import Budget, Trial, Verdict
 from segments.learning import results
 
@@ -63,7 +63,7 @@ def run_all(folder: Path, names: Sequence[str]) -> None:
         seconds = left_s / (len(names) - place)
         found: dict[str, Any]
         try:
-            found = _search(home, name, log, told, seconds, task)
+            found = _search(home, name, log, told, seconds, task.limits)
         except training.NothingToLearnError as error:
             found = asdict(Verdict(None, f"not tried: {error}", {}, 0.0))
         except Exception as error:  # noqa: BLE001 -- worker edge: other models must be searched
@@ -74,10 +74,10 @@ def run_all(folder: Path, names: Sequence[str]) -> None:
 
 
 def _search(
-    home: Path, name: str, log: Log, told: Mapping[str, Any], seconds: float, task: fitting.Task
+    home: Path, name: str, log: Log, told: Mapping[str, Any], seconds: float, limits: Limits
 ) -> dict[str, Any]:
     fixed = told["fixed"].get(name, {})
-    budget = Budget(seconds, task.limits, time.perf_counter, alarm.stopping)
+    budget = Budget(seconds, limits, time.perf_counter, alarm.stopping)
     with (home / _TRIALS).open("ab") as file:
 
         def note(trial: Trial) -> None:
@@ -85,7 +85,7 @@ def _search(
             file.flush()
 
         found = tuning.tune(
-            RECIPES[name].changed(fixed).parted(task.visit_gap_s),
+            RECIPES[name].changed(fixed).parted(log.visit_gap_s),
             tuning.space_of(name, log.data.n_items, fixed),
             log,
             in_force={

@@ -24,14 +24,9 @@ def found() -> Mapping[str, Settings]:
     return {row.algorithm: dict(row.settings) for row in rows if _is_usable(row)}
 
 
-def fixed() -> Mapping[str, Settings]:
-    """Return recipe name -> the settings that the shop's own configuration fixes."""
-    return weighing.fixed()
-
-
 def changes() -> Mapping[str, Settings]:
     """Return recipe name -> what differs from its own settings; what the shop fixes goes before."""
-    searched, told = found(), fixed()
+    searched, told = found(), weighing.fixed()
     return {name: searched.get(name, {}) | told.get(name, {}) for name in {**searched, **told}}
 
 

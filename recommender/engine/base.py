@@ -291,13 +291,8 @@ def newest_once(query: Query, decay: float) -> tuple[Rows, Scores]:
     return newest[first], np.power(np.float32(decay), first.astype(np.float32))
 
 
-def best(
-    rows: Rows, scores: Scores, count: int, *, allowed: NDArray[np.bool_] | None = None
-) -> Ranked:
+def best(rows: Rows, scores: Scores, count: int) -> Ranked:
     """Return the `count` of `rows` (each once) with the highest scores; ties by row."""
-    if allowed is not None:
-        keep = allowed[rows]
-        rows, scores = rows[keep], scores[keep]
     if count <= 0 or not len(rows):
         return EMPTY
     if count < len(rows):
