@@ -5,11 +5,9 @@ from datetime import datetime
 
 from personalization.events import facttable
 from personalization.lib import clock
-from segments.engine.language import leaves, parse
+from segments.engine.events import names
+from segments.engine.language import Matcher, leaves, parse
 from segments.models import Change, SegmentVersion
-
-# The name of an event, or its beginning, and whether it is only that.
-_Named = tuple[str, bool]
 
 
 def event_names(rows: Sequence[Change]) -> dict[int, str]:
@@ -21,48 +19,40 @@ def event_names(rows: Sequence[Change]) -> dict[int, str]:
     """
     mine = [row for row in rows if row.cause == Change.Cause.EVENT]
     reads = _reads(mine)
-    wanted = set().union(*reads.values())
-    happened = _happened(mine, wanted)
+    happened = _happened(mine, [one for matchers in reads.values() for one in matchers])
     found = {}
     for row in mine:
-        names = happened.get((row.customer_id, row.at), ())
+        matchers = reads.get((row.segment_id, row.version), ())
         told = [
             name
-            for name in names
-            if any(_meets(name, one) for one in reads.get((row.segment_id, row.version), ()))
+            for name in happened.get((row.customer_id, row.at), ())
+            if any(names(one, name) for one in matchers)
         ]
         if told:
             found[row.pk] = ", ".join(dict.fromkeys(told))
     return found
 
 
-def _reads(rows: Sequence[Change]) -> Mapping[tuple[int, int], set[_Named]]:
+def _reads(rows: Sequence[Change]) -> Mapping[tuple[int, int], list[Matcher]]:
     """Return which events the rules of these changes read, by (segment id, version)."""
     versions = SegmentVersion.objects.filter(
         segment_id__in={row.segment_id for row in rows}, number__in={row.version for row in rows}
     )
     return {
-        (segment_id, number): {
-            (one.event, one.prefix) for leaf in leaves(parse(rule)) for one in leaf.matchers
-        }
+        (segment_id, number): [one for leaf in leaves(parse(rule)) for one in leaf.matchers]
         for segment_id, number, rule in versions.values_list("segment_id", "number", "rule")
     }
 
 
 def _happened(
-    rows: Sequence[Change], wanted: set[_Named]
+    rows: Sequence[Change], wanted: Sequence[Matcher]
 ) -> Mapping[tuple[int, datetime], list[str]]:
     """Return the names of the wanted events that happened at the very moments of changes."""
-    ids = set(facttable.ids({name for name, is_prefix in wanted if not is_prefix}).values())
-    for name, is_prefix in wanted:
-        ids.update(facttable.ids_beginning(name) if is_prefix else ())
+    ids = set(facttable.ids({one.event for one in wanted if not one.prefix}).values())
+    for beginning in {one.event for one in wanted if one.prefix}:
+        ids.update(facttable.ids_beginning(beginning))
     moments = {(row.customer_id, clock.to_us(row.at)): row.at for row in rows}
     found: dict[tuple[int, datetime], list[str]] = {}
     for customer, at_us, name in facttable.names_at(moments, ids):
         found.setdefault((customer, moments[customer, at_us]), []).append(name)
     return found
-
-
-def _meets(name: str, wanted: _Named) -> bool:
-    given, is_prefix = wanted
-    return name.startswith(given) if is_prefix else name == given
