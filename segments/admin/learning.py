@@ -18,7 +18,7 @@ from personalization.lib.storable import BIGINT_DIGITS, whole_number
 from personalization.ops import services as jobs
 from personalization.ops.models import JobRun
 from segments.admin.clusterform import ClusterForm
-from segments.admin.listed import words
+from segments.admin.listed import tried, words
 from segments.learning import fitpages, fits, pages, registry, saving
 from segments.models.learning import LearnedModel
 
@@ -120,13 +120,13 @@ class LearnedModelAdmin(VersionsAdmin):
         """Have a model of the shop's own score nobody any more."""
         self._require_change(request)
         model = self._model(model_id)
-        try:
-            fits.stop_model(key=model.key, actor=request.user.get_username())
-        except AppError as error:
-            self.message_user(request, words(error), messages.ERROR)
-        else:
-            said = f"{model.key} is stopped; what it said of customers goes at the next scoring."
-            self.message_user(request, said, messages.SUCCESS)
+        actor = request.user.get_username()
+
+        def stop() -> str:
+            fits.stop_model(key=model.key, actor=actor)
+            return f"{model.key} is stopped; what it said of customers goes at the next scoring."
+
+        tried(self, request, stop)
         return HttpResponseRedirect(_page_url(model))
 
     def fit_view(self, request: HttpRequest, run_id: int) -> HttpResponse:
@@ -157,14 +157,14 @@ class LearnedModelAdmin(VersionsAdmin):
         number = whole_number(label.removeprefix("-"))
         if number is None:
             raise Http404
-        number = -number if label.startswith("-") else number
-        try:
-            row = saving.save_cluster(model, number, actor=request.user.get_username())
-        except AppError as error:
-            self.message_user(request, words(error), messages.ERROR)
-        else:
-            said = f"Segment {row.key} has the rule as its draft; it decides once it is published."
-            self.message_user(request, said, messages.SUCCESS)
+        cluster = -number if label.startswith("-") else number
+        actor = request.user.get_username()
+
+        def save() -> str:
+            row = saving.save_cluster(model, cluster, actor=actor)
+            return f"Segment {row.key} has the rule as its draft; it decides once it is published."
+
+        tried(self, request, save)
         return HttpResponseRedirect(_page_url(model))
 
     # --- Their common parts ---

@@ -178,16 +178,6 @@ class SegmentList(AuditedModelAdmin):
         if not getattr(rights_of(request), right):
             raise PermissionDenied
 
-    def tried(self, request: HttpRequest, write: Callable[[], str]) -> bool:
-        """Write and tell what became true; what a service refuses becomes a message."""
-        try:
-            said = write()
-        except AppError as error:
-            self.message_user(request, words(error), messages.ERROR)
-            return False
-        self.message_user(request, said, messages.SUCCESS)
-        return True
-
     def shown(
         self, request: HttpRequest, template: str, title: str, context: dict[str, Any]
     ) -> HttpResponse:
@@ -209,6 +199,21 @@ def rights_of(request: HttpRequest) -> Rights:
         publish=may("ops.change_configversion"),
         operate=may("ops.change_jobrun"),
     )
+
+
+def tried(
+    model_admin: admin.ModelAdmin,  # type: ignore[type-arg]  # not generic at run time
+    request: HttpRequest,
+    write: Callable[[], str],
+) -> bool:
+    """Write and tell what became true; what a service refuses becomes a message."""
+    try:
+        said = write()
+    except AppError as error:
+        model_admin.message_user(request, words(error), messages.ERROR)
+        return False
+    model_admin.message_user(request, said, messages.SUCCESS)
+    return True
 
 
 def words(error: AppError) -> str:

@@ -16,7 +16,7 @@ from personalization.lib import clock
 from personalization.lib.storable import BIGINT_DIGITS, whole_number
 from segments import listing, pages, services
 from segments.admin.forms import DraftForm, ListTextForm, NewSegmentForm
-from segments.admin.listed import SegmentList, rights_of
+from segments.admin.listed import SegmentList, rights_of, tried
 from segments.engine.language import canonical
 from segments.learning import lookalikes
 from segments.models import Segment, SegmentVersion
@@ -165,7 +165,7 @@ class SegmentAdmin(SegmentList):
         right, write, said = act
         self.require(request, right)
         actor = request.user.get_username()
-        self.tried(request, lambda: said(write(key=row.key, actor=actor)))
+        tried(self, request, lambda: said(write(key=row.key, actor=actor)))
         return HttpResponseRedirect(pages.address(row, "change"))
 
     def stop_view(self, request: HttpRequest, pk: int, number: int) -> HttpResponse:
@@ -179,7 +179,7 @@ class SegmentAdmin(SegmentList):
             services.stop_version(key=row.key, number=number, actor=actor)
             return f"Version {number} is {'dropped' if number in drafts else 'stopped'}."
 
-        self.tried(request, stop)
+        tried(self, request, stop)
         return HttpResponseRedirect(pages.address(row, "change"))
 
     def lookalikes_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -195,7 +195,7 @@ class SegmentAdmin(SegmentList):
             lookalikes.start_lookalikes(key=row.key, actor=actor)
             return "Who is like the members is being learnt; this page shows how far it is."
 
-        self.tried(request, start)
+        tried(self, request, start)
         return HttpResponseRedirect(pages.address(row, "change"))
 
     def no_lookalikes_view(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -208,7 +208,7 @@ class SegmentAdmin(SegmentList):
             lookalikes.stop_lookalikes(key=row.key, actor=actor)
             return "Lookalikes are stopped; their scores go at the next scoring."
 
-        self.tried(request, stop)
+        tried(self, request, stop)
         return HttpResponseRedirect(pages.address(row, "change"))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -232,7 +232,7 @@ class SegmentAdmin(SegmentList):
                 services.delete_segment(key=row.key, actor=actor)
                 return f"{row.title} is deleted."
 
-            if self.tried(request, delete):
+            if tried(self, request, delete):
                 return HttpResponseRedirect(pages.list_url())
         sizes = listing.version_sizes([row.published_id] if row.published_id else [])
         context = {
