@@ -29,23 +29,20 @@ class BoundedJSONParser(JSONParser):
             raise ParseError("nested too deeply") from error
         if nested_deeper(data, MAX_LEVELS):
             raise ParseError("nested too deeply")
+        self.check(data)
         return data
+
+    def check(self, data: Any) -> None:
+        """Raise ParseError for a body that a stricter parser does not take."""
 
 
 class StorableJSONParser(BoundedJSONParser):
     """JSON of a bounded depth, of texts and numbers that can be kept."""
 
-    def parse(
-        self,
-        stream: Any,
-        media_type: str | None = None,
-        parser_context: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Return the body; ParseError for what is nested too deeply or cannot be kept."""
-        data = super().parse(stream, media_type, parser_context)
+    def check(self, data: Any) -> None:
+        """Raise ParseError for what cannot be kept."""
         try:
             orjson.dumps(data)
         except orjson.JSONEncodeError as error:
             # numbers beyond 64 bits, halves of surrogate pairs: no row is stored with them
             raise ParseError(f"holds what cannot be kept: {error}") from error
-        return data
