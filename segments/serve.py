@@ -106,8 +106,8 @@ def audience(rule: Rule | None) -> Audience | None:
 class Seen:
     """A customer as audiences read one, worked out when asked for: implements `verdicts.View`.
 
-    `parts` are those of the document, `mask` the purposes in force for this very call, `request`
-    what it says of the page. Made for one decision.
+    `profile` is the document's, `held` the segments at this moment, `mask` the purposes in force
+    for this very call, `request` what it says of the page. Made for one decision.
     """
 
     entries = ()
@@ -118,7 +118,8 @@ class Seen:
 
     def __init__(
         self,
-        parts: Mapping[str, Any],
+        profile: Mapping[str, Any],
+        held: Sequence[Member],
         *,
         assignment_key: str,
         mask: int,
@@ -126,18 +127,13 @@ class Seen:
         now_us: int,
     ) -> None:
         self.assignment_key = assignment_key
-        self._parts, self._mask, self._request, self._now_us = parts, mask, request, now_us
-
-    @cached_property
-    def members(self) -> Mapping[str, Verdict]:
-        """Segments that the customer is in at this moment, flips that have passed included."""
-        found = members(self._parts, now_us=self._now_us)
-        return {one.key: (True, NEVER) for one in found}
+        self.members: Mapping[str, Verdict] = {one.key: (True, NEVER) for one in held}
+        self._profile, self._mask, self._request, self._now_us = profile, mask, request, now_us
 
     @cached_property
     def traits(self) -> Mapping[str, Any]:
         """Return what the document says, and what was consented to."""
-        return known_traits(self._parts.get("profile", {}), self._mask)
+        return known_traits(self._profile, self._mask)
 
     @cached_property
     def request(self) -> Mapping[str, Any]:

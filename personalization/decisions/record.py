@@ -21,10 +21,8 @@ from psycopg2.extras import execute_values
 from personalization.consent.serve import ANALYTICS
 from personalization.decisions.engine.ids import sampled
 from personalization.decisions.serve import Decision
-from personalization.lib import clock
 from personalization.lib.metrics import DECISION_LOG_LOST
 from recommender.serve import Explored
-from segments import serve as segments
 
 _BATCH = 1000
 MAX_BODY_BYTES = 600
@@ -129,9 +127,8 @@ def _done(decision: Decision) -> dict[str, Any]:
         "cart": list(ask.cart or ()),
         "recent": [[kind, item, int(at_s)] for kind, item, at_s in decision.actions],
     }
-    held = segments.members(decision.visitor.parts, now_us=clock.to_us(decision.at))
-    if held:
-        done["segments"] = [one.key for one in held]
+    if decision.members:
+        done["segments"] = [one.key for one in decision.members]
     items = {wanted.key: wanted.item for wanted in ask.placements if wanted.item}
     return done | {"items": items} if items else done
 

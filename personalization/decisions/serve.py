@@ -6,7 +6,7 @@ late gives its fallback and is named in `degraded`.
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -53,6 +53,8 @@ class Decision:
     visitor: Visitor
     snapshot: config.Snapshot
     started_s: float
+    # the segments that the visitor is in at that moment, flips that have passed included
+    members: Sequence[segments.Member] = ()
     actions: list[Action] = field(default_factory=list)
     # what its shelves have in common; none before the first of them
     visit: Visit | None = None
@@ -161,8 +163,11 @@ def _opened(ask: Ask, caller: Caller | None, *, gpc: bool, now: datetime) -> Dec
         decision.degraded["config:remembered"] = None
     if who.source == "unavailable":
         decision.degraded["profile:unavailable"] = None
-    if who.parts and segments.unsure(who.parts, now_us=clock.to_us(now)):
-        decision.degraded["segments:late"] = None
+    if who.parts:
+        now_us = clock.to_us(now)
+        decision.members = segments.members(who.parts, now_us=now_us)
+        if segments.unsure(who.parts, now_us=now_us):
+            decision.degraded["segments:late"] = None
     if who.personal:
         decision.actions = merged(_page_actions(ask, now), who.profile.get("recent", ()))
     _measure(decision, "profile", started_s)
@@ -227,7 +232,8 @@ def _admitted(decision: Decision, audience: segments.Audience) -> bool:
         return False
     if decision.seen is None:
         decision.seen = segments.Seen(
-            who.parts,
+            who.profile,
+            decision.members,
             assignment_key=who.unit,
             mask=who.mask,
             request=lambda: visits.fields(decision.ask, who.profile, decision.at),
@@ -283,6 +289,7 @@ def _visit(decision: Decision) -> Visit:
             decision.ask,
             decision.visitor,
             decision.actions,
+            segments=tuple(one.key for one in decision.members),
             now=decision.at,
             draw=decision.id.hex,
         )
@@ -346,8 +353,7 @@ def _explained(decision: Decision) -> Mapping[str, Any]:
 
 def _segments(decision: Decision) -> list[dict[str, Any]]:
     """Return the segments that the visitor is in, with the values that decided."""
-    who = decision.visitor
-    found = segments.members(who.parts, now_us=clock.to_us(decision.at))
+    who, found = decision.visitor, decision.members
     if who.customer_id is None or not found:
         return []
     try:

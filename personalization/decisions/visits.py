@@ -11,25 +11,30 @@ from personalization.decisions.visitors import Visitor
 from personalization.decisions.wire import Ask, Wanted
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
 from personalization.events.serve import schema
-from personalization.lib import clock
 from recommender.serve import Visit, country_of, known_fields, shown_lately
-from segments import serve as segments
 
 
 def visit_of(
-    ask: Ask, who: Visitor, actions: Sequence[Action], *, now: datetime, draw: str
+    ask: Ask,
+    who: Visitor,
+    actions: Sequence[Action],
+    *,
+    segments: Sequence[str],
+    now: datetime,
+    draw: str,
 ) -> Visit:
     """Return what all shelves of a decision have in common; the page's word beats the profile's.
 
-    `draw` is what chance is drawn by where there is no unit: of one name for all strangers, all
-    would be shown the same new products the whole day.
+    `segments`: keys of those that the visitor is in. `draw` is what chance is drawn by where there
+    is no unit: of one name for all strangers, all would be shown the same new products the whole
+    day.
     """
     profile = who.profile
     return Visit(
         recent=actions,
         cart=tuple(profile.get("cart", ())) if ask.cart is None else ask.cart,
         bought=_bought(profile, ask, actions),
-        segments=_segments(who, now),
+        segments=segments,
         shown=_shown(ask, profile, now.timestamp()) if who.personal else {},
         context=fields(ask, profile, now),
         country=_country(ask, profile),
@@ -63,11 +68,6 @@ def _bought(profile: Mapping[str, Any], ask: Ask, actions: Sequence[Action]) -> 
         return remembered
     ordered = [(at_s, item) for kind, item, at_s in actions if kind == "order"]
     return {**remembered, **{item: at_s for at_s, item in sorted(ordered)}}
-
-
-def _segments(who: Visitor, now: datetime) -> tuple[str, ...]:
-    found = segments.members(who.parts, now_us=clock.to_us(now)) if who.parts else ()
-    return tuple(one.key for one in found)
 
 
 def _shown(ask: Ask, profile: Mapping[str, Any], now_s: float) -> Mapping[str, int]:

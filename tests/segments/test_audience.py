@@ -131,7 +131,7 @@ def test_known_traits__of_a_document__those_of_the_state() -> None:
 
 @pytest.mark.django_db
 def test_seen__nothing_in_the_document__known_customer_without_events() -> None:
-    seen = Seen({}, assignment_key="a1", mask=7, request=dict, now_us=1)
+    seen = Seen({}, (), assignment_key="a1", mask=7, request=dict, now_us=1)
     none_yet = {"kind": "profile", "key": "orders", "op": "eq", "value": 0}
 
     assert seen.admitted(Audience.of(none_yet, setting()))
