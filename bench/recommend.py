@@ -102,7 +102,7 @@ def _install(size: int, folder: Path) -> "dict[str, Live]":
         created_s=NOW_S - rng.exponential(200 * 86_400, size),
         changes=np.ones(size, np.int64),
     )
-    catalogue._held.watched = catalogue._held.read = True
+    catalogue._held.looks.watched = catalogue._held.read = True
     models = {}
     for name in SOURCES:
         arrays = _popular(size, rng) if name == "popularity" else _neighbours(size, rng)
@@ -112,7 +112,7 @@ def _install(size: int, folder: Path) -> "dict[str, Live]":
         own = list(keys)
         models[name] = Live(name, 1, name, model, own, {key: row for row, key in enumerate(own)})
     live._held.models = MappingProxyType(models)
-    live._held.watched = True
+    live._held.looks.watched = True
     return models
 
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from personalization.lib import artifacts, lastgood
 from personalization.lib.artifacts import Artifact, ArtifactError
+from personalization.lib.looks import Looks
 from recommender.engine import keys
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.base import Algorithm
@@ -31,8 +32,6 @@ log = structlog.get_logger("recommender")
 
 # A version that was refused is fetched and hashed again no more often than this.
 _RETRY_S = 30.0
-# How stale a process without the background watcher may be (commands, tests).
-_UNWATCHED_S = 1.0
 # `facts["algorithm"]` of learned weights.
 BLEND = "blend"
 # Name of the file on the node's disk that says which versions it last served.
@@ -72,6 +71,7 @@ class _Held:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.looks = Looks()
         self.forget()
 
     def forget(self) -> None:
@@ -79,8 +79,7 @@ class _Held:
         self.models: Mapping[str, Live] = MappingProxyType({})
         self.blends: Mapping[str, LiveBlend] = MappingProxyType({})
         self.refused: dict[str, float] = {}
-        self.checked_at = -_UNWATCHED_S
-        self.watched = False
+        self.looks.forget()
         # what is on the disk: (models, blends)
         self.kept: tuple[object, object] = (self.models, self.blends)
 
@@ -105,24 +104,21 @@ def blends() -> Mapping[str, LiveBlend]:
 
 
 def _look() -> None:
-    if not _held.watched and time.monotonic() - _held.checked_at >= _UNWATCHED_S:
-        try:
-            refresh()
-        except Error:
-            log.warning("model.look_failed", exc_info=True)
+    try:
+        _held.looks.by_reader(refresh)
+    except Error:
+        log.warning("model.look_failed", exc_info=True)
 
 
 def watch() -> None:
     """Look for newer versions, and have `models` rely on being called again (web's watcher)."""
-    _held.watched = True
-    refresh()
+    _held.looks.by_watcher(refresh)
     _keep()
 
 
 def refresh() -> Mapping[str, Live]:
     """Look which versions are live, load what is new, and swap the reference."""
-    with _held.lock:
-        _held.checked_at = time.monotonic()
+    with _held.lock, _held.looks.one():
         try:
             wanted = _pointers()
         except Error:

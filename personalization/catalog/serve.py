@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from personalization.catalog import selectors
 from personalization.lib import lastgood
+from personalization.lib.looks import Looks
 
 log = structlog.get_logger("catalog")
 
-# How stale a process without the background watcher may be (commands, tests).
-_UNWATCHED_S = 1.0
 # A changing catalogue is written to the node's disk no more often than this; in a process that
 # starts while PostgreSQL is away stock may be as old.
 _KEEP_EVERY_S = 60.0
@@ -91,8 +90,7 @@ class _Held:
     def __init__(self) -> None:
         self.view = CatalogView()
         self.lock = threading.Lock()
-        self.checked_at = -_UNWATCHED_S
-        self.watched = False
+        self.looks = Looks()
         self.read = False  # from PostgreSQL
         self.kept_change = 0
         self.kept_at = -_KEEP_EVERY_S
@@ -107,26 +105,22 @@ def view() -> CatalogView:
     While PostgreSQL was never reached it is what this node last served, or empty.
     Costs one attribute read where the watcher runs; elsewhere it looks at most once a second.
     """
-    if not _held.watched and time.monotonic() - _held.checked_at >= _UNWATCHED_S:
-        try:
-            refresh()
-        except Error:
-            log.warning("catalog.refresh_failed", exc_info=True)
+    try:
+        _held.looks.by_reader(refresh)
+    except Error:
+        log.warning("catalog.refresh_failed", exc_info=True)
     return _held.view
 
 
 def watch() -> None:
     """Refresh, and have `view` rely on being called again (the background job of web)."""
-    _held.watched = True
-    refresh()
+    _held.looks.by_watcher(refresh)
     _keep()
 
 
 def refresh() -> CatalogView:
     """Read what has changed since the last look, and swap the view; readers never see half."""
-    with _held.lock:
-        # stamped first: a database that is away is asked once a second, not once a request
-        _held.checked_at = time.monotonic()
+    with _held.lock, _held.looks.one():
         # what came from disk is replaced as a whole: it may be of another database
         old = _held.view if _held.read else CatalogView()
         try:
@@ -148,8 +142,8 @@ def forget() -> None:
     """Forget everything, as a fresh process would. For tests and after the table was restored."""
     with _held.lock:
         _held.view = CatalogView()
-        _held.checked_at = -_UNWATCHED_S
-        _held.watched = _held.read = False
+        _held.looks.forget()
+        _held.read = False
         _held.kept_change, _held.kept_at = 0, -_KEEP_EVERY_S
 
 

@@ -74,7 +74,7 @@ def install(*names: str, keys: Sequence[str] = KEYS) -> None:
     }
     live.forget()
     live._held.models = MappingProxyType(dict(made))
-    live._held.watched = True
+    live._held.looks.watched = True
 
 
 def _fitted(name: str, data: Interactions) -> Algorithm:

@@ -360,7 +360,7 @@ def test_learned__weights_of_training_decide_the_sources() -> None:
 
 def test_ladder__no_model_at_all__editorial_then_newest() -> None:
     live.forget()
-    live._held.watched = True
+    live._held.looks.watched = True
     answer = ask(strategy(rules={"editorial": ["p4", "ghost"]}), count=2)
 
     assert [(item.id, item.source) for item in answer.items] == [
