@@ -15,7 +15,7 @@ from personalization.catalog.serve import CatalogView
 from recommender import live, masks, reordering
 from recommender.columns import Rows
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.base import Query, Ranked, isin_few
+from recommender.engine.base import NOBODY, Query, Ranked, isin_few
 from recommender.engine.blend import combine
 from recommender.engine.groups import GroupPopularity
 from recommender.engine.rulemasks import Mask, ProductRule
@@ -117,9 +117,11 @@ class Gathering:
             origins.append(len(self.pool.asked) - 1)
             parts.append(ranked)
             weights.append(source.weight)
+        if not parts:
+            return
         blended = combine(parts, weights, len(self.view.keys))
         # as a share of what the best could have, so that an item all sources agree on has 1
-        scores = blended.scores / np.float32(sum(weights) or 1.0)
+        scores = blended.scores / np.float32(sum(weights))
         named = np.array(origins, np.int64)[blended.sources]
         rows, ordered = blended.rows.astype(np.int64), None
         if rung.learned is not None:
@@ -157,7 +159,7 @@ class Gathering:
             ranked = model.model.recommend(query, depth, own=own)
         else:
             ranked = self._permitted(query, model, depth, among, own=own)
-        rows, scores = masks.rows_of(model, self.view)[ranked.rows], ranked.scores
+        rows, scores = masks.rows_of(model, self.view).take(ranked.rows), ranked.scores
         if not bare and self.visit.rule is not None:
             held = self.holds(rows)
             rows, scores = rows[held][:depth], scores[held][:depth]
@@ -204,6 +206,8 @@ class Gathering:
             recent = self.visit.recent_seeds(recipe.kinds)
             known = self._seeds_of[recipe.kinds] = {**self._seeds, "recent": recent}
         pairs: list[Seed] = [pair for seed in names for pair in known.get(seed, ())]
+        if not pairs and source.algorithm != IN_GROUP:
+            return NOBODY
         rows = np.array([model.index.get(key, -1) for key, _, _ in pairs], np.int64)
         weights = np.array([weight for _, weight, _ in pairs], np.float32)
         if source.algorithm == IN_GROUP:
@@ -321,7 +325,7 @@ class Gathering:
         popular = (all(is_popular(one.algorithm) for one in rung.sources) for rung in rest)
         place = next((at for at, same in enumerate(popular) if same and at), len(rest))
         yield from rest[:place]
-        yield from self._between()
+        yield from self._between(rest[:place])
         yield from rest[place:]
         if not any(POPULAR in rung.sources for rung in rest):
             yield Rung((POPULAR,))
@@ -340,10 +344,10 @@ class Gathering:
         )
         return Rung(tuple(sources), learned=learned if learned.second is not None else None)
 
-    def _between(self) -> Iterator[Rung]:
+    def _between(self, before: Sequence[Rung]) -> Iterator[Rung]:
         if self._seeds.get("recent"):
             name = next((name for name in _SESSION if name in self._models), None)
-            if name is not None:
+            if name is not None and name not in self._asked_about_clicks(before):
                 yield Rung((Source(name, 1.0, ("recent",)),))
         grouped = self._models.get(IN_GROUP)
         if grouped is not None and self._group(grouped) >= 0:
@@ -351,6 +355,15 @@ class Gathering:
         if POPULAR.algorithm in self._models and (category := self._category()):
             title = category_title(category, self.view)
             yield Rung((POPULAR,), _in_category(category), "category", title)
+
+    def _asked_about_clicks(self, rungs: Sequence[Rung]) -> set[str]:
+        """Return which models these rungs ask about the latest clicks and nothing else."""
+        return {
+            source.algorithm
+            for rung in rungs
+            for source in rung.sources
+            if [seed for seed in source.seeds if self._seeds.get(seed)] == ["recent"]
+        }
 
     def _group(self, model: Live) -> int:
         """Return the model's row of the first of the visitor's segments that it knows.

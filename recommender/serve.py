@@ -15,7 +15,6 @@ from personalization.catalog import serve as catalogue
 from personalization.ops import serve as config
 from recommender import masks
 from recommender.candidates import POPULAR, Gathering
-from recommender.engine.base import isin_few
 from recommender.engine.rulemasks import Mask, ProductRule
 from recommender.engine.strategies import StrategySpec
 from recommender.pool import Asked
@@ -127,8 +126,8 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
     found.gather(found.rungs(chain), need=need)
     filled = fill(found)
     items = _items(found, filled)
-    shown = [one for one in filled.order if one < len(found.pool.rows)]
-    tiers = set(found.pool.tiers[shown].tolist())
+    tier_of = found.pool.tiers.tolist()
+    tiers = {tier_of[one] for one in filled.order if one < len(tier_of)}
     reranked = {one.name: one.number for at, one in found.pool.reranked.items() if at in tiers}
     return Answer(
         strategy=_key(strategy),
@@ -226,7 +225,8 @@ def _causes(found: Gathering, filled: Filled) -> dict[int, str]:
 def _versions(found: Gathering, tiers: set[int]) -> dict[str, int]:
     """Return the versions of the models that were asked for any of these tiers."""
     pool = found.pool
-    spoke = set(pool.origins[isin_few(pool.tiers, np.array(sorted(tiers), np.int64))].tolist())
+    pairs = zip(pool.tiers.tolist(), pool.origins.tolist(), strict=True)
+    spoke = {origin for tier, origin in pairs if tier in tiers}
     return {
         asked.model.name: asked.model.number
         for place, asked in enumerate(pool.asked)

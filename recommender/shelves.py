@@ -55,7 +55,9 @@ def fill(found: Gathering) -> Filled:
         None if rules.bury is None else found.where(rules.bury)[pool.rows],
         found.repeated(pool.rows) if len(found.above) else None,
     )
-    rows = np.concatenate([pool.rows, _fresh(found)])
+    fresh, rows, every = _fresh(found), pool.rows, scores
+    if len(fresh):
+        rows, every = np.concatenate([rows, fresh]), np.append(scores, np.zeros(len(fresh)))
     caps = [Cap(_dense(columns.codes(name, view)[rows]), most) for name, most in rules.caps]
     quotas = [Quota(found.where(one.rule)[rows], one.least) for one in rules.quotas]
     held = len(pool.rows)
@@ -76,7 +78,7 @@ def fill(found: Gathering) -> Filled:
     return Filled(
         final,
         rows,
-        np.append(scores, np.zeros(len(rows) - held)),
+        every,
         pinned,
         {one.candidate: one for one in drawn if not one.kept},
         {one.candidate: one.propensity for one in drawn if one.kept},

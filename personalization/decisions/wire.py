@@ -261,6 +261,8 @@ def _ids(read: _Reader, get: Callable[[str], Any]) -> dict[str, Any]:
 
 def _words(read: _Reader, context: Mapping[str, Any]) -> dict[str, str]:
     """Return what rules read of the request; look at the rest too, so that faults are told."""
+    if not context:
+        return {}
     page = read.mapping(context.get("page"), "context.page")
     for name in ("url", "title", "referrer", "search"):
         if name in page:

@@ -299,7 +299,7 @@ def best(rows: Rows, scores: Scores, count: int) -> Ranked:
         keep = scores >= np.partition(scores, len(scores) - count)[len(scores) - count]
         rows, scores = rows[keep], scores[keep]
     order = np.lexsort((rows, -scores))[:count]
-    return Ranked(rows[order], scores[order])
+    return Ranked(rows.take(order), scores.take(order))
 
 
 def isin_few(rows: NDArray[np.integer[Any]], few: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:

@@ -29,6 +29,8 @@ MOST = 5
 SURE = 1.645
 # Below the weight of any source that was chosen: fills lists, decides nothing.
 FLOOR = 1e-3
+# Nothing is divided by less.
+_TINY = float(np.finfo(np.float32).tiny)
 # NDCG counts the first 20.
 CUT = 20
 
@@ -104,8 +106,8 @@ def combine(parts: Sequence[Ranked], weights: Sequence[float], n_items: int) -> 
         _check_rows(part.rows, n_items)
         shares = _share(part.scores, weight)
         order = np.lexsort((part.rows, -shares))
-        rows = part.rows[order].astype(np.int32, copy=False)
-        return Blended(rows, shares[order], np.full(len(rows), spoke, np.int32))
+        rows = part.rows.take(order).astype(np.int32, copy=False)
+        return Blended(rows, shares.take(order), np.full(len(rows), spoke, np.int32))
     rows = np.concatenate([part.rows for _, part, _ in used])
     _check_rows(rows, n_items)
     shares = np.concatenate([_share(part.scores, weight) for _, part, weight in used])
@@ -128,8 +130,9 @@ def _check_rows(rows: Rows, n_items: int) -> None:
 
 
 def _share(scores: Scores, weight: float) -> Scores:
-    top = np.maximum(scores.max(), np.finfo(np.float32).tiny)
-    share: Scores = (np.float32(weight) * (scores / top)).astype(np.float32)
+    share: Scores = scores / np.float32(max(float(scores.max()), _TINY))
+    if weight != 1:
+        share *= np.float32(weight)
     return share
 
 

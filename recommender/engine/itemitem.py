@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 
 from recommender.engine.base import (
     EMPTY,
+    NOBODY,
     Algorithm,
     Arrays,
     Config,
@@ -22,7 +23,6 @@ from recommender.engine.base import (
     Rows,
     Scores,
     best,
-    isin_few,
 )
 from recommender.engine.gather import check_csr, spans, summed
 
@@ -82,12 +82,10 @@ class ItemItem(Algorithm):
         """Return the items that the query's speak for; a query without known items gets nothing."""
         if count <= 0 or not len(query.rows):
             return EMPTY
-        rows, scores = self._summed(query)
+        rows, scores = self._summed(query, NOBODY.rows if own else query.rows)
         keep = scores > 0
         if allowed is not None:
-            keep &= allowed[rows]
-        if not own:
-            keep &= ~isin_few(rows, query.rows)
+            keep &= allowed.take(rows)
         return best(rows[keep], scores[keep], count)
 
     def score(self, query: Query) -> Scores:
@@ -116,21 +114,21 @@ class ItemItem(Algorithm):
 
         Only the heaviest of the query's items are asked: the others hardly moved the score.
         """
-        best_rows = np.full(len(rows), -1, np.int32)
-        shares = np.zeros(len(rows), np.float32)
         asked, weights = self.asked(query)
-        for place in np.argsort(-weights, kind="stable")[:_ASKED_FOR_REASONS].tolist():
-            own, weight = asked[place], weights[place]
-            span = slice(self._indptr[own], self._indptr[own + 1])
-            neighbours = self._indices[span]
-            if not len(neighbours):
-                continue
-            at = np.minimum(neighbours.searchsorted(rows), len(neighbours) - 1)
-            share = np.where(neighbours[at] == rows, self._data[span][at] * weight, 0)
-            better = share > shares
-            best_rows[better] = own
-            shares[better] = share[better]
-        return best_rows
+        if len(asked) > _ASKED_FOR_REASONS:
+            heaviest = np.argsort(-weights, kind="stable")[:_ASKED_FOR_REASONS]
+            asked, weights = asked[heaviest], weights[heaviest]
+        touched, shares, lengths = self._said(asked, weights)
+        if not len(touched):
+            return np.full(len(rows), -1, np.int32)
+        # the columns of each item are sorted: with its number before them all are
+        numbers = np.arange(len(asked)) * self.n_items
+        keys = touched + numbers.repeat(lengths)
+        wanted = rows + numbers[:, None]
+        at = keys.searchsorted(wanted)
+        found = shares.take(at, mode="clip")
+        found[keys.take(at, mode="clip") != wanted] = 0
+        return np.where(found.max(axis=0) > 0, asked.take(found.argmax(axis=0)), -1)
 
     def to_arrays(self) -> Arrays:
         """Return the CSR parts."""
@@ -143,10 +141,13 @@ class ItemItem(Algorithm):
         check_csr(cls.key, indptr, indices, data, n_columns=len(indptr) - 1)
         return cls(indptr, indices, data, config)
 
-    def _summed(self, query: Query) -> tuple[Rows, Scores]:
+    def _summed(self, query: Query, without: Rows = NOBODY.rows) -> tuple[Rows, Scores]:
         """Return (items touched, each once, in no order; their sums)."""
         asked, weights = self.asked(query)
-        at, lengths = spans(self._indptr, asked)
-        touched = self._indices[at]
-        shares = self._data[at] * np.repeat(weights, lengths)
-        return summed(touched, shares, self.n_items)
+        touched, shares, _ = self._said(asked, weights)
+        return summed(touched, shares, self.n_items, without=without)
+
+    def _said(self, items: Rows, weights: Scores) -> tuple[Rows, Scores, NDArray[np.int64]]:
+        """Return (what each item speaks for, item after item; how much; each one's share)."""
+        at, lengths = spans(self._indptr, items)
+        return self._indices.take(at), self._data.take(at) * weights.repeat(lengths), lengths

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from recommender.engine import factors
 from recommender.engine.algorithms import RECIPES
@@ -110,6 +111,14 @@ def test_item_knn__reason__names_the_closest_own_item() -> None:
     query = model.fold_in(np.array([0, 2]), np.ones(2))
 
     assert model.reasons(query, np.array([1, 3, 4], np.int32)).tolist() == [0, 2, -1]
+
+
+def test_item_knn__reasons_of_many__the_twelve_heaviest_are_asked() -> None:
+    says = csr_matrix((np.ones(15), (np.arange(15), 20 + np.arange(15))), shape=(40, 40))
+    model = ItemKnn.of(says, ItemKnnConfig())
+    query = model.fold_in(np.arange(15), np.arange(15, 0, -1.0))
+
+    assert model.reasons(query, np.array([20, 31, 32, 39], np.int32)).tolist() == [0, 11, -1, -1]
 
 
 def test_item_knn__cap__keeps_the_newest_of_a_heavy_user() -> None:

@@ -346,6 +346,27 @@ def test_ladder__whole__session_segment_category_popular_editorial() -> None:
     assert ids(answer)[:3] == ["p8", "p6", "p7"]
 
 
+def test_ladder__own_model_was_asked_about_the_clicks_alone__not_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[int]()
+    kind = type(live.models()["item_knn"].model)
+    answered = kind.recommend
+
+    def noted(*given: Any, **options: Any) -> Any:
+        asked.append(1)
+        return answered(*given, **options)
+
+    monkeypatch.setattr(kind, "recommend", noted)
+    key = strategy(algorithm="item_knn", params={"seeds": ["recent", "cart"]}, fallback="popular")
+    recent = [("view", "p6", NOW_S)]
+
+    assert len(ids(ask(key, recent=recent, count=9))) == 9
+    assert len(asked) == 1
+    ask(key, recent=recent, cart=("p8",), count=12)
+    assert len(asked) == 3
+
+
 def test_learned__weights_of_training_decide_the_sources() -> None:
     key = strategy(weights="learned", algorithm="popularity")
     recent = [("view", "p6", NOW_S)]
