@@ -11,11 +11,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from personalization.access.api import ApiViewSet
+from personalization.access.api import ApiViewSet, typed
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
 from personalization.lib.errors import Problem, Unprocessable
-from personalization.lib.storable import shown
 from recommender import mailings, registry, strategies
 from recommender.models import ModelVersion, Strategy
 from recommender.serializers import (
@@ -60,23 +59,8 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
         return Response(self.get_serializer(row).data, status=201)
 
     def _valid(self, request: Request, row: Strategy | None = None) -> dict[str, Any]:
-        """Return the typed fields of the body, of a stored `row` those that are sent.
-
-        Raises
-        ------
-        Unprocessable
-            Names fields that a strategy has not: a misspelt one would be lost in silence.
-        """
-        serializer = self.get_serializer(row, data=request.data, partial=row is not None)
-        serializer.is_valid(raise_exception=True)
-        known = StrategySerializer.Meta.fields
-        unknown = sorted(set(request.data) - set(known))
-        if unknown:
-            msg = f"unknown fields; known are {', '.join(known)}"
-            raise Unprocessable(
-                msg, details=[Problem(shown(name), "is not known") for name in unknown]
-            )
-        return dict(serializer.validated_data)
+        """Return the typed fields of the body, of a stored `row` those that are sent."""
+        return typed(self.get_serializer(row, data=request.data, partial=row is not None))
 
     @extend_schema(
         parameters=[MailingSerializer], responses={(200, "application/x-ndjson"): OpenApiTypes.STR}

@@ -1,21 +1,25 @@
 """The base of every `/api` view set: unknown parameters are refused, writes may be repeated."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
+from rest_framework.exceptions import ValidationError
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer, Serializer
 from rest_framework.viewsets import GenericViewSet
 
 from personalization.access import idempotency
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
 from personalization.lib.http import refuse_unknown
+from personalization.lib.storable import shown
 
 # What pagination and content negotiation read on every list.
 _EVERYWHERE = frozenset({"cursor", "page_size", "format"})
@@ -82,3 +86,22 @@ class ApiViewSet(GenericViewSet):  # type: ignore[type-arg]  # not generic at ru
         data = getattr(response, "data", None)
         body = "" if data is None else JSONRenderer().render(data).decode()
         idempotency.keep(used, status=response.status_code, body=body, now=clock.now())
+
+
+def typed(serializer: "BaseSerializer[Any]") -> dict[str, Any]:
+    """Return the typed fields of a body that a serializer was made of.
+
+    Raises
+    ------
+    ValidationError
+        Names every fault, and members that are no field: a misspelt one would be lost in silence.
+    """
+    assert isinstance(serializer, Serializer)  # noqa: S101 -- narrows the type
+    sent, known = serializer.initial_data, serializer.fields
+    faults = {} if serializer.is_valid() else dict(serializer.errors)
+    if isinstance(sent, Mapping):
+        unknown = f"is not known; known are {', '.join(known)}"
+        faults |= {shown(name): [unknown] for name in sorted(sent.keys() - known.keys())}
+    if faults:
+        raise ValidationError(faults)
+    return dict(serializer.validated_data)

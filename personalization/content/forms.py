@@ -218,7 +218,7 @@ class CampaignForm(_Checked):
 
     def problems(self, given: dict[str, Any]) -> list[Problem]:
         """Judge key and fields; the audience's field has judged itself."""
-        found = [*faults.key_faults(given["key"]), *faults.campaign_faults(given)]
+        found = [*faults.campaign_key_faults(given["key"]), *faults.campaign_faults(given)]
         if given["placement"].kind != Placement.Kind.CONTENT:
             found.append(Problem("placement", "this spot shows recommendations, not campaigns"))
         return found

@@ -71,7 +71,7 @@ def create_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campa
     now = clock.now()
     values = {"title": key, "priority": 0, **values}
     missing = [] if "placement" in values else [Problem("placement", "is missing")]
-    _refuse(missing, faults.key_faults(key), _campaign_faults(values, values))
+    _refuse(missing, faults.campaign_key_faults(key), _campaign_faults(values, values))
     row = Campaign(key=key, created_at=now, updated_at=now)
     _save(row, _stored(values), actor=actor, before=None)
     return row

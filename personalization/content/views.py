@@ -11,7 +11,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from personalization.access.api import ApiViewSet
+from personalization.access.api import ApiViewSet, typed
 from personalization.access.authentication import actor_of
 from personalization.access.permissions import may
 from personalization.content import services
@@ -33,10 +33,7 @@ class _Keyed(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewSet):
 
     def valid(self, request: Request, *, partial: bool = False) -> dict[str, Any]:
         """Return the typed fields of the body."""
-        serializer = self.get_serializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        fields: dict[str, Any] = dict(serializer.validated_data)
-        return fields
+        return typed(self.get_serializer(data=request.data, partial=partial))
 
     def shown(self, row: Any, code: int = status.HTTP_200_OK) -> Response:
         """Answer one row."""

@@ -12,7 +12,7 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from personalization.access.api import ApiViewSet
+from personalization.access.api import ApiViewSet, typed
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
 from personalization.lib.errors import Malformed, Problem
@@ -53,9 +53,7 @@ class LearnedModelViewSet(mixins.RetrieveModelMixin, ApiViewSet):
     @extend_schema(request=shapes.ClusterInputSerializer, responses={202: shapes.FitSerializer})
     def create(self, request: Request) -> Response:
         """Have a job group customers, then score everybody (`/api/jobs/`); one at a time a key."""
-        serializer = shapes.ClusterInputSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        given = dict(serializer.validated_data)
+        given = typed(shapes.ClusterInputSerializer(data=request.data))
         recipe = services.cluster_recipe(
             given.pop("key"), features_used=given.pop("features", ()), **given
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from rest_framework.request import Request
 
-from personalization.access.api import ApiViewSet
+from personalization.access.api import ApiViewSet, typed
 from personalization.access.errors import RoleMissing
 from personalization.access.permissions import may
 from personalization.lib.errors import Malformed, Problem
@@ -54,9 +54,7 @@ class SegmentApi(ApiViewSet):
 
     def valid(self, request: Request, shape: type[shapes.Plain]) -> dict[str, Any]:
         """Return the typed fields of the body."""
-        serializer = shape(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        return dict(serializer.validated_data)
+        return typed(shape(data=request.data))
 
 
 def row_of(key: str) -> Segment:

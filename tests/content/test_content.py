@@ -442,3 +442,13 @@ def test_hindrances__placement_that_shows_products__says_what_to_do(db: None) ->
     assert hindrances(row) == [
         "Its placement shows recommendations: choose one that shows content."
     ]
+
+
+@pytest.mark.usefixtures("db")
+def test_campaign__key_that_the_log_says_for_none__refused() -> None:
+    services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+
+    with pytest.raises(errors.ContentInvalid) as refused:
+        services.create_campaign(key="default", values={"placement": "home.hero"}, actor="t")
+
+    assert [one.path for one in refused.value.details] == ["key"]

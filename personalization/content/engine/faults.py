@@ -13,6 +13,7 @@ from segments.engine import audience
 MAX_COUNT = 100
 # Keys go into tokens (255 bytes a field) and addresses.
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_NO_CAMPAIGN = "default"
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_FIELDS = 40
 _MAX_TEXT = 4000
@@ -27,6 +28,13 @@ def key_faults(key: Any, path: str = "key") -> Iterator[Problem]:
     """Yield what is wrong with a key."""
     if not isinstance(key, str) or not _KEY.fullmatch(key):
         yield Problem(path, "needs 1 to 100 letters, digits, dots, dashes or underscores")
+
+
+def campaign_key_faults(key: Any) -> Iterator[Problem]:
+    """Yield what is wrong with the key of a new campaign."""
+    yield from key_faults(key)
+    if key == _NO_CAMPAIGN:
+        yield Problem("key", "is what the log of decisions says where none shows; choose another")
 
 
 def placement_faults(values: Mapping[str, Any], path: str = "") -> Iterator[Problem]:
