@@ -21,6 +21,7 @@ from django.conf import settings
 
 from personalization.lib.errors import AppError
 from personalization.lib.supervisor import child
+from personalization.ops import programs
 
 # How often the process is asked after: heartbeat, and the longest that a cancel waits.
 _POLL_S = 0.5
@@ -57,7 +58,7 @@ def started(module: str, folder: Path, names: Sequence[str]) -> Iterator[Wait]:
     with (folder / "stderr").open("wb") as stderr:
         process = subprocess.Popen(
             command,
-            cwd=settings.BASE_DIR,
+            env={**os.environ, **programs.importable()},
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             preexec_fn=child.end_with(os.getpid()),  # noqa: PLW1509 -- two calls of the C library

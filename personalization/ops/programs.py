@@ -1,6 +1,7 @@
 """The programs of one machine: what `manage.py up` runs, and with which flags."""
 
 import hashlib
+import os
 import sys
 
 from django.conf import settings
@@ -19,6 +20,15 @@ def manage(name: str, *arguments: str, once: bool = False) -> Program:
     """Return a program that runs one command of manage.py."""
     script = str(settings.BASE_DIR / "manage.py")
     return Program(name, [sys.executable, script, *arguments], _process(name), once=once)
+
+
+def importable() -> dict[str, str]:
+    """Return the environment in which a child finds the project from wherever it starts.
+
+    It starts where its parent did, so that relative paths of settings mean the same to both.
+    """
+    paths = (str(settings.BASE_DIR), os.environ.get("PYTHONPATH", ""))
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def prepare() -> Program:
@@ -88,4 +98,5 @@ def _worker(name: str, queue: str, concurrency: int, *, stop_timeout_s: float) -
 
 
 def _process(name: str) -> dict[str, str]:
-    return {"P13N_PROCESS": name, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    own = {"P13N_PROCESS": name, "OPENBLAS_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return own | importable()

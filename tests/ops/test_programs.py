@@ -1,12 +1,11 @@
 """When the programs of a node may start although PostgreSQL is away, and where they start."""
 
 import os
-import socket
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from personalization.ops import programs
 
@@ -27,22 +26,21 @@ def test_prepared_before__same_tables__yes__new_release__no(
     assert not programs.prepared_before()
 
 
-def test_up__relative_paths__mean_where_it_was_called(
-    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given = {"MODEL_DIR": "models", "GEO_MMDB": "geo.mmdb", "LAST_GOOD_DIR": "/var/last-good"}
-    for name in (*given, "LOCAL_DIR", "MODEL_CACHE_DIR"):
-        monkeypatch.setenv(name, given.get(name, ""))
-        setattr(settings, name, Path(given.get(name, tmp_path / name)))
-    monkeypatch.chdir(tmp_path)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        settings.HOST, settings.PORT = other.getsockname()
-        with pytest.raises(CommandError, match="is taken"):
-            call_command("up")
+def test_children__started_elsewhere__find_the_project_and_relative_paths(tmp_path: Path) -> None:
+    """As `manage.py up` called from any folder, with a secret in a file beside it."""
+    (tmp_path / "secret").write_text("s" * 60)
+    given = {"SECRET_KEY_FILE": "secret", "LOCAL_DIR": "here", "MODEL_DIR": "models"}
+    environment = {name: text for name, text in os.environ.items() if name != "SECRET_KEY"}
+    told = "print(settings.SECRET_KEY, settings.LOCAL_DIR, settings.MODEL_DIR.absolute())"
 
-    assert Path.cwd() == settings.BASE_DIR
-    assert os.environ["MODEL_DIR"] == str(tmp_path / "models")
-    assert os.environ["GEO_MMDB"] == str(tmp_path / "geo.mmdb")
-    assert os.environ["LAST_GOOD_DIR"] == "/var/last-good"
+    child = subprocess.run(
+        [sys.executable, "-c", f"from django.conf import settings; {told}"],
+        cwd=tmp_path,
+        env=environment | given | programs.importable(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert child.stdout.split() == ["s" * 60, str(tmp_path / "here"), str(tmp_path / "models")]
+    assert all(one.environment["PYTHONPATH"] for one in programs.programs())

@@ -30,6 +30,6 @@ class Command(BaseCommand):
             for row in found:
                 mark = "FAULT" if row.is_fault else "warn" if row.fix else "ok"
                 fix = f"  ->  {row.fix}" if row.fix else ""
-                self.stdout.write(f"{mark:6}{row.check:13}{row.state}{fix}")
+                self.stdout.write(f"{mark:6}{row.check:15}{row.state}{fix}")
         if any(row.is_fault for row in found):
             sys.exit(1)

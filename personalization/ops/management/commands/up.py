@@ -2,9 +2,7 @@
 
 import contextlib
 import http.client
-import os
 import shutil
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,9 +15,6 @@ from personalization.lib.supervisor.plan import Program
 from personalization.lib.supervisor.supervisor import AlreadyRunningError, Supervisor
 from personalization.ops import programs
 
-# Settings that are paths; as given they mean where `manage.py up` was called.
-_PATHS = ("LOCAL_DIR", "MODEL_DIR", "LAST_GOOD_DIR", "MODEL_CACHE_DIR", "GEO_MMDB")
-
 
 class Command(BaseCommand):
     """The supervisor touches no database itself, so that nothing but a signal ends it."""
@@ -30,11 +25,6 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **_options: Any) -> None:
         """Run until Ctrl-C or SIGTERM."""
-        # The programs import the project from where they start, and find relative paths, too.
-        for name in _PATHS:
-            if path := str(getattr(settings, name)):
-                os.environ[name] = str(Path(path).absolute())
-        os.chdir(settings.BASE_DIR)
         supervisor = Supervisor(settings.LOCAL_DIR, self._say)
         try:
             with supervisor.alone():
