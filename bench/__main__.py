@@ -15,6 +15,7 @@ NAMES = (
     "training",
     "recommend",
     "recommenders",
+    "end_to_end",
     "demo",
 )
 

@@ -115,12 +115,8 @@ def drained() -> None:
     stop = threading.Event()
 
     def watch() -> None:
-        with connection.cursor() as cursor:
-            while True:
-                cursor.execute(_LEFT)
-                if not cursor.fetchone()[0]:
-                    break
-                time.sleep(0.1)
+        while not is_drained():
+            time.sleep(0.1)
         connection.close()
         stop.set()
 
@@ -129,6 +125,15 @@ def drained() -> None:
     collector.calm()
     lanes.serve(stop, loop.run, lanes=settings.PROCESSOR_LANES)
     watcher.join()
+
+
+def is_drained() -> bool:
+    """Return whether the processors have folded all of the log."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(_LEFT)
+        return not cursor.fetchone()[0]
 
 
 _LEFT = """

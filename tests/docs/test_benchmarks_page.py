@@ -2,7 +2,16 @@
 
 from bench.report import PAGE, refreshed
 
-MEASURED = ("ingest", "processing", "decide", "freshness", "segments", "training", "recommend")
+MEASURED = (
+    "ingest",
+    "processing",
+    "decide",
+    "freshness",
+    "segments",
+    "training",
+    "recommend",
+    "end_to_end",
+)
 
 
 def test_benchmarks_page__tables_of_speed__are_those_of_the_result_files() -> None:
