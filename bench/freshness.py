@@ -18,6 +18,8 @@ RATE = 1_000
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
 _CATCH_UP_S, _GIVE_UP_S = 180.0, 30.0
 FLIPS = 100
+# Less of it, and the goal is not judged.
+_FULL_LOAD = 0.95 * RATE
 # Both workers have answered then, but for one time in 32.
 _IN_A_ROW = 6
 PROTOCOL = (
@@ -55,12 +57,13 @@ def main() -> None:
         if load.exitcode:
             sys.exit("the load did not run to its end")
         flipped = {name: _flips(port, secret, *flip) for name, flip in _FLIPPED.items()}
-    p99 = float(np.quantile(seen, 0.99))
+    p99, load_per_s = float(np.quantile(seen, 0.99)), accepted.get()
+    stated = len(seen) >= 100 and load_per_s >= _FULL_LOAD
     harness.write(
         "freshness",
         {
             "accepted_to_visible_p99": Figure(
-                p99, "s", goal="<= 1 s", holds=p99 <= 1 if len(seen) >= 100 else None
+                p99, "s", goal="<= 1 s", holds=p99 <= 1 if stated else None
             ),
             "accepted_to_visible_p50": Figure(float(np.median(seen)), "s"),
             "accepted_to_visible_max": Figure(max(seen), "s"),
@@ -75,7 +78,7 @@ def main() -> None:
                 for label, share in (("p99", 0.99), ("p50", 0.5))
             },
             "probes": Figure(float(len(seen)), ""),
-            "load": Figure(accepted.get(), "events/s"),
+            "load": Figure(load_per_s, "events/s"),
             "load_average": Figure(os.getloadavg()[0], "runnable processes"),
         },
         PROTOCOL,
