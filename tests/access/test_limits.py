@@ -4,11 +4,13 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 import pytest
+from django.test import Client
 from pytest_django import Settings
 
 from personalization.access import limits
 from personalization.access.engine.buckets import Rate, full
 from personalization.access.serve import Caller
+from personalization.access.services import create_key
 from personalization.lib import clock, redisclient
 from personalization.lib.errors import TooManyRequests
 
@@ -170,3 +172,30 @@ def test_bucket__clock_steps_back__gives_nothing_away() -> None:
     assert bucket.take(50.0) > 0
     assert bucket.take(100.0) > 0
     assert bucket.take(101.0) == 0.0
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/track"),
+        ("POST", "/v1/batch"),
+        ("GET", "/v1/pixel.gif?data=e30"),
+        ("POST", "/v1/decide"),
+        ("GET", "/v1/recommendations/popular"),
+        ("GET", "/v1/consent?anonymousId=a1"),
+        ("POST", "/ofrep/v1/evaluate/flags"),
+        ("POST", "/ofrep/v1/evaluate/flags/new"),
+    ],
+)
+def test_wire__too_fast__every_door_says_when_to_come_back(method: str, path: str) -> None:
+    _row, key = create_key(name="shop", kind="public", actor="test")
+    client = Client(headers={"authorization": f"Bearer {key}"})
+    with clock.frozen(NOW):
+        for _ in range(4):
+            first = client.generic(method, path, b"{}", content_type="application/json")
+            assert first.status_code != 429
+
+        refused = client.generic(method, path, b"{}", content_type="application/json")
+
+    assert (refused.status_code, refused["Retry-After"]) == (429, "1")

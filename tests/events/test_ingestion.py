@@ -194,6 +194,22 @@ def test_batch__too_many_events__is_too_large(browser: Client) -> None:
     assert response.status_code == 413
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_batch__beyond_500_kilobytes__is_too_large(browser: Client, *, packed: bool) -> None:
+    def sent(spare: int) -> int:
+        body = b'{"batch": []' + b" " * (500 * 1024 - 13 - spare) + b"}"
+        headers = {"content-encoding": "gzip"} if packed else {}
+        response = browser.post(
+            "/v1/batch",
+            gzip.compress(body) if packed else body,
+            content_type="application/json",
+            headers=headers,
+        )
+        return response.status_code
+
+    assert (sent(0), sent(-1)) == (200, 413)
+
+
 def test_public_key__unproven_user__is_kept_as_claimed(browser: Client) -> None:
     post(browser, "track", viewed(userId="u1"))
 

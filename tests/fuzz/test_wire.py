@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from urllib.parse import quote
@@ -14,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personalization.access.services import create_key
+from personalization.decisions.urls import ofrep
 from personalization.events.models import Event
+from personalization.urls import wire
 
 pytestmark = pytest.mark.django_db
 
@@ -143,6 +146,17 @@ def check(status: int, content: bytes, path: str) -> None:
             path,
             content[:300],
         )
+
+
+def test_paths__all_that_are_fuzzed__are_those_served() -> None:
+    fuzzed = {path.partition("?")[0] for path in (*POST_PATHS, *GET_PATHS)}
+    served = [
+        re.sub(r"<.*?>", "[^/]+", f"{root}{one.pattern}")
+        for root, addresses in (("/v1/", wire), ("/ofrep/v1/", ofrep))
+        for one in addresses
+    ]
+
+    assert [one for one in served if not any(re.fullmatch(one, path) for path in fuzzed)] == []
 
 
 @every_door
