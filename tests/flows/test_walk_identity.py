@@ -1,5 +1,7 @@
 """A log-in joins the device to its user, staff parts them again, and decisions follow."""
 
+from urllib.parse import urlencode
+
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -7,7 +9,7 @@ from django.test import Client
 from personalization.customers.models import Merge
 from personalization.customers.services import unmerge
 from personalization.lib import clock
-from tests.flows.conftest import Walk
+from tests.flows.conftest import SHELF, Walk
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DEVICE = {"anonymousId": "laptop-1"}
@@ -45,6 +47,23 @@ def test_log_in__user_not_proven__nothing_is_joined(walk: Walk) -> None:
     assert _recent(walk, DEVICE) == {"a0"}
     assert _recent(walk, walk.user("kim")) == {"b0"}
     assert not Merge.objects.exists()
+
+
+def test_claim__user_not_proven__nothing_of_theirs_is_read(walk: Walk) -> None:
+    kim = walk.user("kim")
+    walk.send("Order Completed", kim, order_id="o1", products=[{"product_id": "b0"}])
+    walk.process()
+
+    def shown(ids: dict[str, str]) -> list[set[str]]:
+        shelf = walk.decide(ids, placements=[{"key": SHELF, "count": 20}])
+        asked = urlencode({**ids, "count": 20})
+        listed = walk.call("GET", f"/v1/recommendations/for-you?{asked}")
+        return [{item["id"] for item in answer["items"]} for answer in (shelf, listed)]
+
+    # What was bought is not shown to whom it belongs, and that is not told to others.
+    assert ["b0" in one for one in shown(kim)] == [False, False]
+    assert ["b0" in one for one in shown({"userId": "kim", **DEVICE})] == [True, True]
+    assert ["b0" in one for one in shown({**kim, "userId": "eve", **DEVICE})] == [True, True]
 
 
 def test_merge__seen_by_staff__on_the_customers_page(walk: Walk) -> None:
