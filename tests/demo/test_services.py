@@ -1,9 +1,11 @@
 """Filling the demo, going on after a kill, not doubling, and taking it all away."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 
 from personalization.access.models import ApiKey
 from personalization.catalog.models import Category, Product
@@ -23,6 +25,7 @@ from recommender.services import RUN_KIND
 from recommender.tasks import retrain
 from segments.learning.tasks import learn
 from segments.live.backfilling import publish_built_in
+from tests import printed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -176,6 +179,10 @@ def test_command__fill_on_a_full_shop__prints_addresses_and_keys_that_work(
     for words in ("/shop/", "/admin/one-time/", "curl", keys.public, keys.secret, "/v1/track"):
         assert words in told
     assert services.ensure_keys() == keys
+    calls = re.findall(r"^  (curl .*?)(?=^\S|^$)", told, re.DOTALL | re.MULTILINE)
+    sent, listed = (printed.call(one, Client(), {}).json() for one in calls)
+    assert (sent["accepted"], sent["rejected"]) == (1, [])
+    assert len(listed["items"]) == 5
     ApiKey.objects.filter(kind="public").update(revoked_at=clock.now())
     renewed = services.ensure_keys()
     assert renewed.public != keys.public

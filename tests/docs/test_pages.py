@@ -2,10 +2,7 @@
 
 import json
 import re
-import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -15,6 +12,7 @@ from personalization.access.services import create_key
 from personalization.decisions.urls import ofrep
 from personalization.events.engine.taxonomy_page import table
 from personalization.urls import wire
+from tests import printed
 
 DOCS = Path(settings.BASE_DIR) / "docs"
 API = (DOCS / "api.md").read_text(encoding="utf-8")
@@ -58,7 +56,7 @@ def test_api_page__example__works_as_it_stands(example: str, client: Client) -> 
         name: create_key(name=kind, kind=kind, actor="t")[1]
         for name, kind in (("PUBLIC", "public"), ("SECRET", "secret"))
     }
-    answer = _run(example, client, keys)
+    answer = printed.call(example, client, keys)
     assert answer.status_code in {200, 201}, answer.content
     if answer.streaming:
         lines = b"".join(answer.streaming_content).splitlines()
@@ -71,20 +69,13 @@ def test_api_page__examples__are_there() -> None:
     assert len(EXAMPLES) >= 9
 
 
-def _run(example: str, client: Client, keys: Mapping[str, str]) -> Any:
-    words = shlex.split(example)[1:]
-    headers, body, address = {}, "", ""
-    while words:
-        word = words.pop(0)
-        if word == "-H":
-            name, _, value = words.pop(0).partition(": ")
-            headers[name] = re.sub(r"\$(\w+)", lambda found: keys[found.group(1)], value)
-        elif word == "-d":
-            body = words.pop(0)
-        elif not word.startswith("-"):
-            address = word.removeprefix("$SHOP")
-    # what curl sends with -d when nobody says otherwise
-    kind = headers.pop("Content-Type", "application/x-www-form-urlencoded")
-    return client.generic(
-        "POST" if body else "GET", address, body, content_type=kind, headers=headers
-    )
+@pytest.mark.django_db
+def test_readme__calls__work_as_they_stand(client: Client) -> None:
+    readme = (DOCS.parent / "README.md").read_text(encoding="utf-8")
+    calls = re.findall(r"^(curl -(?:.*\\\n)*.*)$", readme, re.MULTILINE)
+    keys = {"KEY": create_key(name="secret", kind="secret", actor="t")[1]}
+
+    sent, decided = (printed.call(one, client, keys) for one in calls)
+
+    assert sent.json()["accepted"] == 1
+    assert set(decided.json()["placements"]) == {"home.hero", "home.recommended"}
