@@ -53,6 +53,24 @@ def test_import__whole_file__events_and_products_counted(tmp_path: Path) -> None
 
 
 @pytest.mark.django_db(transaction=True)
+def test_import__each_pass__tells_its_progress_to_the_end_of_the_file(tmp_path: Path) -> None:
+    path = ratings(tmp_path / "r.tsv", 5_000)
+    told: dict[str, list[tuple[int, int]]] = {}
+
+    def show(doing: str, position: int, events: int) -> None:
+        told.setdefault(doing, []).append((position, events))
+
+    with frozen(NOW):
+        import_file(Order(path, "movielens"), progress=show)
+
+    assert {"checking", "surveying", "importing"} <= set(told)
+    for doing, seen in told.items():
+        assert seen == sorted(seen), doing
+        assert seen[-1][0] == path.stat().st_size, doing
+    assert told["importing"][-1][1] == 5_000
+
+
+@pytest.mark.django_db(transaction=True)
 def test_import__same_file_again__does_nothing(tmp_path: Path) -> None:
     path = ratings(tmp_path / "r.tsv", 100)
     run(path)
