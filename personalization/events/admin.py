@@ -11,7 +11,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from personalization.access.admin_base import AuditedModelAdmin
-from personalization.access.audit import audit
 from personalization.customers.models import Identity
 from personalization.events import registry, tail
 from personalization.events.engine import flags as bits
@@ -199,12 +198,8 @@ class RejectedEventAdmin(ReadOnlyModelAdmin):
     @admin.action(description="Replay the selected events", permissions=["replay"])
     def replay(self, request: HttpRequest, rows: QuerySet[RejectedEvent]) -> None:
         """Ingest them again; report both counts."""
-        chosen = list(rows.filter(replayed_at=None))
-        done = registry.replay([row.pk for row in chosen], now=clock.now())
-        actor = request.user.get_username()
-        for row in RejectedEvent.objects.filter(pk__in=[row.pk for row in chosen]):
-            if row.replayed_at is not None:
-                audit(actor=actor, action="replay", obj=row, before=None, after={"replayed": True})
+        chosen = list(rows.filter(replayed_at=None).values_list("pk", flat=True))
+        done = registry.replay(chosen, actor=request.user.get_username(), now=clock.now())
         if done.accepted:
             self.message_user(request, f"{done.accepted} replayed.", messages.SUCCESS)
         if done.still_rejected:

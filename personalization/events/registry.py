@@ -71,18 +71,23 @@ def delete_type(row: EventSchema, *, actor: str) -> None:
 
 
 def replay(
-    rejected_ids: list[int], *, now: datetime, progress: Callable[[int], None] | None = None
+    rejected_ids: list[int],
+    *,
+    actor: str,
+    now: datetime,
+    progress: Callable[[int], None] | None = None,
 ) -> Replayed:
     """Ingest rejected events again, each as of when and whence it came; return how it went.
 
     Idempotent: message ids decide, and an event that was replayed is not taken twice. What still
-    does not fit keeps its row, with the reasons of today. Transactions of one event each.
+    does not fit keeps its row, with the reasons of today. Transactions of one event each, with its
+    audit row.
     """
     accepted = still = 0
     for start in range(0, len(rejected_ids), _REPLAYED_AT_ONCE):
         chunk = rejected_ids[start : start + _REPLAYED_AT_ONCE]
         for row_id in chunk:
-            done = _replay_one(row_id, now)
+            done = _replay_one(row_id, actor, now)
             accepted += done is True
             still += done is False
         if progress is not None:
@@ -97,7 +102,7 @@ def forget_rejected(*, now: datetime) -> int:
     return deleted
 
 
-def _replay_one(row_id: int, now: datetime) -> bool | None:
+def _replay_one(row_id: int, actor: str, now: datetime) -> bool | None:
     """Whether the event is in the log now; None when the row is gone or was replayed before."""
     with transaction.atomic():
         row = RejectedEvent.objects.select_for_update().filter(pk=row_id, replayed_at=None).first()
@@ -115,6 +120,7 @@ def _replay_one(row_id: int, now: datetime) -> bool | None:
             return False
         row.replayed_at = now
         row.save(update_fields=["replayed_at"])
+        audit(actor=actor, action="replay", obj=row, after={"replayed": True})
         return True
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import DatabaseError
 from django.test import Client
 
 from personalization.access.models import AuditEvent
@@ -61,11 +62,11 @@ def test_replay__after_a_fix__accepts_once_and_as_of_then(browser: Client) -> No
     with clock.frozen(NOW):
         assert counts(post(browser, "track", event)) == (0, 0, 0, 1)
     rejected = RejectedEvent.objects.get()
-    assert registry.replay([rejected.pk], now=NOW).still_rejected == 1
+    assert registry.replay([rejected.pk], actor="t", now=NOW).still_rejected == 1
     levels("string")
 
-    done = registry.replay([rejected.pk, rejected.pk], now=NOW + timedelta(days=3))
-    again = registry.replay([rejected.pk], now=NOW + timedelta(days=4))
+    done = registry.replay([rejected.pk, rejected.pk], actor="t", now=NOW + timedelta(days=3))
+    again = registry.replay([rejected.pk], actor="t", now=NOW + timedelta(days=4))
 
     assert (done.accepted, again.accepted) == (1, 0)
     assert Event.objects.get().received_at == NOW
@@ -80,7 +81,7 @@ def test_replay__datetime_that_was_no_time__waits_until_the_type_takes_it(browse
     rejected = RejectedEvent.objects.get()
     levels("string")
 
-    done = registry.replay([rejected.pk], now=NOW)
+    done = registry.replay([rejected.pk], actor="t", now=NOW)
 
     assert [fault["path"] for fault in rejected.problems] == ["properties.level"]
     assert done.accepted == 1
@@ -128,6 +129,26 @@ def test_admin__replay_action__reports_both_counts(staff: Client, browser: Clien
 
     assert b"1 replayed." in response.content
     assert b"1 still do not fit" in response.content
+    [line] = AuditEvent.objects.filter(action="replay")
+    assert line.object_id == str(RejectedEvent.objects.get(message_id="m1").pk)
+
+
+def test_replay__cannot_be_told__is_not_done(
+    browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels("number")
+    post(browser, "track", viewed(event="Level Reached", properties={"level": "seven"}))
+    levels("string")
+
+    def refuse(**_: object) -> None:
+        raise DatabaseError("away")
+
+    monkeypatch.setattr(registry, "audit", refuse)
+    with pytest.raises(DatabaseError):
+        registry.replay([RejectedEvent.objects.get().pk], actor="t", now=NOW)
+
+    assert RejectedEvent.objects.get().replayed_at is None
+    assert not Event.objects.exists()
 
 
 def test_debugger__each_fate__is_shown_with_its_reason(staff: Client, browser: Client) -> None:

@@ -69,7 +69,7 @@ def test_rejected__its_user_agent__only_what_it_told(
     row.body = row.body.replace('"dear"', "5")
     row.save()
 
-    assert registry.replay([row.pk], now=NOW).accepted == 1
+    assert registry.replay([row.pk], actor="t", now=NOW).accepted == 1
 
     stored = Event.objects.get()
     assert stored.flags & 1 == bot
@@ -86,7 +86,7 @@ def test_rejected__of_a_server__its_visitors_agent_too(server: Client) -> None:
     row.body = row.body.replace('"dear"', "5")
     row.save()
 
-    registry.replay([row.pk], now=NOW)
+    registry.replay([row.pk], actor="t", now=NOW)
 
     stored = Event.objects.get()
     assert stored.context["device"] == {"type": "mobile"}

@@ -81,7 +81,7 @@ def test_replay__nothing_changed__nothing_changes(walk: Walk) -> None:
     rejected = list(RejectedEvent.objects.values("problems", "count", "replayed_at"))
 
     with clock.frozen(walk.at):
-        again = replay([RejectedEvent.objects.get().pk], now=walk.at)
+        again = replay([RejectedEvent.objects.get().pk], actor="t", now=walk.at)
         call_command("replay", "--group", "profile")
     walk.process()
 
