@@ -144,6 +144,13 @@ def test_usual_range__one_to_hundred__is_the_wider_of_both_rules() -> None:
     assert (low, high) == pytest.approx((-122.75, 223.75))
 
 
+def test_usual_range__half_of_all_far_to_one_side__is_that_of_the_z_score() -> None:
+    # Q1 = 90, Q3 = 100: fences 60 and 130; median 100, MAD 10: z-score of 3.5 at 100 +- 51.9
+    low, high = usual_range([90.0] * 45 + [100.0] * 32 + [200.0] * 23)
+
+    assert (low, high) == pytest.approx((100 - 35 / 0.6745, 100 + 35 / 0.6745))
+
+
 def test_outlying__numbers_only__and_remembers() -> None:
     pictures = Pictures()
     for price in range(200):

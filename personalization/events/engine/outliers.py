@@ -1,12 +1,10 @@
 """Numbers far outside what an event type usually carries, by a robust running picture of it.
 
 Per (event name, property) the last `WINDOW` values are kept. A value is an outlier when it lies
-outside
-Tukey's far fences, [Q1 - 3 IQR, Q3 + 3 IQR], and its robust z-score, 0.6745 (x - median) / MAD,
-passes
-3.5 in absolute value (Iglewicz & Hoaglin 1993, p. 11). Both work on log(1 + x) for values of 0 and
-more, since prices and revenues are skewed to the right. A mark for people: nothing is dropped for
-it.
+outside Tukey's far fences, [Q1 - 3 IQR, Q3 + 3 IQR], and its robust z-score, 0.6745 (x - median) /
+MAD, passes 3.5 in absolute value (Iglewicz & Hoaglin 1993, p. 11). Both work on log(1 + x) for
+values of 0 and more, since prices and revenues are skewed to the right. A mark for people: nothing
+is dropped for it.
 """
 
 import math
