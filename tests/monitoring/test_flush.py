@@ -8,6 +8,7 @@ from django.db import DatabaseError, connection
 from personalization.lib import clock, metrics
 from personalization.monitoring import selectors, services
 from personalization.monitoring.models import MinuteStat
+from recommender.models import ModelVersion
 
 NOW = datetime(2026, 3, 1, 12, 30, 20, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -110,6 +111,39 @@ def test_figures__empty_system__name_what_is_missing() -> None:
     assert figures["Rejected share"].value == "—"
     assert figures["Model age"].state == "none live"
     assert all(figure.docs.startswith("metrics#") for figure in figures.values())
+
+
+def test_figures__events_of_an_hour__rate_of_five_minutes_and_share_of_all() -> None:
+    this = NOW.replace(second=0)
+    # long ago, half an hour ago, now
+    for back, accepted, rejected in ((61, 1_000, 1_000), (30, 900, 50), (1, 50, 0)):
+        for name, value in (("events_accepted", accepted), ("events_rejected", rejected)):
+            minute = this - timedelta(minutes=back)
+            MinuteStat.objects.create(minute=minute, name=name, value=value, updated_at=NOW)
+
+    figures = {figure.title: figure for figure in selectors.system_figures(NOW)}
+
+    assert figures["Events per minute"].value == "10"
+    rejected_share = figures["Rejected share"]
+    assert (rejected_share.value, rejected_share.unit) == ("5", "%")
+    assert rejected_share.state == "over 1 %"
+
+
+@pytest.mark.parametrize(("days", "state"), [(1, "fresh"), (3, "over 2 days"), (8, "over 7 days")])
+def test_figures__live_models__age_of_the_oldest(days: int, state: str) -> None:
+    for number, (status, age) in enumerate((("live", 0), ("live", days), ("retired", 30)), 1):
+        ModelVersion.objects.create(
+            algorithm=f"model_{number}",
+            number=number,
+            status=status,
+            manifest={},
+            created_at=NOW - timedelta(days=age),
+        )
+
+    figure = next(one for one in selectors.system_figures(NOW) if one.title == "Model age")
+
+    assert (figure.state, figure.note) == (state, "oldest of 2 live models")
+    assert (figure.value, figure.unit) == (str(days), "d")
 
 
 def test_figures__whole_overview__take_five_queries(django_assert_num_queries: object) -> None:
