@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine.base import Interactions
+from recommender.engine.base import Interactions, Rows
 from recommender.engine.cases import Cases, build
 from recommender.engine.situations import Situations
 from recommender.engine.units import VISIT_GAP_S, as_visits
@@ -44,6 +44,10 @@ class Holdout:
     users: NDArray[np.int64]
     rows: NDArray[np.intp]
     met_in: Situations | None = None
+
+    def of_customers(self, users: Rows) -> "Holdout":
+        """Return it with the customers of what was split, (n,), in place of its user rows."""
+        return replace(self, users=users[self.rows].astype(np.int64))
 
     def situated(self, met_in: Situations, at_s: NDArray[np.float64]) -> "Holdout":
         """Return it with the situations of what was split, (n, 3), which happened `at_s` (n,).

@@ -157,7 +157,7 @@ def held_of(recipe: Recipe, part: Interactions) -> Holdout:
     """Return what a recipe is fitted on and asked to be measured on the last days of `part`."""
     cut = cut_s(part.at_s)
     if recipe.baskets:
-        return baskets(recipe.shape(part), cut)
+        return baskets(recipe.shape(part), cut).of_customers(part.users)
     return customers(part, cut, recipe.visit_gap_s)
 
 
@@ -178,7 +178,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     mine = np.isin(log.kinds, [KINDS.index(kind) for kind in wanted])
     part, met_in = log.data.where(mine), None if log.met_in is None else log.met_in[mine]
     shaped = as_baskets(part) if use == "cart" else part
-    held = HOLDOUTS[use](shaped, cut_s(shaped.at_s), log.visit_gap_s)
+    held = HOLDOUTS[use](shaped, cut_s(shaped.at_s), log.visit_gap_s).of_customers(part.users)
     if met_in is not None:
         held = held.situated(met_in, shaped.at_s)
     if len(held.cases) < MIN_CASES:
@@ -195,9 +195,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     }
     names = list(lists)
     whole = board([lists[key] for key in names], held.cases, DEPTH)
-    customer_of = np.zeros(shaped.n_users, np.int64)
-    customer_of[shaped.users] = part.users
-    learned = halves(customer_of[held.users])
+    learned = halves(held.users)
     trial = learn(whole.take(learned))
     weights = learn(whole)
     made = Blend(_named(names, weights))

@@ -128,6 +128,15 @@ def test_pages__visits_that_ask_nothing_new__users_stay_beside_their_cases() -> 
     assert (len(held.cases), held.users.tolist()) == (1, [2])
 
 
+def test_held_of__baskets__users_are_the_customers_not_their_days() -> None:
+    rows = [(user, user + step, day) for user in range(3) for day in (1, 9) for step in (0, 1)]
+    data = log(*rows)
+
+    held = training.held_of(RECIPES["bought_together"], data)
+
+    assert held.users.tolist() == [0, 1, 2]
+
+
 class _Echo(RecentlyViewed):
     """Says what was met, as any model of neighbours may; pages show none of it."""
 
