@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from recommender.engine import rerank, secondlook
+from recommender.engine import parts, rerank, secondlook
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
 from recommender.engine.served import KEPT
 from recommender.engine.training import BLENDS
 from recommender.models import FoundSettings, ModelVersion
 from recommender.pages import NOTHING
+from segments import selectors as segments
 from segments.learning.engine import drift, pictures
 
 # Versions that the course of a model shows.
@@ -30,6 +31,12 @@ _SPREADS = {
     "products": "Interest over products, from bestsellers to new ones",
     "kinds": "Kinds of events",
     "hours": "Hours of the day (UTC)",
+}
+# Of `parts.bands`; the others say how many: "history 5-9".
+_BANDS = {
+    "history 0": "nothing",
+    "light fifth": "the fifth with the least",
+    "heavy fifth": "the fifth with the most",
 }
 _TONES = {"steady": "good", "watch": "warn", "shifted": "bad", "unknown": ""}
 
@@ -58,6 +65,7 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
         ],
         "protocol": version.metrics.get("protocol", ""),
         "served": _served(version.metrics.get("as_served")),
+        "parts": _parts(version),
         "course": _course(others),
         "learning": _learning(version.metrics.get("learning")),
         "drift": _drift(version, others),
@@ -105,6 +113,57 @@ def _served(told: Mapping[str, Any] | None) -> str:
         f" {_QUALITY} {_cell(told, _QUALITY)} of products new to the customer, against"
         f" {_cell(told, f'{_QUALITY} in full')}, on {told['questions']:,} of the questions."
     )
+
+
+def _parts(version: ModelVersion) -> dict[str, Any] | None:
+    """Return for whom it does better or worse than for everybody; None where nobody is told."""
+    told = version.metrics.get("parts")
+    if not told:
+        return None
+    names = _names_of([row["part"] for row in told["groups"]])
+    groups = [_part(row, names[row["part"]]) for row in told["groups"]]
+    bands = [_part(row, _band(row["part"])) for row in told["bands"]]
+    headed = (("Segments and countries", groups), ("By what they had done before", bands))
+    return {
+        "everybody": (
+            _cell(version.metrics, "users"),
+            *(f"{version.metrics[figure]:.4f}" for figure in parts.FIGURES),
+        ),
+        "figures": parts.FIGURES,
+        "headed": [(heading, rows) for heading, rows in headed if rows],
+        "grouped": bool(groups),
+        "few": told["few"],
+        "further": told["further"],
+        "least": parts.LEAST,
+    }
+
+
+def _part(row: Mapping[str, Any], title: str) -> dict[str, Any]:
+    difference, chance = row["difference"], row["chance"]
+    verdict, tone = "no sure difference", ""
+    if abs(difference) > chance:
+        verdict, tone = ("better", "good") if difference > 0 else ("worse", "warn")
+    return {
+        "title": title,
+        "cells": [_cell(row, name) for name in ("users", *parts.FIGURES)],
+        "difference": f"{difference:+.4f} (chance ±{chance:.4f})",
+        "verdict": verdict,
+        "tone": tone,
+    }
+
+
+def _names_of(labels: Sequence[str]) -> dict[str, str]:
+    """Return what people call groups, by the label that models know them by."""
+    split = {label: label.partition(":") for label in labels}
+    titles = segments.titles([key for kind, _, key in split.values() if kind == "segment"])
+    return {
+        label: titles.get(key, f"{key} (deleted since)") if kind == "segment" else f"Country {key}"
+        for label, (kind, _, key) in split.items()
+    }
+
+
+def _band(name: str) -> str:
+    return _BANDS.get(name) or name.removeprefix("history ").replace("-", " to ") + " actions"
 
 
 def _cell(metrics: Mapping[str, Any], name: str) -> str:

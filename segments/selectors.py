@@ -125,6 +125,11 @@ def named_by() -> dict[str, frozenset[str]]:
     return found
 
 
+def titles(keys: Collection[str]) -> dict[str, str]:
+    """Return the titles of segments by key; one that is no more is absent."""
+    return dict(Segment.objects.filter(key__in=keys).values_list("key", "title"))
+
+
 def is_live(row: Segment) -> bool:
     """Whether any version of a segment is decided live: in force, in shadow or standing by."""
     return row.versions.filter(status__in=LIVE).exists()

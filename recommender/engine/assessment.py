@@ -16,7 +16,8 @@ from recommender.engine.budget import OutOfTimeError, Session
 from recommender.engine.cases import Cases
 from recommender.engine.lists import Lists, rank
 from recommender.engine.logs import Given
-from recommender.engine.measures import CUTS, bands, beyond, each, intervals, means
+from recommender.engine.measures import CUTS, beyond, each, intervals, means
+from recommender.engine.parts import bands
 from recommender.engine.portfolio import (
     DEPTH,
     Choice,

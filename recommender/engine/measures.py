@@ -167,16 +167,3 @@ def _diversity(
         pairs = len(shown) * (len(shown) - 1)
         total += 1.0 - (float(whole @ whole) - own) / pairs
     return round(total / len(some), 6)
-
-
-def bands(cases: Cases) -> dict[str, NDArray[np.bool_]]:
-    """Return the cases by length of their history, and the lightest and heaviest fifth."""
-    lengths = np.diff(cases.starts)
-    edges = ((1, 4), (5, 9), (10, 19), (20, 49), (50, None))
-    found = {"history 0": lengths == 0}
-    for low, high in edges:
-        name = f"history {low}-{high}" if high else f"history {low}+"
-        found[name] = (lengths >= low) & (lengths <= (high or np.inf))
-    light, heavy = np.quantile(lengths, (0.2, 0.8)) if len(lengths) else (0, 0)
-    found |= {"light fifth": lengths <= light, "heavy fifth": lengths >= heavy}
-    return {name: mask for name, mask in found.items() if mask.any()}

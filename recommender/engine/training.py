@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine import learning, measures, secondlook, windows
+from recommender.engine import learning, measures, parts, secondlook, windows
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
@@ -95,7 +95,7 @@ def train(recipe: Recipe, log: Log, *, as_of_s: float) -> tuple[Fitted, Algorith
     """Return the model of everything, with its metrics; and the one of all but the last days."""
     part = log.of(recipe)
     side = side_for(recipe, log.side)
-    tested, known = measure(recipe, part, side, log.fold)
+    tested, known = measure(recipe, part, side, log.fold, groups=log.side.groups)
     kinds = log.kinds[recipe.learns_from(log.kinds)]
     tested["drift"] = windows.moved(part, kinds, cut_s(part.at_s))
     model = recipe.algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s, side=side)
@@ -122,9 +122,17 @@ def evidence(recipe: Recipe, part: Interactions, as_of_s: float) -> NDArray[np.f
 
 
 def measure(
-    recipe: Recipe, part: Interactions, side: SideInfo, fold: FoldIn = SERVED
+    recipe: Recipe,
+    part: Interactions,
+    side: SideInfo,
+    fold: FoldIn = SERVED,
+    *,
+    groups: Sequence[Sequence[str]] = (),
 ) -> tuple[dict[str, Any], Algorithm]:
-    """Return metrics on the last days of `part`, popularity's beside them, and the model asked."""
+    """Return metrics on the last days of `part`, popularity's beside them, and the model asked.
+
+    `groups`: of the customers of `part`, to tell the figures of each.
+    """
     held = held_of(recipe, part)
     asked = bool(len(held.cases))
     as_of_s = held.cut_s if asked else 0.0
@@ -135,7 +143,7 @@ def measure(
     floor = Popularity.fit(held.known, PopularityConfig(), as_of_s=as_of_s)
     every, fresh = rank(model, held.cases, fold, count=COUNT, own=own)
     values = measures.each(every, held.cases)
-    found: dict[str, Any] = _summary(values, every, held) | {"learning": course}
+    found: dict[str, Any] = _summary(values, every, held, groups) | {"learning": course}
     common, unmet = rank(floor, held.cases, fold, count=COUNT, own=own)
     found["popularity"] = measures.means(measures.each(common, held.cases))
     cases = held.cases
@@ -207,7 +215,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
         again = secondlook.tried(
             use, _named(names, trial), lists, held, learned_of=learned, side=log.side
         )
-    metrics = _blend_metrics(names, lists, trial, ~learned, held, again)
+    metrics = _blend_metrics(names, lists, trial, ~learned, held, again, groups=log.side.groups)
     facts = facts_of(part) | {"blend": made.to_json(), "reranker": {"left_out": _NO_GAIN}}
     if second is None or again is None:
         return Fitted({}, facts, metrics)
@@ -228,22 +236,24 @@ def _blend_metrics(
     asked: NDArray[np.bool_],
     held: Holdout,
     again: Lists | None,
+    *,
+    groups: Sequence[Sequence[str]],
 ) -> dict[str, Any]:
     """Return how weights do on cases that they were not learned from, beside each source alone.
 
-    `again`: the lists of these cases after a second look.
+    `again`: the lists of these cases after a second look. `groups`: of each customer.
     """
     places = np.flatnonzero(asked)
     cases = held.cases.take(places)
-    parts = {key: one.take(places) for key, one in lists.items()}
-    blended = blend([parts[key] for key in names], weights, held.cases.n_items, count=COUNT)
+    of_asked = {key: one.take(places) for key, one in lists.items()}
+    blended = blend([of_asked[key] for key in names], weights, held.cases.n_items, count=COUNT)
     values = measures.each(blended, cases)
     rest = replace(held, cases=cases, users=held.users[places], rows=held.rows[places])
     shown = blended if again is None else again.head(COUNT)
-    found = _summary(measures.each(shown, cases), shown, rest)
+    found = _summary(measures.each(shown, cases), shown, rest, groups)
     if again is not None:
         found["without_reranker"] = measures.means(values)
-    alone = {key: measures.each(part.head(COUNT), cases) for key, part in parts.items()}
+    alone = {key: measures.each(part.head(COUNT), cases) for key, part in of_asked.items()}
     found["sources"] = {key: measures.means(one) for key, one in alone.items()}
     found["popularity"] = found["sources"].get(FLOOR, {})
     best = max(alone, key=lambda key: float(np.nan_to_num(alone[key]["NDCG@20"]).mean()))
@@ -253,7 +263,9 @@ def _blend_metrics(
     return found | {"protocol": words, "cut_s": held.cut_s}
 
 
-def _summary(values: measures.Values, lists: Lists, held: Holdout) -> dict[str, Any]:
+def _summary(
+    values: measures.Values, lists: Lists, held: Holdout, groups: Sequence[Sequence[str]]
+) -> dict[str, Any]:
     rng = np.random.default_rng(_SEED)
     found: dict[str, Any] = measures.means(values)
     found["intervals"] = measures.intervals(values, rng)
@@ -262,7 +274,9 @@ def _summary(values: measures.Values, lists: Lists, held: Holdout) -> dict[str, 
     some = len(shown) > 0
     found[f"coverage@{COUNT}"] = round(float((counts > 0).mean()), 6) if some else None
     found[f"Gini@{COUNT}"] = round(measures.gini(counts), 6) if some else None
-    return found
+    by_group, by_band = parts.groups(groups, held.users), parts.bands(held.cases)
+    told = parts.told(values, by_group, by_band, held.users)
+    return found if told is None else found | {"parts": told}
 
 
 def facts_of(part: Interactions) -> dict[str, Any]:

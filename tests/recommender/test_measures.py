@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from recommender.engine.base import Interactions, Query
 from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.lists import Lists, best, rank
-from recommender.engine.measures import bands, beyond, each, gini, intervals, means
+from recommender.engine.measures import beyond, each, gini, intervals, means
 from recommender.engine.popularity import Popularity
 
 
@@ -105,15 +105,6 @@ def test_beyond__nothing_shown__none() -> None:
     found = beyond(lists_of(()), csr_matrix((1, 30)), np.random.default_rng(1))
 
     assert set(found.values()) == {None}
-
-
-def test_bands__by_length() -> None:
-    found = bands(cases_of(((), (1,)), ((1, 2), (3,)), (tuple(range(7)), (9,))))
-
-    assert found["history 0"].tolist() == [True, False, False]
-    assert found["history 1-4"].tolist() == [False, True, False]
-    assert found["history 5-9"].tolist() == [False, False, True]
-    assert found["heavy fifth"].tolist() == [False, False, True]
 
 
 def test_best__highest_first_ties_by_row__nothing_below_zero() -> None:

@@ -61,6 +61,34 @@ DRIFT = [
     {"feature": "hours", "psi": 0.01, "verdict": "steady"},
 ]
 
+PARTS: dict[str, Any] = {
+    "groups": [
+        {
+            "part": part,
+            "customers": 40,
+            "users": 45,
+            "Recall@20": 0.31,
+            "NDCG@20": 0.2 + difference,
+            "difference": difference,
+            "chance": 0.04,
+        }
+        for part, difference in (("country:DE", 0.01), ("segment:night-owls", -0.06))
+    ],
+    "bands": [
+        {
+            "part": "history 1-4",
+            "customers": 30,
+            "users": 30,
+            "Recall@20": 0.4,
+            "NDCG@20": 0.3,
+            "difference": 0.1,
+            "chance": 0.04,
+        }
+    ],
+    "few": 3,
+    "further": 1,
+}
+
 
 def version(quality: float, *, newest_s: float, weight: float = 1.0) -> ModelVersion:
     """One trained popularity, gated."""
@@ -73,6 +101,7 @@ def version(quality: float, *, newest_s: float, weight: float = 1.0) -> ModelVer
         "intervals": {"NDCG@20": [quality - 0.01, quality + 0.01]},
     }
     told |= {"learning": LEARNING, "drift": DRIFT, "coverage@20": 0.4, "Gini@20": 0.7}
+    told |= {"parts": PARTS, "Recall@20": 0.3}
     facts = {**training.facts_of(data), "newest_s": newest_s}
     made = registry.register(
         name="popularity",
