@@ -34,7 +34,8 @@ class Cases:
     `age_days` (h,) float32 before the question is asked. `truth_starts` (n + 1,) and `truth` (t,)
     int32: the distinct items that came. `n_items`: rows of the catalogue. `ordered`, `timed`:
     whether steps and ages mean something. `situations` (n, 3): device, hour and country of each
-    question (`engine.situations`), None where nobody knows any.
+    question (`engine.situations`), None where nobody knows any. `users` (n,): whose question each
+    is, None where each is another's.
     """
 
     starts: NDArray[np.int64]
@@ -48,6 +49,7 @@ class Cases:
     ordered: bool = True
     timed: bool = False
     situations: NDArray[np.int16] | None = None
+    users: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -68,6 +70,7 @@ class Cases:
             self.ordered,
             self.timed,
             None if self.situations is None else self.situations[places],
+            None if self.users is None else self.users[places],
         )
 
     def owners(self) -> NDArray[np.int64]:
@@ -105,6 +108,7 @@ class Cases:
             self.ordered,
             self.timed,
             self.situations,
+            self.users,
         )
         return narrowed.take(np.flatnonzero(counts))
 
@@ -146,6 +150,7 @@ def build(
     n_items: int,
     ordered: bool,
     timed: bool,
+    users: NDArray[np.int64] | None = None,
 ) -> Cases:
     """Return the cases of histories, each (items, weights, at_s) oldest first, and their truths.
 
@@ -167,6 +172,7 @@ def build(
         n_items,
         ordered,
         timed,
+        users=users,
     )
 
 

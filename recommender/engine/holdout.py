@@ -32,8 +32,9 @@ FEW = 50
 class Holdout:
     """What to fit on and what to ask. `own`: items of the history may come again.
 
-    `users`: of each case the user row of what was split, (n,); `rows`: the place there of the first
-    that came. `met_in` (len(known), 3): in which situation, None where nobody knows any.
+    `users`: of each case the user row of what was split (in training the customer's), (n,);
+    `rows`: the place there of the first that came. `met_in` (len(known), 3): in which situation,
+    None where nobody knows any.
     """
 
     known: Interactions

@@ -1,4 +1,4 @@
-"""How good lists are: accuracy a case, intervals over cases, and what lies beyond accuracy.
+"""How good lists are: accuracy a case, intervals over users, and what lies beyond accuracy.
 
 Full ranking, no sampled negatives. Undefined is None, never 0.
 
@@ -81,28 +81,43 @@ def means(values: Values, mask: NDArray[np.bool_] | None = None) -> dict[str, fl
 
 
 def intervals(
-    values: Values, rng: np.random.Generator, samples: int = SAMPLES
+    values: Values,
+    rng: np.random.Generator,
+    users: NDArray[np.int64] | None = None,
+    samples: int = SAMPLES,
 ) -> dict[str, tuple[float, float] | None]:
-    """Return the 95 % interval of each mean by bootstrap over cases (percentiles)."""
+    """Return the 95 % interval of each mean by bootstrap over users (percentiles).
+
+    `users` (n,): whose case each is; None where each is another's. One user's cases are alike, so
+    that drawing them apart would promise more than is known.
+    """
     names = list(values)
     table = np.stack([values[name] for name in names], axis=1) if names else np.zeros((0, 0))
-    table = table[~np.isnan(table).any(axis=1)]
-    if not len(table):
+    defined = ~np.isnan(table).any(axis=1)
+    if not defined.any():
         return dict.fromkeys(names)
-    drawn = resampled(table, rng, samples)
+    whose = np.arange(len(table)) if users is None else users
+    drawn = resampled(table[defined], whose[defined], rng, samples)
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
     pairs = zip(names, low.tolist(), high.tolist(), strict=True)
     return {name: (round(a, 6), round(b, 6)) for name, a, b in pairs}
 
 
 def resampled(
-    table: NDArray[np.float64], rng: np.random.Generator, samples: int
+    table: NDArray[np.float64], users: NDArray[np.int64], rng: np.random.Generator, samples: int
 ) -> NDArray[np.float64]:
-    """Return means (samples, m) of `table` (n, m), its rows drawn n times with replacement."""
-    n = len(table)
+    """Return means (samples, m) of `table` (n, m): users (n,) drawn with all their rows.
+
+    As many users as there are, with replacement.
+    """
+    _, whose, counts = np.unique(users, return_inverse=True, return_counts=True)
+    n = len(counts)
+    sums = np.zeros((n, table.shape[1]))
+    np.add.at(sums, whose, table)
     found = np.empty((samples, table.shape[1]))
     for sample in range(samples):
-        found[sample] = np.bincount(rng.integers(0, n, n), minlength=n) @ table / n
+        times = np.bincount(rng.integers(0, n, n), minlength=n)
+        found[sample] = times @ sums / (times @ counts)
     return found
 
 

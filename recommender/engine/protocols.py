@@ -7,6 +7,7 @@ wins here. Nothing of the test is looked at before the last step.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -236,10 +237,30 @@ def _asked(given: Given, asked: Asked) -> Split:
         )
     truths = [np.array([item], np.int32) for item in asked.after]
     cases = build(
-        histories, truths, as_of_s=0.0, n_items=len(given.items), ordered=True, timed=False
+        histories,
+        truths,
+        as_of_s=0.0,
+        n_items=len(given.items),
+        ordered=True,
+        timed=False,
+        users=_sessions_of(asked),
     )
     words = "next item of each prefix"
     return _checked(Split(given.log, cases, own=True, as_of_s=0.0, words=words))
+
+
+def _sessions_of(asked: Asked) -> NDArray[np.int64]:
+    """Return the session of each question (n,).
+
+    Test files do not say it: lines are of one where either goes on just where the other ends, so
+    that two sessions that begin alike may count as one.
+    """
+    lines = list(zip(asked.before, asked.after, strict=True))
+    parted = [
+        later != (*before, item) and before != (*later, following)
+        for (before, item), (later, following) in pairwise(lines)
+    ]
+    return np.cumsum([0, *parted])[: len(lines)]
 
 
 def _by_mask(

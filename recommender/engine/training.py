@@ -268,7 +268,7 @@ def _summary(
 ) -> dict[str, Any]:
     rng = np.random.default_rng(_SEED)
     found: dict[str, Any] = measures.means(values)
-    found["intervals"] = measures.intervals(values, rng)
+    found["intervals"] = measures.intervals(values, rng, held.users)
     shown = lists.rows[lists.rows >= 0]
     counts = np.bincount(shown, minlength=held.cases.n_items)
     some = len(shown) > 0

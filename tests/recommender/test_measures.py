@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from recommender.engine.base import Interactions, Query
 from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.lists import Lists, best, rank
-from recommender.engine.measures import beyond, each, gini, intervals, means
+from recommender.engine.measures import beyond, each, gini, intervals, means, resampled
 from recommender.engine.popularity import Popularity
 
 
@@ -75,6 +75,25 @@ def test_intervals__hold_the_mean__same_seed_same_ends() -> None:
     assert ends is not None
     # a share of a half of 100: standard error .05
     assert ends == pytest.approx((0.4, 0.6), abs=0.03)
+
+
+def test_intervals__many_cases_of_each_user__no_narrower_than_one_of_each() -> None:
+    once = np.array([0.0, 1.0] * 5)
+    users = np.tile(np.arange(10), 10)
+
+    told = intervals({"HR@20": once}, np.random.default_rng(1))
+    again = intervals({"HR@20": np.tile(once, 10)}, np.random.default_rng(1), users)
+
+    assert again == told
+
+
+def test_intervals__users_of_many_and_of_few_cases__each_case_counts_alike() -> None:
+    """Either user alone, or both: three cases of four."""
+    table, users = np.array([[1.0], [0.0], [1.0], [1.0]]), np.array([5, 2, 5, 5])
+
+    drawn = resampled(table, users, np.random.default_rng(1), 50)
+
+    assert set(drawn.ravel().tolist()) == {0.0, 0.75, 1.0}
 
 
 def test_intervals__nobody__none() -> None:

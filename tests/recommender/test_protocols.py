@@ -71,6 +71,27 @@ def test_sessions__given_test__prefix_as_it_is_repeats_count() -> None:
     assert split.cases.steps.tolist() == [0, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("test", "users"),
+    [
+        ("a b c\tb\na b\tc\na\tb\nc\ta\n", [0, 0, 0, 1]),
+        ("a\tb\na b\tc\nb\ta\n", [0, 0, 1]),
+        ("a\tb\na\tb\n", [0, 1]),
+    ],
+    ids=["longest first", "shortest first", "two of one step"],
+)
+def test_sessions__given_test__lines_that_go_on_are_of_one_session(
+    test: str, users: list[int]
+) -> None:
+    split = held_out("sessions", read("sessions", "a b c\n", test), own=True)
+
+    assert split.cases.users is not None
+    assert split.cases.users.tolist() == users
+    last = split.cases.take(np.array([len(users) - 1]))
+    assert last.users is not None
+    assert last.users.tolist() == users[-1:]
+
+
 def test_sessions__validation__every_step_of_the_last_sessions() -> None:
     given = read("sessions", "a b\n" * 9 + "a b c\n", "a\tb\n")
 
