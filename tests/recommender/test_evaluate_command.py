@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 
 from recommender.engine import budget
 from recommender.engine.algorithms import RECIPES
+from recommender.engine.base import Cost
+from recommender.engine.ease import Ease
 from recommender.engine.entries import ENTRIES
 from recommender.engine.measures import NAMES
 
@@ -151,6 +153,26 @@ def test_evaluate__too_dear__listed_with_its_estimate(
 
     with pytest.raises(CommandError, match="no model is left: ease: needs about"):
         evaluate(tmp_path, "leave-one-out", chains(60), models=["ease"])
+
+
+@pytest.mark.parametrize(
+    ("cost", "why"),
+    [
+        (Cost(7.0, 9e9), "needs about 9,000 MB"),
+        (Cost(400.0, 1e6), "two fits need about 800 s, more than is left"),
+    ],
+)
+def test_evaluate__one_of_two_too_dear__listed_with_its_estimate_the_other_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost: Cost, why: str
+) -> None:
+    monkeypatch.setattr(Ease, "cost", classmethod(lambda *_: cost))
+
+    found = evaluate(tmp_path, "leave-one-out", chains(60), models=["popularity", "ease"])
+
+    refused = next(one for one in found["models"] if one["model"] == "ease")
+    estimate = {"seconds": cost.seconds, "mb": round(cost.bytes / 1e6)}
+    assert found["chosen"]["model"] == "popularity"
+    assert refused == {"model": "ease", "refused": why, "estimate": estimate}
 
 
 def _no_memory(limits: budget.Limits, **_: float) -> None:

@@ -220,7 +220,13 @@ def test_coverage__by_brand_category_and_price__shares_add_up(staff: Client, set
     for shares in (found.brands, found.categories, found.bands):
         assert sum(one.products for one in shares) == 3
         assert sum(one.shown for one in shares) == 2
+    assert [(one.name, one.shown) for one in found.bands] == [
+        ("500-500", 1),
+        ("900-900", 1),
+        ("", 0),
+    ]
     assert found.gini == pytest.approx(1 / 3)
+    assert found.tail_share == found.curve[90] == 0.5
     assert (found.curve[0], found.curve[33], found.curve[-1]) == (0.0, 0.0, 1.0)
     assert "66.7 %" in page
 

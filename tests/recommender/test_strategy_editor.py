@@ -11,6 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from personalization.catalog.models import Product
+from personalization.consent.models import ConsentState
+from personalization.consent.serve import PERSONALIZATION
+from personalization.customers.models import Identity, Profile
 from personalization.customers.services import create_identities
 from personalization.lib.errors import Conflict
 from recommender.config import StrategiesPart
@@ -221,15 +224,30 @@ def test_preview__not_saved__pictures_prices_reasons_and_what_is_missing(staff: 
     assert not Strategy.objects.filter(title="Mine").exists()
 
 
-def test_preview__for_a_customer__personal_only_with_consent(staff: Client) -> None:
+@pytest.mark.parametrize("allowed", [True, False])
+def test_preview__for_a_customer__personal_only_with_consent(
+    staff: Client, *, allowed: bool
+) -> None:
     create_identities([(1, "shopper")], now=NOW - timedelta(days=1))
-    wish = {"preview_customer": "shopper"}
+    who = Identity.objects.get(value="shopper").customer_id
+    state = {"n": 1, "f": 1, "l": 1, "k": {}, "r": {"view:p9": 1_000_000}}
+    Profile.objects.create(customer_id=who, state=json.dumps(state), updated_at=NOW)
+    told = {"granted" if allowed else "denied": PERSONALIZATION}
+    ConsentState.objects.create(customer_id=who, updated_at=NOW, **told)
+    clicks = {"sources": [{"algorithm": "item_knn", "weight": "1", "seeds": ["recent"]}]}
 
-    known = staff.post(PREVIEW, form() | wish).content.decode()
-    nobody = staff.post(PREVIEW, form() | {"preview_customer": "ghost"}).content.decode()
+    page = staff.post(PREVIEW, form(clicks) | {"preview_customer": "shopper"}).content.decode()
 
-    assert "Customer shopper" in known or "allows nothing personal" in known
-    assert "Nobody is known as “ghost”" in nobody
+    assert ("Customer shopper" in page) is allowed
+    assert ("Often viewed with P9" in page) is allowed
+    assert ("This customer allows nothing personal" in page) is not allowed
+
+
+def test_preview__for_nobody__as_a_stranger_and_says_so(staff: Client) -> None:
+    page = staff.post(PREVIEW, form() | {"preview_customer": "ghost"}).content.decode()
+
+    assert "Nobody is known as “ghost”" in page
+    assert "Popular right now" in page
 
 
 def test_preview__nothing_left__says_so(staff: Client) -> None:
