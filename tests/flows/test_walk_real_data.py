@@ -19,6 +19,7 @@ from personalization.events.models import Event
 from personalization.lib import clock
 from recommender import live
 from recommender.models import ModelVersion
+from recommender.serve import Visit, recommend
 from tests.flows.conftest import NOW, Walk
 from tests.recommender.shop import shop
 
@@ -101,3 +102,8 @@ def test_online_retail__through_events__what_is_bought_together(
     assert {item["source"] for item in shelf["items"]} == {"item_knn"}
     shown = Product.objects.filter(key__in=[item["id"] for item in shelf["items"]])
     assert shown.filter(title__startswith="Jumbo").exists()
+
+    beside = recommend("complements", Visit(item=pink, count=4, now_s=NOW.timestamp())).items
+    bags = Product.objects.filter(key__in=[one.id for one in beside], title__startswith="Jumbo Bag")
+    assert [one.source for one in beside] == ["bought_together"] * 4
+    assert bags.count() >= 3

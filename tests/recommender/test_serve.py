@@ -13,7 +13,10 @@ from personalization.catalog.services import delete_products, upsert_products
 from personalization.lib.errors import AppError
 from personalization.ops.services import publish
 from recommender import live, services
+from recommender.engine.strategies import USES, problems
 from recommender.models import ModelVersion, Strategy
+from recommender.productrules import rule_faults
+from recommender.selectors import strategy_rows
 from recommender.serve import Answer, Visit, recommend
 from tests.recommender.shop import NOW, products, two_tastes
 
@@ -152,6 +155,14 @@ def test_count__none_wanted__nothing(shop: Path, count: int) -> None:
     products("mug")
 
     assert ask("popular", count=count).items == ()
+
+
+@pytest.mark.django_db
+def test_strategies__as_installed__one_for_each_use_and_all_can_serve() -> None:
+    rows = strategy_rows()
+
+    assert {row["use"] for row in rows} == set(USES)
+    assert problems(rows, rule_faults) == []
 
 
 def test_first_day__no_model__newest_products(shop: Path) -> None:

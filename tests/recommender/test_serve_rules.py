@@ -237,6 +237,16 @@ def test_exclusions__seen_in_cart_bought__with_the_reason() -> None:
     assert "p3" in ids(answer)
 
 
+def test_readmission__of_two_categories__when_the_first_of_both_may() -> None:
+    upsert_products([{"key": "p2", "categories": ["shoes", "hats"]}], actor="test", now=NOW)
+    catalogue.refresh()
+    key = strategy(rules={"readmission_days": {"shoes": 20, "hats": 5}})
+
+    found = {days: ids(ask(key, bought={"p2": NOW_S - days * DAY})) for days in (4, 6)}
+
+    assert {days: "p2" in shown for days, shown in found.items()} == {4: False, 6: True}
+
+
 def test_exclude_cart__may_be_left_off() -> None:
     assert "p0" in shelf({"exclude_cart": False}, cart=["p0"])
 
@@ -248,6 +258,26 @@ def test_explain__filtered_and_capped__each_with_its_reason() -> None:
 
     assert ids(answer) == ["p1", "p7"]
     assert (lost["p0"], lost["p3"]) == ("filtered", "category_cap")
+
+
+def test_explain__country_request_and_a_pin_of_nothing__each_with_its_reason() -> None:
+    upsert_products([{"key": "p0", "attributes": {"regions": ["DE"]}}], actor="test", now=NOW)
+    catalogue.refresh()
+    key = strategy(rules={"pins": [{"item": "ghost", "place": 1}]})
+    asked = ProductRule.of(product("key", "neq", "p1"))
+    answer = ask(key, explain=True, country="FR", rule=asked)
+    lost = {one.id: one.lost for one in answer.lost}
+
+    assert ids(answer) == ["p2", "p3", "p4", "p5"]
+    assert (lost["p0"], lost["p1"], lost["ghost"]) == ("not_in_region", "not_asked", "unknown")
+
+
+def test_explain__replaced_by_chance__says_so() -> None:
+    install("popularity", keys=KEYS[:9])
+    answer = ask(strategy(rules={"exploration": {"share": 0.25, "days": 30}}), explain=True)
+
+    assert ids(answer)[:3] == ["p0", "p1", "p2"]
+    assert {one.id: one.lost for one in answer.lost}["p3"] == "gave_way"
 
 
 def test_exploration__new_items_by_chance_with_their_propensity() -> None:

@@ -20,11 +20,13 @@ from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
 from recommender import live, registry, searching, services
+from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import Evidence, objection
-from recommender.engine.training import BLENDS, Fitted
+from recommender.engine.training import BLENDS, Fitted, facts_of
 from recommender.models import ModelVersion
 from recommender.strategies import save_strategy
 from recommender.tasks import retrain, search
+from tests.recommender import contract
 from tests.recommender.shop import NOW, customer, events, two_tastes, viewed
 from tests.recommender.stocked import ask
 
@@ -324,6 +326,32 @@ def test_gate__data_halved__live_model_stays(shop: Path) -> None:
     assert trained is not None
     assert trained[0].status == "rejected"
     assert live.refresh()["popularity"].number == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "reason"),
+    [
+        ("popularity", "live", ""),
+        ("item_knn", "rejected", "NDCG@20 0.2000 does not beat popularity's 0.2000"),
+    ],
+)
+def test_gate__no_better_than_popularity__popularity_alone_serves(
+    shop: Path, name: str, status: str, reason: str
+) -> None:
+    data, recipe = contract.interactions(), RECIPES[name]
+    model = recipe.algorithm.fit(data, recipe.config, as_of_s=contract.AS_OF_S)
+    made = registry.register(
+        name=name,
+        fitted=Fitted(model.to_arrays(), facts_of(data), GOOD | {"NDCG@20": 0.2}),
+        item_keys=[str(row) for row in range(data.n_items)],
+        about={"mode": registry.FULL, "until_s": 0.0},
+        run_id=None,
+        now=NOW,
+    )
+
+    found = registry.gate(made, actor="test", now=NOW)
+
+    assert (found.status, found.reason) == (status, reason)
 
 
 def test_train_command__strategy__trains_its_ladder_and_prints_a_table(
