@@ -1,6 +1,7 @@
 """From the log to what serves: runs, the gate, promotion, roll-back, damaged files."""
 
 from datetime import timedelta
+from hashlib import sha256
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -207,6 +208,24 @@ def test_train__cancelled__stops_and_resumes_where_it_was(shop: Path) -> None:
     assert cancelled.status == "cancelled"
     assert JobRun.objects.get().status == "succeeded"
     assert ModelVersion.objects.filter(algorithm="popularity").count() == 1
+
+
+def test_train__its_manifest__says_what_it_was_made_of(shop: Path) -> None:
+    two_tastes(20)
+    train("s1", models=["item_knn"])
+    version = ModelVersion.objects.get()
+    folder, facts = shop / version.manifest_sha256, version.manifest["facts"]
+    stored = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+    assert stored["manifest.json"] == version.manifest_sha256
+    told = {f"{name}.npy": one["sha256"] for name, one in version.manifest["arrays"].items()}
+    assert stored == {"manifest.json": version.manifest_sha256} | told
+    window = [facts[name] for name in ("from_s", "newest_s", "until_s")]
+    assert window == [(NOW - timedelta(hours=720.0)).timestamp(), *[NOW.timestamp()] * 2]
+    assert [facts[name] for name in ("interactions", "users", "items")] == [280, 20, 20]
+    assert facts["config"] == RECIPES["item_knn"].config.to_json()
+    assert facts["metrics"]["NDCG@20"] == version.metrics["NDCG@20"]
+    assert {"python", "numpy", "scipy", "implicit"} <= set(facts["libraries"])
 
 
 def test_train__equal_data__equal_files(shop: Path) -> None:
