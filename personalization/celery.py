@@ -10,6 +10,7 @@ if "worker" in sys.argv[1:]:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "personalization.settings")
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
@@ -20,7 +21,10 @@ from personalization.lib.embedded import servers
 # Root is usual in a container; what makes it dangerous, messages as pickle, is never accepted.
 warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
 
+_path = sys.path[:]
 app = Celery("personalization")
+# It has put the folder where the process was started before all others, which may be anybody's.
+sys.path[:] = [str(Path(__file__).resolve().parent.parent), *_path]
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 

@@ -14,6 +14,8 @@ from personalization.lib.supervisor.plan import Program
 # `prepare` ends with it when PostgreSQL cannot be reached (EX_TEMPFAIL of sysexits.h).
 STORE_AWAY = 75
 _PREPARED = "prepared"
+# As `celery --app personalization.celery`, which looks for that in the folder where it was called.
+_CELERY = "import sys; from personalization.celery import app; sys.exit(app.start(sys.argv[1:]))"
 
 
 def manage(name: str, *arguments: str, once: bool = False) -> Program:
@@ -25,10 +27,11 @@ def manage(name: str, *arguments: str, once: bool = False) -> Program:
 def importable() -> dict[str, str]:
     """Return the environment in which a child finds the project from wherever it starts.
 
-    It starts where its parent did, so that relative paths of settings mean the same to both.
+    It starts where its parent did, so that relative paths of settings mean the same to both, and
+    imports nothing from there: that folder may hold a `json.py` of somebody's.
     """
     paths = (str(settings.BASE_DIR), os.environ.get("PYTHONPATH", ""))
-    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONSAFEPATH": "1"}
 
 
 def prepare() -> Program:
@@ -81,15 +84,19 @@ def _web() -> Program:
         "--respawn-interval": 0.5,
         "--workers-kill-timeout": 10,
         "--log-level": "warning",
+        # where it imports from, not where it stands; else it would be where it was started
+        "--working-dir": settings.BASE_DIR,
     }
     values = [str(part) for pair in flags.items() for part in pair]
-    command = [*granian, *values, "--respawn-failed-workers", "personalization.wsgi:application"]
+    # by its file: a dotted name would be looked for in the folder of the start, and in its package
+    application = f"{settings.BASE_DIR / 'personalization' / 'wsgi.py'}:application"
+    command = [*granian, *values, "--respawn-failed-workers", application]
     return Program("web", command, _process("web"))
 
 
 def _worker(name: str, queue: str, concurrency: int, *, stop_timeout_s: float) -> Program:
     """Return the Celery worker of a queue. Its pool forks; training starts a process of its own."""
-    celery = [sys.executable, "-m", "celery", "--app", "personalization.celery", "--quiet"]
+    celery = [sys.executable, "-c", _CELERY, "--quiet"]
     flags = ["worker", "--pool", "prefork", "--concurrency", str(concurrency)]
     whose = ["--queues", queue, "--hostname", f"{name}@%h"]
     quiet = ["--without-gossip", "--without-mingle", "--loglevel", settings.LOG_LEVEL]

@@ -30,6 +30,15 @@ _KNOWN_BY = 20
 START_TIMEOUT_S = 180.0
 
 
+def elsewhere(folder: Path) -> Path:
+    """Make a package of somebody's whose modules are called as ours are, and Python's own."""
+    for name in ("__init__", "json", "socket", "celery", "granian", "personalization/__init__"):
+        module = folder / f"{name}.py"
+        module.parent.mkdir(parents=True, exist_ok=True)
+        module.write_text("raise SystemExit(f'imported {__file__}')\n")
+    return folder
+
+
 class Deployment:
     """One running deployment and how to reach it."""
 
@@ -43,6 +52,7 @@ class Deployment:
         own = {"LOCAL_DIR": str(self.local), "PORT": str(self.port), "LOG_LEVEL": "WARNING"}
         self.environment = {**inherited, **own, **environment}
         self.log = self.local / "up.log"
+        self._where = elsewhere(self.local / "elsewhere")
         self._up: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -55,7 +65,7 @@ class Deployment:
         with self.log.open("ab") as sink:
             self._up = subprocess.Popen(
                 [sys.executable, str(ROOT / "manage.py"), "up"],
-                cwd=self.local,  # no matter from where
+                cwd=self._where,  # no matter from where
                 env=self.environment,
                 stdout=sink,
                 stderr=sink,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from personalization.ops import programs
+from tests.faults.deployment import elsewhere
 
 
 def test_prepared_before__node_that_never_was__no() -> None:
@@ -44,3 +45,22 @@ def test_children__started_elsewhere__find_the_project_and_relative_paths(tmp_pa
 
     assert child.stdout.split() == ["s" * 60, str(tmp_path / "here"), str(tmp_path / "models")]
     assert all(one.environment["PYTHONPATH"] for one in programs.programs())
+
+
+def test_children__started_among_modules_of_the_same_names__import_none_of_them(
+    tmp_path: Path,
+) -> None:
+    """Celery would have the folder first on the path of whatever imports its application."""
+    reads = "import json, socket, sys, celery, recommender; from personalization.celery import app"
+
+    child = subprocess.run(
+        [sys.executable, "-c", f"{reads}; print(sys.path)"],
+        cwd=elsewhere(tmp_path),
+        env=os.environ | programs.importable(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert child.stderr == ""
+    assert str(tmp_path) not in child.stdout
