@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from personalization.access.audit import audit, state
 from personalization.lib.errors import Conflict, Problem, Unprocessable
 from personalization.lib.keys import key_fault
+from personalization.lib.storable import unstorable
 from personalization.ops.services import publish
 from recommender.engine import merchandising
 from recommender.engine.strategies import source_problems
@@ -70,3 +71,4 @@ def _faults(values: Mapping[str, Any], row: Strategy | None) -> Iterator[Problem
     for one in merchandising.faults(values.get("rules", {}), judge):
         yield Problem(f"rules.{one.path}".rstrip("."), one.problem)
     yield from source_problems(values.get("sources", []))
+    yield from unstorable(values.get("params", {}), "params")

@@ -23,6 +23,8 @@ from personalization.lib.storable import shown
 
 # What pagination and content negotiation read on every list.
 _EVERYWHERE = frozenset({"cursor", "page_size", "format"})
+# Of members that are no field: a body of 2 MB may have a hundred thousand, each told in a line.
+_MOST_TOLD = 50
 
 
 class _Answered(Exception):  # noqa: N818 -- not a fault: the way out of DRF's dispatch
@@ -94,14 +96,16 @@ def typed(serializer: "BaseSerializer[Any]") -> dict[str, Any]:
     Raises
     ------
     ValidationError
-        Names every fault, and members that are no field: a misspelt one would be lost in silence.
+        Names every fault, and members that are no field, of very many the first few: a misspelt
+        one would be lost in silence.
     """
     assert isinstance(serializer, Serializer)  # noqa: S101 -- narrows the type
     sent, known = serializer.initial_data, serializer.fields
     faults = {} if serializer.is_valid() else dict(serializer.errors)
     if isinstance(sent, Mapping):
         unknown = f"is not known; known are {', '.join(known)}"
-        faults |= {shown(name): [unknown] for name in sorted(sent.keys() - known.keys())}
+        strange = sorted(sent.keys() - known.keys())[:_MOST_TOLD]
+        faults |= {shown(name): [unknown] for name in strange}
     if faults:
         raise ValidationError(faults)
     return dict(serializer.validated_data)

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from personalization.lib import errors
 from personalization.lib.errors import AppError, Problem
+from personalization.lib.storable import utterable
 
 log = structlog.get_logger("lib")
 
@@ -48,14 +49,11 @@ def json_response(data: Any, *, status: int = 200) -> HttpResponse:
 
 
 def error_body(error: AppError) -> dict[str, Any]:
-    """Return the one error shape (docs/api.md, Errors)."""
-    return {
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "details": [{"path": d.path, "problem": d.problem} for d in error.details],
-        }
-    }
+    """Return the one error shape (docs/api.md, Errors); it may quote whatever was sent."""
+    details = [
+        {"path": utterable(one.path), "problem": utterable(one.problem)} for one in error.details
+    ]
+    return {"error": {"code": error.code, "message": utterable(error.message), "details": details}}
 
 
 def error_response(error: AppError) -> HttpResponse:

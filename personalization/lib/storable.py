@@ -43,4 +43,9 @@ def unstorable(value: Any, path: str = "") -> Iterator[Problem]:
 
 def shown(name: str) -> str:
     """Return a name as an answer can carry it, at most 60 characters."""
-    return name[:60].encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+    return utterable(name[:60]).replace("\0", "\\x00")
+
+
+def utterable(text: str) -> str:
+    """Return a text as UTF-8 can carry it: halves of surrogate pairs are escaped."""
+    return text.encode("utf-8", "backslashreplace").decode()

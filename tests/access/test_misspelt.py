@@ -40,6 +40,21 @@ def test_write__misspelt_field__named_and_nothing_written(client: Client, addres
     assert AuditEvent.objects.count() == before
 
 
+def test_write__ten_thousand_unknown_fields__the_first_of_them_told(client: Client) -> None:
+    _, key = create_key(name="office", kind="secret", actor="t")
+
+    answer = client.post(
+        "/api/placements/",
+        WRITES["/api/placements/"] | {f"f{number:04}": 0 for number in range(10_000)},
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+    told = [one["path"] for one in answer.json()["error"]["details"]]
+    assert answer.status_code == 422
+    assert told == [f"f{number:04}" for number in range(50)]
+
+
 def test_write__several_faults__all_at_once(client: Client) -> None:
     _, key = create_key(name="office", kind="secret", actor="t")
 
