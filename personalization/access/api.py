@@ -18,8 +18,9 @@ from rest_framework.viewsets import GenericViewSet
 from personalization.access import idempotency
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
+from personalization.lib.errors import NotFound
 from personalization.lib.http import refuse_unknown
-from personalization.lib.storable import shown
+from personalization.lib.storable import is_storable, shown
 
 # What pagination and content negotiation read on every list.
 _EVERYWHERE = frozenset({"cursor", "page_size", "format"})
@@ -54,8 +55,12 @@ class ApiViewSet(GenericViewSet):  # type: ignore[type-arg]  # not generic at ru
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Check the caller, then the query, then whether this write was answered before."""
+        """Check the caller, then the address, then whether this write was answered before."""
         super().initial(request, *args, **kwargs)
+        if not all(is_storable(str(part)) for part in kwargs.values()):
+            # PostgreSQL would not even look for it
+            msg = "there is nothing at this address"
+            raise NotFound(msg)
         refuse_unknown(request.query_params, self.query_parameters | _EVERYWHERE)
         key = request.headers.get("Idempotency-Key", "")
         if not key or request.method in SAFE_METHODS:

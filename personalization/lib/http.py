@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 import structlog
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views import defaults
@@ -207,6 +209,11 @@ def _gunzip(body: bytes, max_bytes: int) -> bytes:
     return data
 
 
+_DJANGO_ERRORS: dict[type[Exception], Callable[[], AppError]] = {
+    OperationalError: lambda: errors.Unavailable("the store is away; send it again"),
+    InterfaceError: lambda: errors.Unavailable("the store is away; send it again"),
+    RequestDataTooBig: lambda: errors.TooLarge(_too_large(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)),
+}
 _DRF_ERRORS: tuple[tuple[type[Exception], type[AppError]], ...] = (
     (drf.NotAuthenticated, errors.Unauthorized),
     (drf.AuthenticationFailed, errors.Unauthorized),
@@ -236,8 +243,9 @@ def drf_exception_handler(error: Exception, context: Mapping[str, Any]) -> Respo
 def _as_app_error(error: Exception) -> AppError | None:
     if isinstance(error, AppError):
         return error
-    if isinstance(error, OperationalError | InterfaceError):
-        return errors.Unavailable("the store is away; send it again")
+    for kind, told in _DJANGO_ERRORS.items():
+        if isinstance(error, kind):
+            return told()
     if isinstance(error, drf.Throttled):
         wait_s = getattr(error, "wait", None)
         return errors.TooManyRequests("too many requests", retry_after_s=int(wait_s or 1))

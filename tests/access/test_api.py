@@ -47,10 +47,15 @@ class Beats(ApiViewSet):
     def publish(self, request: Request) -> Response:
         return Response(status=204)
 
+    def destroy(self, request: Request, key: str) -> Response:
+        Heartbeat.objects.filter(name=key).delete()
+        return Response(status=204)
+
 
 urlpatterns = [
     path("api/beats/", Beats.as_view({"get": "list", "post": "create"})),
     path("api/beats/publish/", Beats.as_view({"post": "publish"})),
+    path("api/beats/<str:key>/", Beats.as_view({"delete": "destroy"})),
 ]
 
 
@@ -254,3 +259,24 @@ def test_write__without_a_key__is_done_each_time() -> None:
     write(client)
 
     assert Heartbeat.objects.count() == 2
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "a"}])
+def test_write__body_too_large__413_in_the_one_shape(
+    headers: dict[str, str], settings: Settings
+) -> None:
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000
+    body = {"name": "x" * 1_001}
+
+    answer = server("catalog:write").post(
+        "/api/beats/", body, content_type="application/json", headers=headers
+    )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    assert "1000 bytes" in answer.json()["error"]["message"]
+
+
+def test_write__address_with_nul__is_nowhere() -> None:
+    answer = server("catalog:write").delete("/api/beats/a%00/")
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
