@@ -18,6 +18,7 @@ from personalization.consent.serve import PERSONALIZATION
 from personalization.customers.engine.ids import MAX_LENGTH, usable
 from personalization.lib import clock
 from personalization.lib.errors import Problem
+from personalization.lib.locks import hold
 from personalization.ops import services as jobs
 from personalization.ops.errors import Cancelled
 from personalization.ops.models import JobRun
@@ -280,6 +281,7 @@ def _problem(cells: Sequence[str], column: int) -> str:
 @transaction.atomic
 def _list_row(key: str, title: str, actor: str) -> Segment:
     services.check_key(key)
+    hold(Segment._meta.db_table, key)
     row = Segment.objects.select_for_update().filter(key=key).first()
     if row is not None and row.kind != Segment.Kind.LIST:
         msg = f"{key!r} is a segment with a rule; take another key for the list"
@@ -303,6 +305,7 @@ def _list_row(key: str, title: str, actor: str) -> Segment:
 @transaction.atomic
 def _publish(row: Segment, actor: str) -> None:
     """Let the list decide, where no version does or is about to."""
+    hold(Segment._meta.db_table, row.key)
     if row.versions.filter(status__in=selectors.LIVE).exists():
         return
     rule = {"kind": "list", "key": row.key}

@@ -15,6 +15,7 @@ from personalization.access.audit import audit, state
 from personalization.lib import clock
 from personalization.lib.errors import Problem
 from personalization.lib.keys import key_fault
+from personalization.lib.locks import hold
 from personalization.lib.tasks import enqueue
 from personalization.ops.services import publish
 from segments import errors, selectors
@@ -47,6 +48,7 @@ def create_segment(*, key: str, values: Mapping[str, Any], rule: Any, actor: str
         The key is another segment's; the rule has faults.
     """
     check_key(key)
+    hold(Segment._meta.db_table, key)
     if Segment.objects.filter(key=key).exists():
         msg = f"segment {key!r} exists"
         raise errors.SegmentTaken(msg)

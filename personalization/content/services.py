@@ -13,6 +13,7 @@ from personalization.content.engine import faults
 from personalization.content.models import Block, Campaign, Placement
 from personalization.lib import clock
 from personalization.lib.errors import Problem
+from personalization.lib.locks import hold
 from personalization.ops.services import publish
 from recommender.selectors import strategy_keys
 from segments import audiences
@@ -40,6 +41,7 @@ def upsert_placement(*, key: str, values: Mapping[str, Any], actor: str) -> Plac
     ConfigInvalid
         What would be published could not be served (a kind that its campaigns do not fit).
     """
+    hold(Placement._meta.db_table, key)
     row = Placement.objects.select_for_update().filter(key=key).first()
     before = state(row) if row else None
     row = row or Placement(key=key, title=key)
@@ -65,6 +67,7 @@ def create_campaign(*, key: str, values: Mapping[str, Any], actor: str) -> Campa
     ContentInvalid, KeyTaken
         Names every fault; the key is another campaign's.
     """
+    hold(Campaign._meta.db_table, key)
     if Campaign.objects.filter(key=key).exists():
         msg = f"campaign {key!r} exists"
         raise errors.KeyTaken(msg)
@@ -131,6 +134,7 @@ def upsert_block(
         No such campaign; faults in key or content; the key is another campaign's block.
     """
     _refuse(faults.key_faults(key), faults.content_faults(content))
+    hold(Block._meta.db_table, key)
     owner = _campaign(campaign)
     _refuse_live(owner, may_publish=may_publish)
     if Block.objects.filter(key=key).exclude(campaign=owner).exists():
