@@ -52,6 +52,8 @@ class Looks:
     def by_watcher(self, look: Callable[[], object]) -> None:
         """Have the watcher look; from the end of its first look on readers rely on it."""
         try:
-            look()
+            # readers of a process that has just started wait for this look, and make none after it
+            with self._first:
+                look()
         finally:
             self.watched = True

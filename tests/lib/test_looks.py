@@ -39,6 +39,32 @@ def test_readers__during_the_first_look__wait_for_it() -> None:
     assert held == ["all"]
 
 
+def test_readers__during_the_watchers_first_look__wait_for_it_and_make_none() -> None:
+    mine, asked, told = Looks(), list[int](), list[int]()
+    began, may_end = threading.Event(), threading.Event()
+
+    def look() -> None:
+        with mine.one():
+            asked.append(1)
+            began.set()
+            assert may_end.wait(10)
+
+    def read() -> None:
+        mine.by_reader(look)
+        told.append(len(asked))
+
+    threading.Thread(target=mine.by_watcher, args=(look,), daemon=True).start()
+    assert began.wait(10)
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(0.1)
+    assert told == []
+    may_end.set()
+    reader.join(10)
+
+    assert told == [1]
+
+
 def test_readers__a_look_that_failed__ask_again_after_a_second(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
