@@ -62,7 +62,9 @@ def groups(of_users: Sequence[Sequence[str]], users: NDArray[np.integer[Any]]) -
 def told(
     values: Values, by_group: Parts, by_band: Parts, users: NDArray[np.integer[Any]]
 ) -> dict[str, Any] | None:
-    """Return the figures of parts, `users` (n,) saying whose the cases are; None without any.
+    """Return the figures of parts, `users` (n,) saying whose the cases are.
+
+    None without any, or where nothing was asked.
 
     `groups`, most questions first, and `bands`: rows of `part`, `customers`, `users` (questions),
     the FIGURES, `difference` of NDCG@20 to everybody's, and `chance`: were all parts alike, one
@@ -70,6 +72,8 @@ def told(
     nothing and is left out. `few`: groups of fewer than LEAST customers; `further`: beyond MOST.
     """
     asked = ~np.isnan(values[AIM])
+    if not asked.any():
+        return None
     some, few = _large(by_group, asked, users)
     largest = sorted(some, key=lambda name: (-int(some[name].sum()), name))[:MOST]
     lengths, _ = _large(by_band, asked, users)

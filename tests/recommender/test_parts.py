@@ -94,6 +94,10 @@ def test_told__questions_that_ask_for_nothing__count_nowhere() -> None:
     assert (row["customers"], row["users"], row["difference"]) == (30, 30, 0.4)
 
 
+def test_told__nothing_asked_of_anybody__none() -> None:
+    assert told(values_of(np.full(60, np.nan)), {"a": PEOPLE < 30}, {}, PEOPLE) is None
+
+
 def test_told__fewer_customers_than_the_floor__counted_not_told() -> None:
     """Ten questions each do not make 29 customers 30."""
     users = np.repeat(np.arange(60), 10)
