@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import traceback
 import tracemalloc
 import warnings
 from collections.abc import Callable
@@ -164,16 +165,24 @@ def _grown(work: Callable[[], Any]) -> int:
     """Return by how many bytes a process grows at most while it does the work."""
     reader, writer = os.pipe()
     if not (pid := os.fork()):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-        before = _memory("VmRSS")
-        work()
-        os.write(writer, str(_memory("VmHWM") - before).encode())
-        os._exit(0)
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+            before = _memory("VmRSS")
+            work()
+            os.write(writer, str(_memory("VmHWM") - before).encode())
+            os._exit(0)
+        except Exception:  # noqa: BLE001 -- told, and the child ends
+            traceback.print_exc()
+        finally:
+            # never the parent's way out, which stops its servers
+            os._exit(1)
     os.close(writer)
     with os.fdopen(reader) as told:
-        grown = int(told.read())
-    os.waitpid(pid, 0)
-    return grown
+        grown = told.read()
+    _, status = os.waitpid(pid, 0)
+    if not grown:
+        sys.exit(f"a fit whose memory is measured ended with {os.waitstatus_to_exitcode(status)}")
+    return int(grown)
 
 
 def _memory(name: str) -> int:
