@@ -19,6 +19,7 @@ from psycopg2.errors import UniqueViolation
 from psycopg2.extras import execute_values
 
 from personalization.consent.serve import ANALYTICS
+from personalization.content.engine.faults import NO_CAMPAIGN
 from personalization.decisions.engine.ids import sampled
 from personalization.decisions.serve import Decision
 from personalization.lib.metrics import DECISION_LOG_LOST
@@ -147,7 +148,7 @@ def _placement(shown: dict[str, Any]) -> str:
     """Return in a word what was decided: campaign, strategy, default or the error's code."""
     if "error" in shown:
         return f"error:{shown['error']['code']}"
-    return str(shown.get("strategy") or shown.get("campaign") or "default")
+    return str(shown.get("strategy") or shown.get("campaign") or NO_CAMPAIGN)
 
 
 def _less(value: Any) -> Any:

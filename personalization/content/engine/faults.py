@@ -13,7 +13,8 @@ from segments.engine import audience
 MAX_COUNT = 100
 # Keys go into tokens (255 bytes a field) and addresses.
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_NO_CAMPAIGN = "default"
+# What the log of decisions says where no campaign shows.
+NO_CAMPAIGN = "default"
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _MAX_FIELDS = 40
 _MAX_TEXT = 4000
@@ -33,7 +34,7 @@ def key_faults(key: Any, path: str = "key") -> Iterator[Problem]:
 def campaign_key_faults(key: Any) -> Iterator[Problem]:
     """Yield what is wrong with the key of a new campaign."""
     yield from key_faults(key)
-    if key == _NO_CAMPAIGN:
+    if key == NO_CAMPAIGN:
         yield Problem("key", "is what the log of decisions says where none shows; choose another")
 
 
