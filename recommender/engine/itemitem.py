@@ -148,6 +148,6 @@ class ItemItem(Algorithm):
         return summed(touched, shares, self.n_items, without=without)
 
     def _said(self, items: Rows, weights: Scores) -> tuple[Rows, Scores, NDArray[np.int64]]:
-        """Return (what each item speaks for, item after item; how much; each one's share)."""
+        """Return (what each of `items` speaks for, item after item; how much; how many of each)."""
         at, lengths = spans(self._indptr, items)
         return self._indices.take(at), self._data.take(at) * weights.repeat(lengths), lengths
