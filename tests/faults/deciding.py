@@ -57,7 +57,8 @@ class Decider:
             said = answer.read()
         except (OSError, HTTPException) as error:
             web.close()
-            if during not in _MAY_REFUSE:
+            # One that was under way when the web was killed began before it.
+            if _MAY_REFUSE.isdisjoint({during, self.during}):
                 self.faults.append(f"{during}: {error!r}")
             return
         took_s = time.monotonic() - begun
