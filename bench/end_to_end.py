@@ -140,8 +140,8 @@ def measured(name: str, share: float) -> Measured:
         print(f"{len(prepared.questions):,} questions", flush=True)
         answers = _answered(port, key, one.event, prepared.questions)
     found = _versions()
-    item_knn = found["item_knn"].metrics
-    if not item_knn["popularity"].get("NDCG@20"):
+    item_knn = found["item_knn"].metrics if "item_knn" in found else {}
+    if not item_knn.get("popularity", {}).get("NDCG@20"):
         sys.exit(f"{one.title}: too little was imported to ask about")
     return Measured(
         {"lines_imported": Figure(prepared.lines, ""), **sizes, **steps}

@@ -22,8 +22,7 @@ from personalization.lib.errors import Unprocessable
 # format, key id, expiry (s), unit digest, decision, propensity, model version, digest of the items
 _HEAD = struct.Struct(">B4sI8s16sfI8s")
 _FORMAT = 2
-# 128 bits keep the token short. BLAKE2b with a key is a MAC (RFC 7693, 2.9), and in the middle of a
-# request a tenth of HMAC-SHA256: OpenSSL looks its algorithm up anew for each.
+# 128 bits keep the token short; docs/decisions/0028 says why not HMAC.
 _SIGNATURE_BYTES = 16
 _MAX_CHARS = 1000
 _MAX_FIELD_BYTES = 255
