@@ -55,7 +55,7 @@ def findings() -> Iterator[Finding]:
     try:
         yield _postgres()
     except DatabaseError as error:
-        fix = "manage.py servers start" if not settings.DATABASE_URL else "look at DATABASE_URL"
+        fix = "look at DATABASE_URL" if settings.DATABASE_URL else _own_servers_fix()
         yield Finding("postgres", f"down: {str(error).strip().splitlines()[0]}", fix)
         return
     for look in _WITH_DATABASE:
@@ -120,10 +120,16 @@ def _redis(name: str, url: str, setting: str) -> Finding:
     try:
         version = redis_version(url)
     except (redis.RedisError, OSError) as error:
-        fix = "manage.py servers start" if own else f"look at {setting}"
+        fix = _own_servers_fix() if own else f"look at {setting}"
         return Finding(name, f"down: {type(error).__name__}", fix)
     faults = redis_faults(setting, version)
     return Finding(name, f"version {version}", str(faults[0].hint) if faults else "")
+
+
+def _own_servers_fix() -> str:
+    """Start everything; an `up` that runs starts them itself, and this tells why it cannot."""
+    runs = supervisor.runs_in(settings.LOCAL_DIR)
+    return "manage.py servers start" if runs else "manage.py up"
 
 
 def _postgres() -> Finding:

@@ -7,14 +7,15 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from pytest_django import Settings
 
 from personalization.consent.models import Purpose
@@ -142,16 +143,32 @@ def test_doctor__somebody_else_on_the_port__warned_of__nobody__free(settings: Se
 @needs_proc
 def test_doctor__up_runs_and_has_the_port__sound(settings: Settings, tmp_path: Path) -> None:
     settings.LOCAL_DIR = tmp_path
-    environment = {**os.environ, child.MARK: str(tmp_path.resolve())}
-    with (
-        socket.create_server(("127.0.0.1", 0)) as own,
-        subprocess.Popen(["sleep", "60"], env=environment) as running,
-    ):
+    with socket.create_server(("127.0.0.1", 0)) as own, _program_of_up(tmp_path):
         settings.PORT = own.getsockname()[1]
         found = by_check()["port"]
-        running.kill()
 
     assert (found.fix, "which runs" in found.state) == ("", True)
+
+
+@needs_proc
+def test_doctor__own_servers_down__up_starts_all__beside_up_their_own_start_says_why(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down() -> None:
+        raise OperationalError("nobody listens\n")
+
+    settings.LOCAL_DIR = tmp_path
+    settings.DATABASE_URL = settings.REDIS_URL = settings.BROKER_URL = ""
+    settings.CACHE_REDIS_URL = settings.CELERY_BROKER_URL = f"unix://{tmp_path}/none.sock"
+    monkeypatch.setattr(connection, "ensure_connection", down)
+    stopped = by_check()
+    with _program_of_up(tmp_path):
+        beside = by_check()
+
+    own = ("postgres", "redis", "broker")
+    assert all(stopped[name].is_fault for name in own)
+    assert {stopped[name].fix for name in own} == {"manage.py up"}
+    assert {beside[name].fix for name in own} == {"manage.py servers start"}
 
 
 @pytest.mark.parametrize(("skew_s", "is_fault"), [(0, False), (60, True), (-60, True)])
@@ -220,6 +237,16 @@ def test_doctor__write_open_for_long__named_with_the_process(
 
     assert found.is_fault
     assert found.fix == f"SELECT pg_terminate_backend({pid})"
+
+
+@contextmanager
+def _program_of_up(local_dir: Path) -> Iterator[None]:
+    environment = {**os.environ, child.MARK: str(local_dir.resolve())}
+    with subprocess.Popen(["sleep", "60"], env=environment) as running:
+        try:
+            yield
+        finally:
+            running.kill()
 
 
 def _log(rows: int, *, day: str, age_s: int = 0) -> None:
