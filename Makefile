@@ -48,8 +48,15 @@ check: $(DEV_STAMP) ## lint, types, contracts, schema
 bench: $(DEV_STAMP) libgomp ## every benchmark, or NAME=decide alone
 	$(BIN)/python -m bench $(NAME)
 
+# Where the environment no longer works, the lock of `manage.py up` says whether it runs.
+LOCAL_DIR ?= .local
+LOCK_UP := import fcntl, sys; fcntl.flock(open(sys.argv[1]), fcntl.LOCK_EX | fcntl.LOCK_NB)
 clean: ## stop the project's own servers and remove what was made here
-	@if [ -x $(BIN)/python ]; then $(BIN)/python manage.py servers remove || true; fi
+	@if $(BIN)/python manage.py servers status >/dev/null 2>&1; then $(BIN)/python manage.py servers remove; \
+	else case "$$($(PYTHON) -c '$(LOCK_UP)' "$(LOCAL_DIR)/up.lock" 2>&1 || true)" in *BlockingIOError*) \
+		echo "\`manage.py up\` or \`make demo\` runs in $(LOCAL_DIR): stop it first, with Ctrl-C where it was started" >&2; \
+		exit 1;; \
+	esac; fi
 	rm -rf $(VENV) .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -65,14 +65,7 @@ class Supervisor:
         AlreadyRunningError
             Naming the process id of the other.
         """
-        self._local.mkdir(parents=True, exist_ok=True)
-        with (self._local / "up.lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                pid = read_state(self._local).get("supervisor", "unknown")
-                msg = f"`manage.py up` runs already in {self._local} (process {pid})"
-                raise AlreadyRunningError(msg) from None
+        with held(self._local):
             self._end_leftovers()
             self._watch_signals()
             self._write_state()
@@ -205,6 +198,30 @@ class Supervisor:
         made = file.with_suffix(".new")
         made.write_text(json.dumps(state), encoding="utf-8")
         made.replace(file)
+
+
+@contextmanager
+def held(local_dir: Path) -> Iterator[None]:
+    """Hold the lock of LOCAL_DIR's supervisor, so that none runs there meanwhile.
+
+    Raises
+    ------
+    AlreadyRunningError
+        Naming the process id of the one that runs, and how it is stopped.
+    """
+    local_dir.mkdir(parents=True, exist_ok=True)
+    # `make clean` takes the same lock where no virtual environment is left
+    with (local_dir / "up.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = read_state(local_dir).get("supervisor", "unknown")
+            msg = (
+                f"`manage.py up` or `make demo` runs in {local_dir} (process {pid}): "
+                "stop it first, with Ctrl-C where it was started or by `kill` and that number"
+            )
+            raise AlreadyRunningError(msg) from None
+        yield
 
 
 def runs_in(local_dir: Path) -> bool:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from personalization.lib.embedded import paths, servers
+from personalization.lib.supervisor import supervisor
 
 _LOOK_EVERY_S = 0.5
 
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         """Do it."""
         try:
             getattr(self, f"_{action}")()
-        except servers.EmbeddedServerError as error:
+        except (supervisor.AlreadyRunningError, servers.EmbeddedServerError) as error:
             raise CommandError(str(error)) from error
 
     def _start(self) -> None:
@@ -39,7 +40,9 @@ class Command(BaseCommand):
         self._status()
 
     def _remove(self) -> None:
-        servers.remove(settings.LOCAL_DIR)
+        # an `up` that runs would start servers anew, and empty
+        with supervisor.held(settings.LOCAL_DIR):
+            servers.remove(settings.LOCAL_DIR)
 
     def _status(self) -> None:
         for name in servers.wanted():
