@@ -1,6 +1,10 @@
-"""A dump restored into another cluster goes on: transaction ids begin anew, nothing is skipped."""
+"""A backup restored into another cluster goes on: transaction ids begin anew, nothing is skipped.
+
+Backed up and restored by the commands that docs/guides/operating.md prints.
+"""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from personalization.lib.embedded import paths, place, postgres, servers
 from tests.faults.accounting import assert_all_once
-from tests.faults.deployment import Deployment, deployed
+from tests.faults.deployment import ROOT, Deployment, deployed
 from tests.faults.traffic import Traffic
 
 pytestmark = [
@@ -22,7 +25,8 @@ BEFORE, UNREAD, AFTER = 2_000, 1_000, 1_000
 
 
 def test_restore__dump_with_unread_events__all_once_in_the_new_cluster(tmp_path: Path) -> None:
-    dump = tmp_path / "dump"
+    backup = tmp_path / "backup"
+    kept = ("secret_key", "identity_secret", "models/a/manifest.json")
     with deployed(**_LIMITS) as old:
         made = old.manage("create_key", "--kind", "secret", "--name", "restore")
         key = made.strip().splitlines()[-1]
@@ -31,12 +35,16 @@ def test_restore__dump_with_unread_events__all_once_in_the_new_cluster(tmp_path:
         # What comes now is in the log and in no profile.
         os.kill(old.program("processor"), signal.SIGSTOP)
         unread = _sent(old, key, UNREAD, "s")
-        _run(old, "pg_dump", "--format=custom", f"--file={dump}")
+        manifest = old.local / kept[-1]
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text("{}")
+        files = [(old.local / name).read_bytes() for name in kept]
+        _follow("Back up", old, backup)
 
     new = Deployment(**_LIMITS)
     try:
-        servers.start(new.local)
-        _run(new, "pg_restore", "--exit-on-error", str(dump))
+        _follow("Restore", new, backup)
+        assert [(new.local / name).read_bytes() for name in kept] == files
         new.start()
         assert_all_once(new, unread.told, prefix="s")
         # Clients that were not answered send again: known ids are no new events.
@@ -58,9 +66,19 @@ def _sent(deployment: Deployment, key: str, events: int, prefix: str) -> Traffic
     return traffic
 
 
-def _run(deployment: Deployment, program: str, *arguments: str) -> None:
-    """Run one of PostgreSQL's programs on the deployment's database."""
-    with place.locked(deployment.local):
-        binary = postgres._binary(place.settle(deployment.local), program)
-    where = ["-h", str(paths.socket_dir(deployment.local)), "-U", "postgres", "-d"]
-    subprocess.run([str(binary), *where, "personalization", *arguments], check=True)
+def _follow(heading: str, deployment: Deployment, backup: Path) -> None:
+    """Run the commands printed below `heading`, on this deployment and this backup."""
+    guide = (ROOT / "docs" / "guides" / "operating.md").read_text(encoding="utf-8")
+    printed = re.search(rf"^### {heading}\n.*?^```sh\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)
+    assert printed is not None
+    commands = printed.group(1)
+    for meant, here in (
+        ("/var/backups/personalization", backup),
+        (".local", deployment.local),
+        (".venv", sys.prefix),
+    ):
+        assert meant in commands
+        commands = commands.replace(meant, str(here))
+    subprocess.run(
+        ["sh", "-eu"], input=commands, cwd=ROOT, env=deployment.environment, text=True, check=True
+    )
