@@ -19,6 +19,7 @@ from personalization.events.ingestion import ingest
 from personalization.events.models import Event, EventSchema, RejectedEvent
 from personalization.events.sending import Sending
 from personalization.lib.errors import Problem
+from personalization.lib.locks import hold
 from personalization.ops.services import publish
 
 _REPLAYED_AT_ONCE = 200
@@ -44,9 +45,17 @@ def check_type(*, name: str, fact: str, properties: Any) -> None:
 
 
 def save_type(row: EventSchema, *, actor: str) -> None:
-    """Store an event type, with its audit row, and publish it, in one transaction."""
+    """Store an event type, with its audit row, and publish it, in one transaction.
+
+    Raises EventTypeInvalid naming every fault, or the name as that of another type: who saves one
+    at the same time is waited for.
+    """
     check_type(name=row.name, fact=row.fact, properties=row.properties)
     with transaction.atomic():
+        hold(EventSchema._meta.db_table, row.name)
+        if EventSchema.objects.filter(name=row.name).exclude(pk=row.pk).exists():
+            fault = Problem("name", "is that of another event type")
+            raise EventTypeInvalid("this event type cannot be used", details=[fault])
         stored = EventSchema.objects.select_for_update().filter(pk=row.pk).first()
         before = state(stored) if stored else None
         row.save()

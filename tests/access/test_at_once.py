@@ -4,11 +4,13 @@ import threading
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
 from personalization.access.services import create_key
 from personalization.content import services
+from personalization.events.models import EventSchema
 
 AT_ONCE = 4
 RULE = {"kind": "profile", "key": "orders", "op": "exists"}
@@ -76,3 +78,33 @@ def test_block__one_key_for_two_campaigns_at_once__the_later_is_told() -> None:
         one.join(60)
 
     assert sorted(told) == ["KeyTaken", "made"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_event_type__saved_at_once_in_the_admin__the_later_finds_its_name_taken() -> None:
+    staff = User.objects.create_superuser("ada")
+    form = {
+        "name": "Level Reached", "title": "", "fact": "", "rows-TOTAL_FORMS": "0",
+        "rows-INITIAL_FORMS": "0",
+    }  # fmt: skip
+    told, ready = list[str](), threading.Barrier(AT_ONCE)
+
+    def save() -> None:
+        client = Client(raise_request_exception=False)
+        client.force_login(staff)
+        ready.wait(10)
+        try:
+            answer = client.post("/admin/events/eventschema/add/", form)
+            fault = b"already exists" in answer.content or b"another event type" in answer.content
+            told.append(f"{answer.status_code} {'taken' if fault else ''}".strip())
+        finally:
+            connection.close()
+
+    savers = [threading.Thread(target=save) for _ in range(AT_ONCE)]
+    for one in savers:
+        one.start()
+    for one in savers:
+        one.join(60)
+
+    assert sorted(told) == [*["200 taken"] * (AT_ONCE - 1), "302"]
+    assert EventSchema.objects.filter(name="Level Reached").count() == 1

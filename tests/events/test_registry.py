@@ -42,6 +42,15 @@ def test_save_type__wrong_description__names_every_fault() -> None:
     assert [fault.path for fault in caught.value.details] == ["properties.a", "properties.b.x"]
 
 
+def test_save_type__the_name_of_another__is_a_fault() -> None:
+    levels("number")
+
+    with pytest.raises(EventTypeInvalid) as caught:
+        registry.save_type(EventSchema(name="Level Reached"), actor="test")
+
+    assert [fault.path for fault in caught.value.details] == ["name"]
+
+
 @pytest.mark.parametrize("odd", [{"type": ["id"]}, {"type": {}}, {"type": "id", "or": [["a"]]}])
 def test_save_type__lists_and_objects_for_names__are_faults(odd: object) -> None:
     with pytest.raises(EventTypeInvalid) as caught:
