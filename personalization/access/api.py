@@ -18,9 +18,9 @@ from rest_framework.viewsets import GenericViewSet
 from personalization.access import idempotency
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
-from personalization.lib.errors import NotFound
+from personalization.lib.errors import Malformed, NotFound
 from personalization.lib.http import refuse_unknown
-from personalization.lib.storable import is_storable, shown
+from personalization.lib.storable import is_storable, shown, unstorable
 
 # What pagination and content negotiation read on every list.
 _EVERYWHERE = frozenset({"cursor", "page_size", "format"})
@@ -62,6 +62,9 @@ class ApiViewSet(GenericViewSet):  # type: ignore[type-arg]  # not generic at ru
             msg = "there is nothing at this address"
             raise NotFound(msg)
         refuse_unknown(request.query_params, self.query_parameters | _EVERYWHERE)
+        if faults := list(unstorable(request.query_params.dict())):
+            msg = f"{', '.join(one.path for one in faults)}: no parameter holds NUL"
+            raise Malformed(msg, details=faults)
         key = request.headers.get("Idempotency-Key", "")
         if not key or request.method in SAFE_METHODS:
             return

@@ -16,7 +16,6 @@ from personalization.access.api import ApiViewSet, typed
 from personalization.access.authentication import actor_of
 from personalization.lib import clock
 from personalization.lib.errors import Malformed, Problem
-from personalization.lib.storable import is_storable
 from personalization.ops.models import JobRun
 from segments.learning import fits, registry, services
 from segments.learning import serializers as shapes
@@ -100,9 +99,6 @@ class LearnedModelViewSet(mixins.RetrieveModelMixin, ApiViewSet):
                 msg = f"there is no such {name}"
                 known = ", ".join(choices.values)
                 raise Malformed(msg, details=[Problem(name, f"is one of {known}")])
-            if not is_storable(value):
-                msg = f"there is no such {name}"
-                raise Malformed(msg, details=[Problem(name, "holds what no key has")])
             rows = rows.filter(**{name: value})
         return rows
 

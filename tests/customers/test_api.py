@@ -91,6 +91,16 @@ def test_customers__unknown_parameter__is_refused(reader: Client) -> None:
     assert (answer.status_code, code(answer)) == (400, "malformed")
 
 
+@pytest.mark.parametrize("parameter", ["user_id", "anonymous_id", "cursor"])
+def test_customers__nul_in_a_parameter__is_told_by_its_name(reader: Client, parameter: str) -> None:
+    answer = reader.get(f"/api/customers/?{parameter}=a%00")
+
+    assert (answer.status_code, code(answer)) == (400, "malformed")
+    error = answer.json()["error"]
+    assert [fault["path"] for fault in error["details"]] == [parameter]
+    assert parameter in error["message"]
+
+
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 def test_customers__writes__are_not_offered(reader: Client, method: str) -> None:
     [customer] = made((USER, "u1"))
