@@ -79,6 +79,7 @@ def run(job: JobRun, *, as_of: datetime, announce: Announce) -> dict[str, int]:
         jobs.advance(job.pk, done=place + 1, checkpoint=state)
     _observe(models, state, as_of)
     scores.remove(_orphans(owned), announce=announce)
+    jobs.advance(job.pk, done=len(groups) + 1)
     return {"customers": state["customers"], "changed": state["changed"], "models": len(models)}
 
 

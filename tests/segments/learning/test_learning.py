@@ -55,6 +55,8 @@ def test_learn__shop_with_habits__every_model_serves_and_scores(shop: Path) -> N
         RECIPES, ("live", "")
     )
     assert scored is not None
+    run = JobRun.objects.get(kind=services.SCORE_KIND)
+    assert (run.status, run.done) == (JobRun.Status.SUCCEEDED, run.total)
     everybody = Score.objects.values("customer_id").distinct().count()
     assert scored["customers"] == everybody > 200
     found = keys()
