@@ -146,6 +146,10 @@ class CampaignAdmin(AuditedModelAdmin):
         action_url="admin:content_campaign_add",
     )
 
+    def get_prepopulated_fields(self, _request: HttpRequest, obj: Model | None = None) -> Any:
+        """Propose a key while the title of a new campaign is typed."""
+        return {} if obj else {"key": ("title",)}
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         """Return campaigns with those that they compete with."""
         rows: QuerySet[Campaign] = super().get_queryset(request)

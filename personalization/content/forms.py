@@ -245,13 +245,15 @@ class BlockForm(_WithContent):
             self.fields["key"].required = False
 
     def clean_key(self) -> str:
-        """Return the key; one that is empty comes from the campaign."""
-        given = str(self.cleaned_data["key"])
-        return given or (f"{self.campaign.key}-block"[:100] if self.campaign else "")
+        """Return the key; one that is empty comes from the campaign, as soon as that has one."""
+        given, named = str(self.cleaned_data["key"]), self.campaign.key if self.campaign else ""
+        return given or (f"{named}-block"[:100] if not [*faults.key_faults(named)] else "")
 
     def problems(self, given: dict[str, Any]) -> list[Problem]:
         """Judge key and content."""
-        return [*faults.key_faults(given["key"]), *faults.content_faults(given["content"])]
+        # an empty one here: the campaign's key is at fault, and says so at its own field
+        own = faults.key_faults(given["key"]) if given["key"] else ()
+        return [*own, *faults.content_faults(given["content"])]
 
 
 class BlockFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]  # not generic at run time

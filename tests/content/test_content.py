@@ -246,6 +246,33 @@ def test_admin__block_without_a_key__named_after_its_campaign(db: None, admin_cl
     assert Campaign.objects.get().block.key == "spring-block"
 
 
+@pytest.mark.parametrize("key", ["", "bad key"])
+def test_admin__campaign_without_a_key__told_there_and_not_at_its_block(
+    db: None, admin_client: Any, key: str
+) -> None:
+    placement = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    form = _campaign_form(placement.pk, heading="S") | {"key": key}
+
+    page = admin_client.post("/admin/content/campaign/add/", form)
+
+    assert list(page.context["adminform"].form.errors) == ["key"]
+    assert not page.context["inline_admin_formsets"][0].formset.total_error_count()
+    assert not Campaign.objects.exists()
+
+
+def test_admin__new_campaign__its_key_is_proposed_from_the_title(
+    db: None, admin_client: Any
+) -> None:
+    placement = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
+    kept = services.create_campaign(key="c", values={"placement": placement.key}, actor="t")
+
+    new = admin_client.get("/admin/content/campaign/add/").content.decode()
+    old = admin_client.get(f"/admin/content/campaign/{kept.pk}/change/").content.decode()
+
+    assert "&quot;dependency_ids&quot;: [&quot;#id_title&quot;]" in new
+    assert "#id_title" not in old
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
