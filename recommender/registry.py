@@ -223,10 +223,7 @@ def rollback(name: str, *, actor: str, now: datetime, leaving: int | None = None
         None served before, or `leaving` does not serve (any more).
     """
     serving = _serving(name, leaving)
-    previous = _before(name, serving)
-    if previous is None:
-        msg = f"no earlier version of {name} has served"
-        raise Conflict(msg)
+    previous = _target(name, serving)
     _verify(previous)
     with transaction.atomic():
         _lock()
@@ -237,6 +234,25 @@ def rollback(name: str, *, actor: str, now: datetime, leaving: int | None = None
                 Q(pk=base) | Q(manifest__facts__base__id=base), promoted_at__isnull=False
             ).update(reason=ROLLED_BACK)
         return _point(previous.pk, actor=actor, now=now)
+
+
+def rollback_target(version: ModelVersion) -> ModelVersion:
+    """Return the version that would serve, were this one rolled back now.
+
+    Raises
+    ------
+    Conflict
+        None served before, or this one does not serve (any more).
+    """
+    return _target(version.algorithm, _serving(version.algorithm, version.pk))
+
+
+def _target(name: str, serving: ModelVersion | None) -> ModelVersion:
+    previous = _before(name, serving)
+    if previous is None:
+        msg = f"no earlier version of {name} has served"
+        raise Conflict(msg)
+    return previous
 
 
 def _serving(name: str, expected: int | None) -> ModelVersion | None:

@@ -38,7 +38,9 @@ _DECISIONS = {
         "Have it serve",
     ),
     "rollback": Decision(
-        "Have the version that served before this one serve again?", _FILES, "Go back"
+        "Have version {number}, which served before this one, serve again?",
+        _FILES,
+        "Roll back to version {number}",
     ),
     "reset": Decision(
         "Train this model with its own settings again, without those that a search has found?",
@@ -129,13 +131,10 @@ class ModelVersionAdmin(VersionsAdmin):
             raise Http404
         if not self.has_promote_permission(request):
             raise PermissionDenied
-        if request.method != "POST":
-            context = {
-                **self._context(request, version),
-                "decision": _DECISIONS[what],
-            }
-            return TemplateResponse(request, "studio/models/decide.html", context)
         try:
+            if request.method != "POST":
+                context = {**self._context(request, version), "decision": _asked(what, version)}
+                return TemplateResponse(request, "studio/models/decide.html", context)
             done = _decide(what, version, request.user.get_username())
         except AppError as error:
             self.message_user(request, error.message, messages.ERROR)
@@ -151,6 +150,15 @@ class ModelVersionAdmin(VersionsAdmin):
             "version": version,
             "title": str(version),
         }
+
+
+def _asked(what: str, version: ModelVersion) -> Decision:
+    """Return the question; that of a roll-back names the version that would serve."""
+    found = _DECISIONS[what]
+    if what != "rollback":
+        return found
+    number = registry.rollback_target(version).number
+    return Decision(*(words.format(number=number) for words in found))
 
 
 def _decide(what: str, version: ModelVersion, actor: str) -> str:

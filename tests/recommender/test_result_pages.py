@@ -152,6 +152,32 @@ def test_rollback__by_the_page__the_version_before_serves(staff: Client) -> None
     assert first.status == "live"
 
 
+def test_rollback__asked_first__names_the_version_that_will_serve(staff: Client) -> None:
+    _, second = two_versions()
+
+    asked = staff.get(f"{BASE}/modelversion/{second.pk}/decide/rollback/").content.decode()
+
+    assert '<button class="button" type="submit">Roll back to version 1</button>' in asked
+    assert "Have version 1, which served before this one, serve again?" in asked
+
+
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [(0, "earlier version of popularity has served"), (1, "does not serve; version 1 does")],
+)
+def test_rollback__to_nothing_or_of_what_does_not_serve__said_instead_of_asked(
+    staff: Client, which: int, words: str
+) -> None:
+    rows = version(0.2, newest_s=1), version(0.01, newest_s=2)
+
+    address = f"{BASE}/modelversion/{rows[which].pk}/decide/rollback/"
+    page = staff.get(address, follow=True).content.decode()
+
+    assert [row.status for row in rows] == ["live", "rejected"]
+    assert words in page
+    assert "Leave it" not in page
+
+
 @pytest.mark.parametrize("method", ["get", "post"])
 def test_decide__viewer__may_not(viewer: Client, method: str) -> None:
     first, _ = two_versions()
