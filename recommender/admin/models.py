@@ -55,7 +55,16 @@ _DECISIONS = {
 class ModelVersionAdmin(VersionsAdmin):
     """The registry: what was trained, how well it did, what serves."""
 
-    list_display = ("version", "status", "recall", "ndcg", "floor", "coverage", "trained")
+    list_display = (
+        "version",
+        "status",
+        "recall",
+        "ndcg",
+        "floor",
+        "questions",
+        "coverage",
+        "trained",
+    )
     list_filter = ("algorithm", "status")
     search_fields = ("algorithm",)
     ordering = ("-id",)
@@ -95,6 +104,15 @@ class ModelVersionAdmin(VersionsAdmin):
     def floor(self, obj: ModelVersion) -> str:
         """Show what popularity reaches on the same cases."""
         return _figure((obj.metrics.get("popularity") or {}).get("NDCG@20"))
+
+    @admin.display(description="asked")
+    def questions(self, obj: ModelVersion) -> str:
+        """Show how many questions of which kind: figures of other questions do not compare."""
+        asked = obj.metrics.get("users")
+        if asked is None:
+            return pages.NOTHING
+        kind = obj.metrics.get("protocol", "")
+        return format_html('{}<br><span class="note">{}</span>', f"{asked:,}", kind)
 
     @admin.display(description="coverage@20")
     def coverage(self, obj: ModelVersion) -> str:

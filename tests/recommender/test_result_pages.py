@@ -299,6 +299,18 @@ def test_models__whoever_decides__is_offered_it_in_words(staff: Client, viewer: 
     assert "have the version before" not in text(viewer, "modelversion/")
 
 
+def test_models__list__says_how_many_questions_of_which_kind(staff: Client) -> None:
+    first, second = two_versions()
+    told = {"users": 6000, "protocol": "baskets of the last days"}
+    ModelVersion.objects.filter(pk=first.pk).update(metrics={**first.metrics, **told})
+    ModelVersion.objects.filter(pk=second.pk).update(metrics={})
+
+    page = text(staff, "modelversion/")
+
+    assert '6,000<br><span class="note">baskets of the last days</span>' in page
+    assert '<td class="field-questions">—</td>' in page
+
+
 def test_wilson__known_value() -> None:
     low, high = performance.wilson(10, 100) or (0, 0)
 
