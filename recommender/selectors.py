@@ -1,8 +1,10 @@
 """Reads of strategies as the tables have them, for those who are about to write or to publish."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from personalization.access.audit import state
+from personalization.catalog.selectors import products
 from recommender.models import Strategy
 from segments.engine.language import digest
 
@@ -39,3 +41,11 @@ def strategy_titles() -> list[tuple[str, str]]:
 def mark_of(row: Strategy | None) -> str:
     """Return what tells one state of a strategy from another; `none` where there is none."""
     return "none" if row is None or row.pk is None else digest(state(row), 16)
+
+
+def unknown_products(rules: Mapping[str, Any]) -> list[str]:
+    """Return what is pinned or picked by hand and not in the catalogue (yet), each once."""
+    pinned = (one["item"] for one in rules.get("pins") or ())
+    named = list(dict.fromkeys([*pinned, *(rules.get("editorial") or ())]))
+    known = set(products().filter(key__in=named).values_list("key", flat=True)) if named else set()
+    return [key for key in named if key not in known]

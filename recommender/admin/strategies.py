@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
@@ -20,6 +20,7 @@ from recommender.admin.forms import StrategyForm
 from recommender.engine.strategies import spec_of
 from recommender.models import Strategy
 from recommender.names import plain
+from recommender.selectors import unknown_products
 from recommender.strategies import save_strategy
 
 _SECTIONS = (
@@ -53,6 +54,8 @@ _FOLDED: Mapping[str | None, frozenset[str]] = {
     "When too little is found": frozenset({"fallback", "editorial"}),
     "Weights of the sources": frozenset(),
 }
+# Unknown products that a warning names; the others it counts.
+_TOLD = 10
 
 
 @admin.register(Strategy)
@@ -118,6 +121,9 @@ class StrategyAdmin(AuditedModelAdmin):
             expected=form.cleaned_data["seen"] or None,
         )
         obj.pk = row.pk
+        warning = _unknown(row.rules)
+        if warning:
+            self.message_user(request, warning, messages.WARNING)
 
     def preview_view(self, request: HttpRequest) -> HttpResponse:
         """Show what the strategy of the form, saved or not, would show; nothing is written."""
@@ -134,10 +140,25 @@ class StrategyAdmin(AuditedModelAdmin):
         form = StrategyForm(data, instance=row or Strategy())
         context: dict[str, Any] = {"faults": () if form.is_valid() else _faults(form)}
         if not context["faults"]:
-            spec = spec_of({"key": data["key"], **form.values(), "active": True})
+            values = form.values()
+            spec = spec_of({"key": data["key"], **values, "active": True})
+            context["warning"] = _unknown(values["rules"])
             wish = previews.wish_of(data)
             context["preview"] = previews.preview(spec, wish, now=clock.now())
         return TemplateResponse(request, "recommender/preview.html", context)
+
+
+def _unknown(rules: Mapping[str, Any]) -> str:
+    """Return a warning about named products that do not exist; no fault, since feeds come later."""
+    found = unknown_products(rules)
+    if not found:
+        return ""
+    told = ", ".join(f"“{key}”" for key in found[:_TOLD])
+    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    return (
+        f"Pinned or picked by hand, but not in the catalogue: {told}{more}."
+        " Nothing is shown there until a product has that key."
+    )
 
 
 def _faults(form: StrategyForm) -> list[str]:

@@ -212,6 +212,34 @@ def test_editor__what_cannot_serve__refused_in_words(
     assert not Strategy.objects.filter(key="mine").exists()
 
 
+def test_editor__pin_or_pick_of_no_product__saved_with_a_warning(staff: Client) -> None:
+    """A feed may bring it later: no reason to refuse."""
+    sent = form(title="Early", key="early", pins="1 sku-nope\n2 p4", editorial="sku-later\np1")
+    warned = "Pinned or picked by hand, but not in the catalogue: “sku-nope”, “sku-later”."
+
+    previewed = staff.post(PREVIEW, sent).content.decode()
+    saved = staff.post("/admin/recommender/strategy/add/", sent, follow=True).content.decode()
+
+    assert warned in previewed
+    assert "<td>sku-nope</td><td>is not in the catalogue</td>" in previewed
+    assert warned in saved
+    assert Strategy.objects.get(key="early").rules["pins"][0] == {"item": "sku-nope", "place": 1}
+
+
+def test_editor__many_unknown_products__the_first_are_named(staff: Client) -> None:
+    sent = form(title="Early", key="early", editorial="\n".join(f"no{n}" for n in range(12)))
+
+    assert "“no9” and 2 more." in staff.post(PREVIEW, sent).content.decode()
+
+
+def test_editor__pins_and_picks_that_exist__no_warning(staff: Client) -> None:
+    previewed = staff.post(PREVIEW, FULL).content.decode()
+    saved = staff.post("/admin/recommender/strategy/add/", FULL, follow=True).content.decode()
+
+    assert "preview-items" in previewed
+    assert "not in the catalogue:" not in previewed + saved
+
+
 def test_preview__not_saved__pictures_prices_reasons_and_what_is_missing(staff: Client) -> None:
     wish = {"preview_count": "3", "preview_item": "p7"}
     page = staff.post(PREVIEW, form(filter=rule("brand", "eq", "bolt")) | wish).content.decode()
