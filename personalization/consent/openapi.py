@@ -7,7 +7,11 @@ _PURPOSES = {
     "type": "object",
     "minProperties": 1,
     "additionalProperties": {"type": "boolean"},
-    "example": {"analytics": True, "personalization": True, "marketing": False},
+}
+# What the explorer offers: it works as it stands.
+_EXAMPLE: dict[str, Any] = {
+    "anonymousId": "explorer-1",
+    "purposes": {"analytics": True, "personalization": True, "marketing": False},
 }
 _ERROR = {"$ref": "#/components/schemas/Error"}
 
@@ -80,6 +84,7 @@ PATHS: dict[str, dict[str, Any]] = {
                 "required": True,
                 "content": {
                     "application/json": {
+                        "example": _EXAMPLE,
                         "schema": {
                             "type": "object",
                             "required": ["purposes"],
@@ -92,7 +97,7 @@ PATHS: dict[str, dict[str, Any]] = {
                                 "policyVersion": {"type": "string", "maxLength": 40},
                                 "writeKey": {"type": "string"},
                             },
-                        }
+                        },
                     }
                 },
             },

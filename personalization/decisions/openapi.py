@@ -13,6 +13,14 @@ def _json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
+def _body(schema: dict[str, Any], example: dict[str, Any]) -> dict[str, Any]:
+    """Return a request body; the explorer offers its example, which works as it stands."""
+    return {
+        "required": True,
+        "content": {"application/json": {"schema": schema, "example": example}},
+    }
+
+
 def _told(words: str, schema: dict[str, Any] = _ERROR) -> dict[str, Any]:
     return {"description": words, "content": _json(schema)}
 
@@ -142,6 +150,11 @@ _ASK: dict[str, Any] = {
         "writeKey": {"type": "string"},
     },
 }
+# Placements that the demo has.
+_ASK_EXAMPLE: dict[str, Any] = {
+    "anonymousId": "explorer-1",
+    "placements": ["home.hero", {"key": "home.recommended", "count": 4}],
+}
 _ANSWER: dict[str, Any] = {
     "type": "object",
     "required": ["decisionId", "configVersion", "modelVersions", "placements", "degraded"],
@@ -170,22 +183,20 @@ _FLAG_ERROR: dict[str, Any] = {
         "errorDetails": {"type": "string"},
     },
 }
-_FLAG_BODY = {
-    "required": True,
-    "content": _json(
-        {
-            "type": "object",
-            "required": ["context"],
-            "properties": {
-                "context": {
-                    "type": "object",
-                    "required": ["targetingKey"],
-                    "properties": {"targetingKey": {"type": "string", "minLength": 1}},
-                }
-            },
-        }
-    ),
-}
+_FLAG_BODY = _body(
+    {
+        "type": "object",
+        "required": ["context"],
+        "properties": {
+            "context": {
+                "type": "object",
+                "required": ["targetingKey"],
+                "properties": {"targetingKey": {"type": "string", "minLength": 1}},
+            }
+        },
+    },
+    {"context": {"targetingKey": "explorer-1"}},
+)
 _FLAG_REFUSALS = _REFUSALS | {"400": _told("No usable context.", {"anyOf": [_FLAG_ERROR, _ERROR]})}
 
 PATHS: dict[str, dict[str, Any]] = {
@@ -195,7 +206,7 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Decide what every placement and flag of a page shows",
             "tags": ["Decide"],
             "security": _SECURITY,
-            "requestBody": {"required": True, "content": _json(_ASK)},
+            "requestBody": _body(_ASK, _ASK_EXAMPLE),
             "responses": {
                 "200": _told("The answer; what could not be personal says so.", _ANSWER),
                 **_REFUSALS,

@@ -12,6 +12,23 @@ _CALLS = {
     "group": ("g", "Somebody belongs to a group", []),
     "alias": ("a", "Two ids are one person", ["previousId", "userId"]),
 }
+# What the explorer offers: each works as it stands, as often as it is sent, since it has neither
+# a messageId nor a time.
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "track": {
+        "anonymousId": "explorer-1",
+        "event": "Products Searched",
+        "properties": {"query": "lamp"},
+    },
+    "identify": {"anonymousId": "explorer-1", "traits": {"plan": "gold"}},
+    "page": {"anonymousId": "explorer-1", "name": "Home", "properties": {"path": "/"}},
+    "screen": {"anonymousId": "explorer-1", "name": "Home"},
+    "group": {"anonymousId": "explorer-1", "groupId": "acme", "traits": {"name": "Acme"}},
+    "alias": {"previousId": "explorer-old", "userId": "explorer"},
+}
+_BATCH_EXAMPLE: dict[str, Any] = {
+    "batch": [{"type": kind, **_EXAMPLES[kind]} for kind in ("page", "track")]
+}
 # The group of the addresses that analytics.js uses.
 _SHORT = "Short addresses"
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -84,8 +101,14 @@ def _responses(content: dict[str, Any]) -> dict[str, Any]:
     return {"200": {"description": "What became of each event.", "content": content}} | refused
 
 
-def _post(name: str, summary: str, schema: dict[str, Any], tag: str = "Events") -> dict[str, Any]:
-    content = {"schema": schema}
+def _post(
+    name: str,
+    summary: str,
+    schema: dict[str, Any],
+    example: dict[str, Any],
+    tag: str = "Events",
+) -> dict[str, Any]:
+    content = {"schema": schema, "example": example}
     return {
         "post": {
             "operationId": f"v1_{name}_create",
@@ -144,10 +167,11 @@ _PIXEL: dict[str, Any] = {
 }
 
 PATHS: dict[str, dict[str, Any]] = {
-    "/v1/batch": _post("batch", "Up to 500 events of any kind", _BATCH),
-    "/v1/b": _post("b", "Up to 500 events of any kind", _BATCH, _SHORT),
+    "/v1/batch": _post("batch", "Up to 500 events of any kind", _BATCH, _BATCH_EXAMPLE),
+    "/v1/b": _post("b", "Up to 500 events of any kind", _BATCH, _BATCH_EXAMPLE, _SHORT),
     "/v1/pixel.gif": _PIXEL,
 }
 for _name, (_short, _summary, _required) in _CALLS.items():
-    PATHS[f"/v1/{_name}"] = _post(_name, _summary, _call(_required))
-    PATHS[f"/v1/{_short}"] = _post(_short, _summary, _call(_required), _SHORT)
+    _told = _summary, _call(_required), _EXAMPLES[_name]
+    PATHS[f"/v1/{_name}"] = _post(_name, *_told)
+    PATHS[f"/v1/{_short}"] = _post(_short, *_told, _SHORT)

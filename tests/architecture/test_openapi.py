@@ -1,5 +1,6 @@
 """The schema tells of every address that is served, and nothing in it points nowhere."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,8 +10,11 @@ from django.test import Client
 from django.urls import URLPattern
 from drf_spectacular.generators import SchemaGenerator
 
+from personalization.access.services import create_key
 from personalization.decisions.urls import ofrep
+from personalization.demo.shelves import publish_shelves
 from personalization.openapi import wire_paths
+from personalization.ops import serve as config
 from personalization.urls import wire
 
 
@@ -53,6 +57,62 @@ def test_wire_paths__methods__are_those_served(path: str, client: Client) -> Non
     }
 
     assert allowed == set(wire_paths()[path])
+
+
+def _bodies() -> Iterator[tuple[str, str, Any]]:
+    """(path, media type, what the explorer offers) of each body of the wire."""
+    for path, item in wire_paths().items():
+        for media, content in (
+            item.get("post", {}).get("requestBody", {}).get("content", {}).items()
+        ):
+            yield path, media, content.get("example")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", ["public", "secret"])
+@pytest.mark.parametrize(("path", "media", "example"), list(_bodies()))
+def test_wire_paths__example_of_a_body__is_accepted_as_it_stands(
+    path: str, media: str, example: Any, kind: str, client: Client
+) -> None:
+    publish_shelves(actor="t")
+    config.reload()
+    _, key = create_key(name="explorer", kind=kind, actor="t")
+
+    answer = client.post(
+        path.replace("{key}", "none"),
+        json.dumps(example),
+        content_type=media,
+        headers={"Authorization": f"Bearer {key}"},
+    )
+
+    told = answer.json()
+    # no flags are configured: one that is unknown was asked for in the right way
+    accepted = 404 if "{key}" in path else 200
+    assert answer.status_code == accepted, told
+    assert told.get("errorCode") in {None, "FLAG_NOT_FOUND"}
+    assert not told.get("rejected")
+    assert not [one for one in told.get("placements", {}).values() if "error" in one]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
+def test_wire_paths__example_of_an_event_sent_twice__counts_twice(
+    path: str, client: Client
+) -> None:
+    _, key = create_key(name="explorer", kind="secret", actor="t")
+    example = next(found for one, _, found in _bodies() if one == path)
+
+    told = [
+        client.post(
+            path,
+            example,
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {key}"},
+        ).json()["duplicates"]
+        for _ in range(2)
+    ]
+
+    assert told == [0, 0]
 
 
 def test_schema__references__all_resolve(schema: dict[str, Any]) -> None:
