@@ -1,7 +1,13 @@
 """Filling the demo, going on after a kill, not doubling, and taking it all away."""
 
 import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import StringIO
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -15,6 +21,7 @@ from personalization.customers.models import Customer, Identity, Profile
 from personalization.customers.services import create_identities
 from personalization.demo import removal, services, shelves, state
 from personalization.demo.engine.traffic import Plan
+from personalization.demo.management.commands.demo import Command, _Teller
 from personalization.demo.services import fill
 from personalization.events.models import Event
 from personalization.lib import clock
@@ -167,14 +174,45 @@ def test_remove__nothing_there__says_so(capsys: pytest.CaptureFixture[str]) -> N
     assert "there is no demo here" in capsys.readouterr().out
 
 
-def test_command__fill_on_a_full_shop__prints_addresses_and_keys_that_work(
-    capsys: pytest.CaptureFixture[str],
+@contextmanager
+def web(settings: Any, asked: Callable[[], int]) -> Iterator[None]:
+    """Answer at the web's port with the status that `asked` gives."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(asked())
+            self.end_headers()
+
+        def log_message(self, *_args: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        settings.PORT = server.server_address[1]
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield
+        server.shutdown()
+        thread.join()
+
+
+def test_command__fill_on_a_full_shop__prints_addresses_and_keys_that_work_once_the_web_answers(
+    settings: Any,
 ) -> None:
     fill(say=quiet, plan=small_plan(), first=6_000)
+    screen = StringIO()
+    before: list[str] = []
 
-    call_command("demo", "--fill")
+    def asked() -> int:
+        before.append(screen.getvalue())
+        return 200 if len(before) > 2 else 503
 
-    told = capsys.readouterr().out
+    with web(settings, asked):
+        call_command("demo", "--fill", stdout=screen)
+
+    told = screen.getvalue()
+    assert before == ["", "", ""]
+    assert "is open." in told
+    assert "personal a second later (what is popular while the first models are loaded):" in told
     keys = services.ensure_keys()
     for words in ("/shop/", "/admin/one-time/", "curl", keys.public, keys.secret, "/v1/track"):
         assert words in told
@@ -188,6 +226,30 @@ def test_command__fill_on_a_full_shop__prints_addresses_and_keys_that_work(
     assert renewed.public != keys.public
     assert renewed.secret == keys.secret
     assert services.secret_file().stat().st_mode & 0o077 == 0
+
+
+def test_command__more_is_filled_in__says_that_events_wait_behind_it(settings: Any) -> None:
+    JobRun.objects.create(
+        kind=state.KIND,
+        slot=state.SLOT,
+        params=state.params_of(small_plan()),
+        checkpoint={"stage": "events", "ready": True},
+        created_at=clock.now(),
+    )
+    screen = StringIO()
+    teller = _Teller(Command(stdout=screen))
+    statuses = iter([503, 200])
+
+    with web(settings, lambda: next(statuses)):
+        teller.say("events", 2_000, 6_000)
+        unanswered = screen.getvalue()
+        teller.say("events", 3_000, 6_000)
+
+    assert "is open." not in unanswered
+    told = screen.getvalue()
+    assert told.count("is open.") == 1
+    assert "it waits for the demo's own" in told
+    assert "personal a second later (" not in told
 
 
 def test_people__made_in_bulk__once_and_never_of_known_ids() -> None:

@@ -25,6 +25,15 @@ from personalization.ops.management.commands import up
 
 # A line of progress at most this often, so that the addresses stay on the screen.
 _SAY_EVERY_S = 2.0
+# A web that starts beside this takes seconds; one that does not come must not keep the addresses.
+_WEB_WITHIN_S = 60.0
+_LOOK_EVERY_S = 0.25
+# When a call shows what the one before it said.
+_PERSONAL = "personal a second later (what is popular while the first models are loaded)"
+_PERSONAL_FILLING = (
+    "what is popular until your event is read: while the shop is being filled\n"
+    "it waits for the demo's own, a minute or two; personal a second later once all are in"
+)
 
 
 class Command(up.Command):
@@ -66,8 +75,18 @@ class Command(up.Command):
         if fresh:
             self._say("demo", "all events are in, models trained on the whole")
             self._browse()
+        self._wait_for_web()
         # again at the end: what people need stands last on the screen, with a link that is fresh
         teller.tell_addresses()
+
+    def _wait_for_web(self) -> None:
+        """Return once the web answers: a full shop is told of as soon as that is true."""
+        give_up_s = time.monotonic() + _WEB_WITHIN_S
+        while not up.web_answers():
+            if time.monotonic() > give_up_s:
+                self._say("demo", f"the web does not answer yet on port {settings.PORT}")
+                return
+            time.sleep(_LOOK_EVERY_S)
 
     def _browse(self) -> None:
         """Have some customers walk through the open shop, so that pages of results live."""
@@ -120,8 +139,8 @@ class _Teller:
 
     def say(self, stage: str, done: int, total: int) -> None:
         """Write a line when the stage changes, else now and then."""
-        if not self.told and _ready():
-            self.tell_addresses()
+        if not self.told and _ready() and up.web_answers():
+            self.tell_addresses(filling=True)
         now_s = time.monotonic()
         if stage == self._stage and now_s - self._said_at_s < _SAY_EVERY_S:
             return
@@ -129,15 +148,19 @@ class _Teller:
         share = f" {done:,} of {total:,} ({100 * done // total} %)" if total else ""
         self._command._say("demo", f"{stage}{share}")
 
-    def tell_addresses(self) -> None:
+    def tell_addresses(self, *, filling: bool = False) -> None:
         """Write addresses, keys and two calls to try."""
         self.told = True
-        self._command.stdout.write(addresses(f"http://127.0.0.1:{settings.PORT}"))
+        base = f"http://127.0.0.1:{settings.PORT}"
+        self._command.stdout.write(addresses(base, filling=filling))
         self._command.stdout.flush()
 
 
-def addresses(base: str) -> str:
-    """Return what people need to try the demo at `base`: addresses, keys, calls."""
+def addresses(base: str, *, filling: bool) -> str:
+    """Return what people need to try the demo at `base`: addresses, keys, calls.
+
+    While it is `filling`, events wait behind those of the demo.
+    """
     keys = services.ensure_keys()
     token = create_login(
         username="admin", role="admin", actor=f"{services.ACTOR} shop", now=clock.now()
@@ -156,7 +179,7 @@ Send an event:
   curl -s {base}/v1/track -H 'Authorization: Bearer {keys.secret}' -d \\
     '{{"event": "Product Viewed", "anonymousId": "lark-v-me",
       "properties": {{"product_id": "lark-00001"}}}}'
-Get recommendations, personal a second later (what is popular while the first models are loaded):
+Get recommendations, {_PERSONAL_FILLING if filling else _PERSONAL}:
   curl -s '{base}/v1/recommendations/for-you?anonymousId=lark-v-me&count=5' \\
     -H 'Authorization: Bearer {keys.secret}'
 (With the public key curl itself would be the visitor, and count as a robot.)

@@ -68,15 +68,19 @@ class Command(BaseCommand):
 
     def _announce(self) -> None:
         """Say once that the web answers."""
-        if self._announced:
-            return
-        web = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=2)
-        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(web):
-            web.request("GET", "/healthz/ready")
-            if web.getresponse().status == http.HTTPStatus.OK:
-                self._announced = True
-                self._say("up", f"ready at http://127.0.0.1:{settings.PORT}/")
+        if not self._announced and web_answers():
+            self._announced = True
+            self._say("up", f"ready at http://127.0.0.1:{settings.PORT}/")
 
     def _say(self, name: str, state: str) -> None:
         self.stdout.write(f"{clock.now():%H:%M:%S} {name:10}{state}")
         self.stdout.flush()
+
+
+def web_answers() -> bool:
+    """Tell whether the web of this machine serves."""
+    web = http.client.HTTPConnection("127.0.0.1", settings.PORT, timeout=2)
+    with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(web):
+        web.request("GET", "/healthz/ready")
+        return web.getresponse().status == http.HTTPStatus.OK
+    return False
