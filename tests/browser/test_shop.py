@@ -5,6 +5,8 @@ import json
 import pytest
 from playwright.sync_api import Page, expect
 
+from personalization.consent.models import Purpose
+from personalization.consent.services import save_purpose
 from tests.browser.conftest import Watch, clean, looks
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -144,8 +146,11 @@ def test_shop__refused__nothing_is_remembered_and_shelves_stay_general(
     window: Watch, shop: str
 ) -> None:
     page = loaded(window.open(shop))
+    heading = page.locator(f"{SHELF} h2")
+    expect(heading).to_have_text("Picked for you")
     page.get_by_role("button", name="Refuse all").click()
     expect(page.locator("#consent")).to_be_hidden()
+    expect(heading).to_have_text("Popular in the shop")
     settled(page)
     before = shown(page)
 
@@ -157,3 +162,62 @@ def test_shop__refused__nothing_is_remembered_and_shelves_stay_general(
 
     assert shown(page) == before
     assert page.evaluate("localStorage.getItem('shop.recent')") in {None, "[]"}
+
+
+def chosen(page: Page) -> dict[str, bool]:
+    """Purpose -> whether its box is ticked."""
+    boxes = page.locator("#consent-form input")
+    ticked: dict[str, bool] = boxes.evaluate_all(
+        "all => Object.fromEntries(all.map((one) => [one.name, one.checked]))"
+    )
+    return ticked
+
+
+@looks("light-desktop")
+def test_shop__privacy_choices__show_what_is_in_force_for_whoever_sits_here(
+    window: Watch, shop: str
+) -> None:
+    default = {"analytics": True, "personalization": True, "marketing": False}
+    refused = dict.fromkeys(default, False)
+    banner, persona = "#consent", "#persona"
+    page = loaded(window.open(shop))
+    expect(page.locator(banner)).to_be_visible()
+    assert chosen(page) == default
+    settled(page)
+    clean_but_for_resent(window, "shop-consent")
+
+    page.get_by_role("button", name="Refuse all").click()
+    expect(page.locator(banner)).to_be_hidden()
+    settled(page)
+    loaded(window.open(shop))
+    expect(page.locator(banner)).to_be_hidden()
+    page.get_by_role("button", name="Privacy choices").click()
+    expect(page.locator(banner)).to_be_visible()
+    assert chosen(page) == refused
+
+    with page.expect_response("**/v1/decide"):
+        page.locator(persona).select_option(index=1)
+    expect(page.locator(banner)).to_be_visible()
+    assert chosen(page) == default
+    page.get_by_role("button", name="Accept all").click()
+    expect(page.locator(banner)).to_be_hidden()
+    settled(page)
+    page.get_by_role("button", name="Privacy choices").click()
+    expect(page.locator(banner)).to_be_visible()
+    assert chosen(page) == dict.fromkeys(default, True)
+
+
+@looks("light-desktop")
+def test_shop__visits_wait_for_a_yes__boxes_are_empty_and_nothing_is_remembered(
+    window: Watch, shop: str
+) -> None:
+    for purpose in Purpose.objects.all():
+        purpose.default_granted = False
+        save_purpose(purpose, actor="test")
+
+    page = loaded(window.open(f"{shop}p/lark-00001/"))
+
+    expect(page.locator("#consent")).to_be_visible()
+    assert not any(chosen(page).values())
+    assert page.evaluate("localStorage.getItem('shop.recent')") in {None, "[]"}
+    settled(page)

@@ -44,7 +44,8 @@ const who = () => {
   return user ? { ...ids, userId: user.userId, userToken: user.userToken } : ids;
 };
 
-const may = (purpose) => store.get("consent", null)?.[purpose] ?? true;
+// What the server said is in force for whoever sits here; before it has said so, nothing is.
+const may = (purpose) => store.get("consent", null)?.[purpose] ?? false;
 
 // --- Talking to the server -----------------------------------------------------------------------
 
@@ -198,6 +199,8 @@ function show(shelf, placement, details) {
   list.replaceChildren(...known.map((item) => card(item.id, details[item.id], item.reason, () => {
     if (token) track("Decision Clicked", { token, item: item.id, placement: shelf.dataset.placement }, null);
   })));
+  const heading = $("h2", shelf);
+  heading.textContent = placement?.reason === "personal" ? heading.dataset.personal : heading.dataset.general;
   shelf.dataset.shown = known.map((item) => item.id).join(",");
   $(".empty", shelf).hidden = known.length > 0;
   if (token && known.length) {
@@ -370,8 +373,10 @@ async function become(user) {
   store.set("anonymousId", "");
   store.set("recent", []);
   store.set("cart", []);
+  store.set("consent", null);
   countCart();
   if (page.page === "cart") await showCart();
+  await learnConsent();
   seen();
   decide();
 }
@@ -380,14 +385,32 @@ async function become(user) {
 
 const PURPOSES = ["analytics", "personalization", "marketing"];
 
-function openConsent() {
-  const said = store.get("consent", null);
-  for (const purpose of PURPOSES) $(`#consent-form [name=${purpose}]`).checked = said?.[purpose] ?? false;
-  $("#consent").hidden = false;
+// The server alone knows what holds: the purposes' defaults, the answer given here or elsewhere, the browser's signal.
+// True once it has told.
+async function learnConsent() {
+  const asked = who();
+  try {
+    holds(asked, await call("GET", `/v1/consent?${new URLSearchParams(asked)}`));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
-$("#consent-open").addEventListener("click", () => {
-  openConsent();
+// Boxes show what is in force; who has not answered yet is asked.
+function holds(asked, { purposes, stated }) {
+  // Somebody else sits here by now.
+  if (asked.anonymousId !== anonymousId()) return;
+  store.set("consent", purposes);
+  if (!may("personalization")) store.set("recent", []);
+  for (const purpose of PURPOSES) $(`#consent-form [name=${purpose}]`).checked = may(purpose);
+  $("#consent").hidden = Object.keys(stated).length > 0;
+}
+
+$("#consent-open").addEventListener("click", async () => {
+  const known = await learnConsent();
+  $("#consent-error").textContent = known ? "" : "What holds now could not be read. Please try again.";
+  $("#consent").hidden = false;
   $("#consent-form input").focus();
 });
 
@@ -397,16 +420,14 @@ $("#consent-form").addEventListener("submit", async (event) => {
   const purposes = Object.fromEntries(PURPOSES.map((purpose) => [
     purpose, answer === "all" || (answer === "some" && $(`#consent-form [name=${purpose}]`).checked),
   ]));
+  const asked = who();
   try {
-    await call("POST", "/v1/consent", { ...who(), purposes, source: "banner", policyVersion: POLICY });
+    holds(asked, await call("POST", "/v1/consent", { ...asked, purposes, source: "banner", policyVersion: POLICY }));
   } catch {
     $("#consent-error").textContent = "Your choice could not be saved. Please try again.";
     return;
   }
   $("#consent-error").textContent = "";
-  store.set("consent", purposes);
-  if (!purposes.personalization) store.set("recent", []);
-  $("#consent").hidden = true;
   seen();
   decide();
 });
@@ -435,7 +456,7 @@ async function watchFilling(wasReady) {
 
 $("#persona").value = store.get("user", null)?.userId ?? "";
 countCart();
-if (!store.get("consent", null)) openConsent();
+await learnConsent();
 await pages[page.page]?.();
 seen();
 await decide();
