@@ -174,7 +174,8 @@ class CampaignForm(_Checked):
     audience = OptionalRuleField(
         label="Audience",
         help_text="Without a condition: everybody. With one: customers for whom it holds at the"
-        " moment they look, and who allow personalization; others see the next campaign.",
+        " moment they look, and who allow personalization; others see the next campaign. A segment"
+        " that was just published can be chosen as soon as it has been filled.",
         catalogue_url=format_lazy("{}?for=audience", reverse_lazy("segment-catalogue")),
         kinds=AUDIENCE_KINDS,
         faults=lambda rule: audiences.audience_faults(rule, audiences.present()),

@@ -47,6 +47,8 @@ def test_campaign__audience_built_by_keyboard__told_and_kept(
     tab_to(page, "Add condition")
     page.keyboard.press("Enter")
     choose(page, "Segment", "=regulars")
+    offered = page.get_by_label("Segment", exact=True).locator("option").all_inner_texts()
+    assert offered[-1] == "Another key …"
     clean(window, f"campaign-audience-{'-'.join(look)}")
     page.get_by_role("button", name="Save and publish").press("Enter")
     page.get_by_text("It shows at the moment to its audience").first.wait_for()

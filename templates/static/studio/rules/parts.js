@@ -166,7 +166,7 @@
 
     /** One of the catalogue's segments, lists or scores. */
     const keyControls = (ctx, holder, path, { list, label }) => pick(ctx, member(holder, "key"), {
-        groups: [["", titled(list)]], label, typed: label, other: say("other_key"), path: path ? `${path}.key` : "key", chosen: () => {} });
+        groups: [["", titled(list)]], label, typed: label, other: say("other_named"), path: path ? `${path}.key` : "key", chosen: () => {} });
 
     rules.parts = { asking, attributeIn, compareControls, eventRow, keyControls, pick, propertiesOf, whereRow, windowRow };
 }

@@ -16,7 +16,7 @@
         truth: "Whether it must hold", is_true: "is true", is_not_true: "is not true", nots: "not, {0} times over (kept)",
         kind: "Kind of condition", kept_json: "kept as JSON", kept_why: "The form cannot show this condition: {0}. It stays exactly as it is.", unknown: "not in the catalogue", not_here: "not for use here",
         event: "Event", event_prefix: "Every event whose name begins with …", prefix: "Beginning of the name", other_event: "Another event …", name: "Name of the event",
-        filters: "Only where", where_key: "Property", other_key: "Another path …", path: "Path", op: "Comparison", value: "Value", choose: "Choose …",
+        filters: "Only where", where_key: "Property", other_key: "Another path …", other_named: "Another key …", path: "Path", op: "Comparison", value: "Value", choose: "Choose …",
         of_event: "Of the event", of_context: "Where it happened", traits: "Traits", computed: "Computed from events", attribute: "Attribute",
         when: "When", window_type: "Window", amount: "Number", unit: "Unit", from: "From", to: "To", ago: "ago", days: "days", days_note: "days, today included", until: "and",
         last: "in the last", between: "between … and … ago", calendar_days: "in the last calendar days", absolute: "from date to date", ever: "ever",
