@@ -42,6 +42,8 @@ _OWN_TYPES: Mapping[type, str] = {
 _OFFERED = 500
 # `products[].brand` and `$product.brand` are a brand.
 _LAST_NAME = re.compile(r"[.$\]]+")
+# The property that a new condition begins with, where an event has it.
+_PRODUCT_ID = "product_id"
 _SIZES = """
 SELECT segment_id, count(*) FROM segments_membership m JOIN segments_segment s
     ON s.id = m.segment_id AND s.published_id = m.version_id GROUP BY 1
@@ -175,7 +177,13 @@ def sizes() -> dict[int, int]:
 
 
 def _properties(described: Mapping[str, Any]) -> tuple[Attribute, ...]:
-    return tuple(_paths("", described))
+    """Return the properties in the order of their titles, the product first.
+
+    PostgreSQL gives the keys of a jsonb by their length, not as they were written.
+    """
+    return tuple(
+        sorted(_paths("", described), key=lambda one: (one.key != _PRODUCT_ID, one.title.lower()))
+    )
 
 
 def _paths(before: str, described: Mapping[str, Any]) -> Iterator[Attribute]:

@@ -349,6 +349,16 @@ def test_catalogue__brand_and_category__what_the_shop_has(back_office: Client) -
     assert (values["brand"], values["category"]) == (["Kiln"], ["mugs"])
 
 
+def test_catalogue__properties_of_an_event__the_product_then_by_title(back_office: Client) -> None:
+    found = {one["name"]: one for one in told(back_office, "get", "catalogue/")["events"]}
+
+    viewed = [one["key"] for one in found["Product Viewed"]["properties"]]
+    ordered = [one["title"] for one in found["Order Completed"]["properties"]]
+    assert viewed[0] == "product_id"
+    assert viewed[1:] == sorted(viewed[1:])
+    assert ordered == sorted(ordered)
+
+
 def test_catalogue__for_the_rule_builder__what_may_stand_there(back_office: Client) -> None:
     kinds = {
         place: {one["kind"] for one in told(back_office, "get", "catalogue/", **query)["kinds"]}
