@@ -134,7 +134,7 @@ def _chosen(
         | {"configs": _configs(choice)}
         | {"reranker": list(choice.second.sources) if choice.second else None},
         "metrics": means(values) | beyond(every, known, rng),
-        "intervals": intervals(values, rng, test.cases.users),
+        "intervals": intervals(values, rng, test.cases.whose()),
         "segments": {band: means(values, mask) for band, mask in bands(test.cases).items()},
     }
     if choice.second is not None:

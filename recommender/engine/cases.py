@@ -73,6 +73,10 @@ class Cases:
             None if self.users is None else self.users[places],
         )
 
+    def whose(self) -> NDArray[np.int64]:
+        """Return whose question each is (n,), by any number."""
+        return np.arange(len(self)) if self.users is None else self.users
+
     def owners(self) -> NDArray[np.int64]:
         """Return the case of each entry of `items` (h,)."""
         return np.repeat(np.arange(len(self)), np.diff(self.starts))

@@ -32,9 +32,9 @@ FEW = 50
 class Holdout:
     """What to fit on and what to ask. `own`: items of the history may come again.
 
-    `users`: of each case the user row of what was split (in training the customer's), (n,);
-    `rows`: the place there of the first that came. `met_in` (len(known), 3): in which situation,
-    None where nobody knows any.
+    The `users` of `cases` are user rows of what was split, in training the customers'. `rows` (n,):
+    the place there of the first that came. `met_in` (len(known), 3): in which situation, None where
+    nobody knows any.
     """
 
     known: Interactions
@@ -42,13 +42,13 @@ class Holdout:
     own: bool
     cut_s: float
     words: str
-    users: NDArray[np.int64]
     rows: NDArray[np.intp]
     met_in: Situations | None = None
 
     def of_customers(self, users: Rows) -> "Holdout":
         """Return it with the customers of what was split, (n,), in place of its user rows."""
-        return replace(self, users=users[self.rows].astype(np.int64))
+        cases = replace(self.cases, users=users[self.rows].astype(np.int64))
+        return replace(self, cases=cases)
 
     def situated(self, met_in: Situations, at_s: NDArray[np.float64]) -> "Holdout":
         """Return it with the situations of what was split, (n, 3), which happened `at_s` (n,).
@@ -167,8 +167,8 @@ def _holdout(
         fresh = ~cases.is_repeat()
         first = first[cases.asked(fresh)]
         cases = cases.with_truth(fresh)
-    users = data.users[first].astype(np.int64)
-    return Holdout(data.where(data.at_s <= cut), cases, own, cut, words, users, first)
+    held = Holdout(data.where(data.at_s <= cut), cases, own, cut, words, first)
+    return held.of_customers(data.users)
 
 
 def _rows(data: Interactions, order: NDArray[np.intp]) -> Iterator[NDArray[np.intp]]:

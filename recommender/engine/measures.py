@@ -81,23 +81,19 @@ def means(values: Values, mask: NDArray[np.bool_] | None = None) -> dict[str, fl
 
 
 def intervals(
-    values: Values,
-    rng: np.random.Generator,
-    users: NDArray[np.int64] | None = None,
-    samples: int = SAMPLES,
+    values: Values, rng: np.random.Generator, users: NDArray[np.int64], samples: int = SAMPLES
 ) -> dict[str, tuple[float, float] | None]:
     """Return the 95 % interval of each mean by bootstrap over users (percentiles).
 
-    `users` (n,): whose case each is; None where each is another's. One user's cases are alike, so
-    that drawing them apart would promise more than is known.
+    `users` (n,): whose case each is. One user's cases are alike, so that drawing them apart would
+    promise more than is known.
     """
     names = list(values)
     table = np.stack([values[name] for name in names], axis=1) if names else np.zeros((0, 0))
     defined = ~np.isnan(table).any(axis=1)
     if not defined.any():
         return dict.fromkeys(names)
-    whose = np.arange(len(table)) if users is None else users
-    drawn = resampled(table[defined], whose[defined], rng, samples)
+    drawn = resampled(table[defined], users[defined], rng, samples)
     low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
     pairs = zip(names, low.tolist(), high.tolist(), strict=True)
     return {name: (round(a, 6), round(b, 6)) for name, a, b in pairs}

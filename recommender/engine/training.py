@@ -1,7 +1,7 @@
 """One model or blend of a training run: measured on the last days, then fitted on everything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from recommender.engine import learning, measures, parts, secondlook, windows
 from recommender.engine.algorithms import Recipe
 from recommender.engine.base import Algorithm, Arrays, Interactions, SideInfo, TooDearError
 from recommender.engine.blend import Blend, board, is_gain, learn
-from recommender.engine.cases import FoldIn, halves
+from recommender.engine.cases import Cases, FoldIn, halves
 from recommender.engine.holdout import HOLDOUTS, Holdout, baskets, customers, cut_s
 from recommender.engine.learning import Asked
 from recommender.engine.lists import Lists, blend, first, rank
@@ -143,7 +143,7 @@ def measure(
     floor = Popularity.fit(held.known, PopularityConfig(), as_of_s=as_of_s)
     every, fresh = rank(model, held.cases, fold, count=COUNT, own=own)
     values = measures.each(every, held.cases)
-    found: dict[str, Any] = _summary(values, every, held, groups) | {"learning": course}
+    found: dict[str, Any] = _summary(values, every, held.cases, groups) | {"learning": course}
     common, unmet = rank(floor, held.cases, fold, count=COUNT, own=own)
     found["popularity"] = measures.means(measures.each(common, held.cases))
     cases = held.cases
@@ -203,7 +203,7 @@ def train_blend(name: str, log: Log, models: Mapping[str, Algorithm]) -> Fitted:
     }
     names = list(lists)
     whole = board([lists[key] for key in names], held.cases, DEPTH)
-    learned = halves(held.users)
+    learned = halves(held.cases.whose())
     trial = learn(whole.take(learned))
     weights = learn(whole)
     made = Blend(_named(names, weights))
@@ -248,9 +248,8 @@ def _blend_metrics(
     of_asked = {key: one.take(places) for key, one in lists.items()}
     blended = blend([of_asked[key] for key in names], weights, held.cases.n_items, count=COUNT)
     values = measures.each(blended, cases)
-    rest = replace(held, cases=cases, users=held.users[places], rows=held.rows[places])
     shown = blended if again is None else again.head(COUNT)
-    found = _summary(measures.each(shown, cases), shown, rest, groups)
+    found = _summary(measures.each(shown, cases), shown, cases, groups)
     if again is not None:
         found["without_reranker"] = measures.means(values)
     alone = {key: measures.each(part.head(COUNT), cases) for key, part in of_asked.items()}
@@ -264,18 +263,18 @@ def _blend_metrics(
 
 
 def _summary(
-    values: measures.Values, lists: Lists, held: Holdout, groups: Sequence[Sequence[str]]
+    values: measures.Values, lists: Lists, cases: Cases, groups: Sequence[Sequence[str]]
 ) -> dict[str, Any]:
     rng = np.random.default_rng(_SEED)
     found: dict[str, Any] = measures.means(values)
-    found["intervals"] = measures.intervals(values, rng, held.users)
+    users = cases.whose()
+    found["intervals"] = measures.intervals(values, rng, users)
     shown = lists.rows[lists.rows >= 0]
-    counts = np.bincount(shown, minlength=held.cases.n_items)
+    counts = np.bincount(shown, minlength=cases.n_items)
     some = len(shown) > 0
     found[f"coverage@{COUNT}"] = round(float((counts > 0).mean()), 6) if some else None
     found[f"Gini@{COUNT}"] = round(measures.gini(counts), 6) if some else None
-    by_group, by_band = parts.groups(groups, held.users), parts.bands(held.cases)
-    told = parts.told(values, by_group, by_band, held.users)
+    told = parts.told(values, parts.groups(groups, users), parts.bands(cases), users)
     return found if told is None else found | {"parts": told}
 
 

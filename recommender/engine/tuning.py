@@ -180,16 +180,15 @@ class _Ground:
         """Return the ground of a recipe; asked is, as pages show it, for what is new to people."""
         part = log.of(recipe)
         held = held_of(recipe, part.where(part.at_s <= cut_s(part.at_s)))
-        cases, users, own = held.cases, held.users, held.own or recipe.algorithm.own_only
+        cases, own = held.cases, held.own or recipe.algorithm.own_only
         if held.own and not recipe.algorithm.own_only:
-            new = ~cases.is_repeat()
-            places = cases.asked(new)
-            if len(places) >= MIN_CASES:
-                cases, users, own = cases.with_truth(new), users[places], False
+            new = cases.with_truth(~cases.is_repeat())
+            if len(new) >= MIN_CASES:
+                cases, own = new, False
         if len(cases) < MIN_CASES:
             msg = f"only {len(cases)} questions of past days; {MIN_CASES} are needed"
             raise NothingToLearnError(msg)
-        mine = halves(users)
+        mine = halves(cases.whose())
         return cls(
             recipe,
             recipe.shape(held.known),

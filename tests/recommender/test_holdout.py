@@ -125,7 +125,7 @@ def test_pages__visits_that_ask_nothing_new__users_stay_beside_their_cases() -> 
 
     held = holdout.pages(data, 8 * day)
 
-    assert (len(held.cases), held.users.tolist()) == (1, [2])
+    assert (len(held.cases), held.cases.whose().tolist()) == (1, [2])
 
 
 def test_held_of__baskets__users_are_the_customers_not_their_days() -> None:
@@ -134,7 +134,7 @@ def test_held_of__baskets__users_are_the_customers_not_their_days() -> None:
 
     held = training.held_of(RECIPES["bought_together"], data)
 
-    assert held.users.tolist() == [0, 1, 2]
+    assert held.cases.whose().tolist() == [0, 1, 2]
 
 
 class _Echo(RecentlyViewed):

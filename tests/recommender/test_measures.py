@@ -68,7 +68,7 @@ def test_means__nobody__none_not_zero() -> None:
 def test_intervals__hold_the_mean__same_seed_same_ends() -> None:
     values = {"HR@20": np.array([0.0, 1.0] * 50)}
 
-    first, second = (intervals(values, np.random.default_rng(1)) for _ in range(2))
+    first, second = (intervals(values, np.random.default_rng(1), np.arange(100)) for _ in range(2))
 
     assert first == second
     ends = first["HR@20"]
@@ -81,7 +81,7 @@ def test_intervals__many_cases_of_each_user__no_narrower_than_one_of_each() -> N
     once = np.array([0.0, 1.0] * 5)
     users = np.tile(np.arange(10), 10)
 
-    told = intervals({"HR@20": once}, np.random.default_rng(1))
+    told = intervals({"HR@20": once}, np.random.default_rng(1), users[:10])
     again = intervals({"HR@20": np.tile(once, 10)}, np.random.default_rng(1), users)
 
     assert again == told
@@ -97,7 +97,9 @@ def test_intervals__users_of_many_and_of_few_cases__each_case_counts_alike() -> 
 
 
 def test_intervals__nobody__none() -> None:
-    assert intervals({"HR@20": np.zeros(0)}, np.random.default_rng(1)) == {"HR@20": None}
+    rng, nobody = np.random.default_rng(1), np.zeros(0, np.int64)
+
+    assert intervals({"HR@20": np.zeros(0)}, rng, nobody) == {"HR@20": None}
 
 
 @pytest.mark.parametrize(

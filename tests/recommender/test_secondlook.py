@@ -137,7 +137,7 @@ def test_tried__the_others_teach_what_does_not_hold__none(same: bool) -> None:
     listed = Lists(rows, np.tile(np.linspace(1, 0.1, 10, dtype=np.float32), (400, 1)))
     nobody = np.zeros(0, np.int32)
     known = Interactions(nobody, nobody, np.zeros(0, np.float32), np.zeros(0), 1, 10)
-    held = Holdout(known, cases, True, 0.0, "", np.arange(400), np.arange(400))
+    held = Holdout(known, cases, True, 0.0, "", np.arange(400))
 
     found = secondlook.tried(
         "home", [("a", 1.0)], {"a": listed}, held, learned_of=taught, side=SideInfo()

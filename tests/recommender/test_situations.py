@@ -138,7 +138,7 @@ def test_situated__questions__in_the_situation_of_what_came__learned_of_what_was
     asked = held.cases.situations[:, 0].astype(np.int64)
     assert len(asked) == len(held.cases) > 10
     assert (at_s[asked] > held.cut_s).all()
-    assert users[asked].tolist() == held.users.tolist()
+    assert users[asked].tolist() == held.cases.whose().tolist()
     truths = [held.cases.truth[low:high] for low, high in pairwise(held.cases.truth_starts)]
     shares = [items[row] in truth for row, truth in zip(asked.tolist(), truths, strict=True)]
     # of a page the first that came may be the page's own product, which is not asked for
