@@ -20,6 +20,7 @@ from psycopg2.extras import execute_values
 from personalization.customers.engine.facts import Fact
 from personalization.events import serve as events
 from personalization.events.engine.taxonomy import CLICKED, EXPOSED
+from personalization.lib.locks import hold
 from recommender import sums
 from recommender.models import (
     BoughtLine,
@@ -34,8 +35,6 @@ from recommender.sums import Cell, Sums
 from recommender.told import Told, told_by
 
 GROUP = "insight"
-# An arbitrary constant that no other advisory lock of the project uses ("outcom" in ASCII).
-_LOCK = 0x6F7574636F6D
 _DAY_US = 86_400_000_000
 
 _LISTS = """
@@ -80,7 +79,8 @@ def fold(facts: Sequence[Fact], now: datetime) -> None:
     del now
     told = told_by(facts)
     if told:
-        _lock()
+        # one fold at a time settles: two that do not see each other would miss a purchase
+        hold(GROUP)
         _fold_into(live_generation(), told)
 
 
@@ -221,9 +221,3 @@ def _write_lines(cursor: Any, generation: int, told: Told) -> set[tuple[int, str
     if rows:
         execute_values(cursor.cursor, _LINES, rows, page_size=len(rows))
     return {(who, item) for who, item, _ in told.lines}
-
-
-def _lock() -> None:
-    """Let one fold at a time settle: two that do not see each other would miss a purchase."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -10,13 +10,14 @@ from importlib import metadata
 from typing import Any
 
 import structlog
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max, Q
 
 from personalization.access.audit import audit
 from personalization.lib import artifacts
 from personalization.lib.artifacts import ArtifactError
 from personalization.lib.errors import Conflict, Unprocessable
+from personalization.lib.locks import hold
 from recommender import live, tuned, weighing
 from recommender.engine import keys
 from recommender.engine.gate import Evidence, grown_objection, objection
@@ -30,8 +31,6 @@ log = structlog.get_logger("recommender")
 Status = ModelVersion.Status
 # How a version came about (`facts["mode"]`): from the whole log, or from an earlier one.
 FULL, GROWN = "full", "grown"
-# An arbitrary constant that no other advisory lock of the project uses ("model" in ASCII).
-_LOCK = 0x6D6F64656C
 # `reason` of versions that somebody had go: neither a later roll-back nor an hour brings them back.
 ROLLED_BACK = "rolled back"
 
@@ -66,7 +65,7 @@ def register(
     packed = {} if name in BLENDS and not fitted.arrays else keys.pack(item_keys)
     sha256, manifest = artifacts.save({**fitted.arrays, **packed}, described)
     with transaction.atomic():
-        _lock()
+        hold(ModelVersion._meta.db_table)
         last = ModelVersion.objects.filter(algorithm=name).aggregate(last=Max("number"))["last"]
         return ModelVersion.objects.create(
             algorithm=name,
@@ -137,7 +136,7 @@ def gate(version: ModelVersion, *, actor: str, now: datetime) -> ModelVersion:
     reason = reason or _unfit(version)
     if not reason:
         with transaction.atomic():
-            _lock()
+            hold(ModelVersion._meta.db_table)
             reason = _overtaken(version)
             if not reason:
                 return _point(version.pk, actor=actor, now=now)
@@ -183,7 +182,7 @@ def promote(version_id: int, *, actor: str, now: datetime) -> ModelVersion:
         return version
     _verify(version)
     with transaction.atomic():
-        _lock()
+        hold(ModelVersion._meta.db_table)
         return _point(version_id, actor=actor, now=now)
 
 
@@ -226,7 +225,7 @@ def rollback(name: str, *, actor: str, now: datetime, leaving: int | None = None
     previous = _target(name, serving)
     _verify(previous)
     with transaction.atomic():
-        _lock()
+        hold(ModelVersion._meta.db_table)
         if serving is not None:
             _serving(name, serving.pk)
             base = _base(serving)[0]
@@ -306,8 +305,3 @@ def _measured(version: ModelVersion) -> Mapping[str, Any]:
     """Return the metrics of a version; a grown one has those of the version it was grown from."""
     base = ModelVersion.objects.filter(pk=_base(version)[0]).first() or version
     return dict(base.metrics)
-
-
-def _lock() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])

@@ -16,11 +16,10 @@ from personalization.catalog import selectors
 from personalization.catalog.engine.items import parse_item
 from personalization.catalog.models import Category, Product, UnknownItem
 from personalization.lib.errors import Conflict, Problem, Unprocessable
+from personalization.lib.locks import hold
 
 # Rows a statement: the round trip no longer matters, and the lock is held for some 50 ms.
 _CHUNK = 2000
-# An arbitrary constant that no other advisory lock of the project uses ("cat" in ASCII).
-_LOCK = 0x636174
 # A write of more products than this is one row of the trail with counts, not one row a product.
 _AUDIT_EACH = 50
 # column, cast out of JSON, value of a new product that does not set it
@@ -83,7 +82,7 @@ def upsert_products(items: Sequence[object], *, actor: str, now: datetime) -> Up
 def delete_products(keys: Collection[str], *, actor: str, now: datetime) -> int:
     """Take products off sale for good, keeping the rows that events name; return how many."""
     with transaction.atomic(), connection.cursor() as cursor:
-        _lock(cursor)
+        hold(Product._meta.db_table)
         before = _states(keys)
         cursor.execute(
             "UPDATE catalog_product SET deleted_at = %s, updated_at = %s,"
@@ -159,7 +158,7 @@ def _upsert_chunk(
 ) -> list[ItemResult]:
     parsed = [parse_item(item) for item in items]
     with transaction.atomic(), connection.cursor() as cursor:
-        _lock(cursor)
+        hold(Product._meta.db_table)
         _require_titles(parsed)
         merged: dict[str, dict[str, Any]] = {}
         for columns, problems in parsed:
@@ -228,10 +227,6 @@ def _results(
             status: Literal["created", "updated"] = "created" if is_first else "updated"
             made.add(key)
             yield ItemResult(index=index, key=key, status=status, problems=[])
-
-
-def _lock(cursor: Any) -> None:
-    cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def _paths(parents: Mapping[str, str]) -> dict[str, str]:

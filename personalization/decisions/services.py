@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.db import connection, transaction
 
+from personalization.lib.locks import hold
+
 _AHEAD_DAYS = 3
 _TABLE = "decisions_decision"
 _NAME = re.compile(rf"{_TABLE}_(\d{{8}})")
@@ -46,7 +48,7 @@ def _make(day: date) -> bool:
     name = f"{_TABLE}_{day:%Y%m%d}"
     with connection.cursor() as cursor:
         # two maintainers at once: the second finds it made
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [_TABLE])
+        hold(_TABLE)
         cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [name])
         if cursor.fetchone()[0]:
             return False

@@ -15,16 +15,18 @@ from django.db import OperationalError, connection, transaction
 from psycopg2 import sql
 from psycopg2.errorcodes import LOCK_NOT_AVAILABLE
 
+from personalization.lib.locks import hold
+
 log = structlog.get_logger("events")
 
 MONTHS_AHEAD = 3
 # DETACH must lock the whole log: behind it, ingestion waits.
 _LOCK_TIMEOUT = "2s"
+# One process at a time makes and drops them.
+_PARTITIONS = "partitions of events_event"
 # Rows of an old month that came late are moved to DEFAULT; with more than this the month is kept.
 _MOST_MOVED = 50_000
 _DELETED_AT_ONCE = 10_000
-# One month's partition is made by one process at a time.
-_ADVISORY_LOCK = 7_146_001
 
 _MONTHS = """
 SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -103,7 +105,7 @@ def create(month: date) -> bool:
         "end": sql.Literal(_months_later(month, 1)),
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        hold(_PARTITIONS)
         if month in months():
             return False
         cursor.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
@@ -127,7 +129,7 @@ def _drop(month: date, cutoff: datetime) -> bool:
     table = sql.Identifier(_table(month))
     late = sql.SQL("SELECT count(*) FROM (SELECT FROM {} WHERE received_at >= %s LIMIT %s) AS late")
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ADVISORY_LOCK])
+        hold(_PARTITIONS)
         cursor.execute(late.format(table), [cutoff, _MOST_MOVED + 1])
         if cursor.fetchone()[0] > _MOST_MOVED:
             return False

@@ -1,13 +1,19 @@
-"""Turns of those that write the same thing at once, where there may be no row yet to lock."""
+"""Turns of those that do one thing at once, where no row can be locked or there is none yet."""
 
 from django.db import connection
 
 
-def hold(table: str, key: str) -> None:
+def hold(what: str, key: str = "") -> None:
     """Have others that hold the same wait until this transaction ends, then see what it wrote.
 
-    Take it before you look whether the row is there: two that both find nothing would both insert.
+    Take it before you look whether a row is there: two that both find nothing would both insert.
+
+    Parameters
+    ----------
+    what
+        Most often a table.
+    key
+        One thing of it; "": all together, which waits for no single one.
     """
     with connection.cursor() as cursor:
-        # of 32 bits: two keys that share one wait for each other, which harms nobody
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{table} {key}"])
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"{what} {key}"])

@@ -6,11 +6,12 @@ from hashlib import sha256
 from typing import Any
 
 import orjson
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, Model, Q, QuerySet
 
 from personalization.lib import clock
 from personalization.lib.errors import AppError, Problem
+from personalization.lib.locks import hold
 from personalization.lib.registries import (
     CheckedPart,
     ConfigPart,
@@ -25,9 +26,6 @@ from personalization.lib.tasks import enqueue
 from personalization.ops import errors, serve
 from personalization.ops.models import ConfigVersion, JobRun
 
-# Any constant: the advisory lock that makes versions gapless. ASCII "conf".
-_LOCK = 0x636F6E66
-
 
 @transaction.atomic
 def publish(*, actor: str, note: str = "") -> ConfigVersion:
@@ -41,7 +39,7 @@ def publish(*, actor: str, note: str = "") -> ConfigVersion:
     ConfigInvalid
         Names every fault of every part, with its path; the caller's transaction must roll back.
     """
-    _lock()
+    hold(ConfigVersion._meta.db_table)
     data = {name: entry.export() for name, entry in config_parts.items()}
     _validate(data)
     return _append(data, actor=actor, note=note)
@@ -63,7 +61,7 @@ def rollback(*, version: int, actor: str) -> ConfigVersion:
     RollbackRefused
         A part differs whose tables cannot follow; nothing was changed.
     """
-    _lock()
+    hold(ConfigVersion._meta.db_table)
     old = ConfigVersion.objects.filter(version=version).first()
     if old is None:
         msg = f"there is no configuration version {version}"
@@ -170,11 +168,6 @@ def _faults(name: str, entry: ConfigPart, data: dict[str, Any]) -> Sequence[Prob
 
 def _path(part: str, path: str) -> str:
     return f"{part}.{path}" if path and not path.startswith("[") else f"{part}{path}"
-
-
-def _lock() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 # A running job says so at least this often; a longer silence means that its process died.
