@@ -132,7 +132,7 @@ def recommend(strategy: str | StrategySpec, visit: Visit, *, explain: bool = Fal
     return Answer(
         strategy=_key(strategy),
         items=items,
-        model_versions=_versions(found, tiers) | reranked,
+        model_versions=_versions(found, tier_of, tiers) | reranked,
         degraded=(*degraded, *found.degraded),
         lost=_lost(found, filled) if explain else (),
         reranked=reranked,
@@ -222,10 +222,10 @@ def _causes(found: Gathering, filled: Filled) -> dict[int, str]:
     return causes
 
 
-def _versions(found: Gathering, tiers: set[int]) -> dict[str, int]:
+def _versions(found: Gathering, tier_of: Sequence[int], tiers: set[int]) -> dict[str, int]:
     """Return the versions of the models that were asked for any of these tiers."""
     pool = found.pool
-    pairs = zip(pool.tiers.tolist(), pool.origins.tolist(), strict=True)
+    pairs = zip(tier_of, pool.origins.tolist(), strict=True)
     spoke = {origin for tier, origin in pairs if tier in tiers}
     return {
         asked.model.name: asked.model.number

@@ -1,6 +1,6 @@
 """The event types that the shop knows, and the second chance of events that did not fit them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -40,8 +40,7 @@ def check_type(*, name: str, fact: str, properties: Any) -> None:
         problems.append(Problem("name", "is missing; write it as the event is sent"))
     if fact not in FACTS:
         problems.append(Problem("fact", f"is not known; use one of: {', '.join(FACTS[1:])}"))
-    if problems:
-        raise EventTypeInvalid("this event type cannot be used", details=problems)
+    _refuse(problems)
 
 
 def save_type(row: EventSchema, *, actor: str) -> None:
@@ -54,8 +53,7 @@ def save_type(row: EventSchema, *, actor: str) -> None:
     with transaction.atomic():
         hold(EventSchema._meta.db_table, row.name)
         if EventSchema.objects.filter(name=row.name).exclude(pk=row.pk).exists():
-            fault = Problem("name", "is that of another event type")
-            raise EventTypeInvalid("this event type cannot be used", details=[fault])
+            _refuse([Problem("name", "is that of another event type")])
         stored = EventSchema.objects.select_for_update().filter(pk=row.pk).first()
         before = state(stored) if stored else None
         row.save()
@@ -63,6 +61,11 @@ def save_type(row: EventSchema, *, actor: str) -> None:
         if state(row) != before:
             audit(actor=actor, action=action, obj=row, before=before, after=state(row))
         publish(actor=actor, note=f"{action} event type {row.name}"[:200])
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise EventTypeInvalid("this event type cannot be used", details=problems)
 
 
 def delete_type(row: EventSchema, *, actor: str) -> None:

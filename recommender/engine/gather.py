@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.engine.base import Rows, Scores
-
-_NO_ROWS = np.zeros(0, np.int32)
+from recommender.engine.base import NOBODY, Rows, Scores
 
 
 class _Scratch(threading.local):
@@ -44,7 +42,7 @@ def summed(
     values: NDArray[np.floating[Any]],
     size: int,
     *,
-    without: NDArray[np.integer[Any]] = _NO_ROWS,
+    without: NDArray[np.integer[Any]] = NOBODY.rows,
 ) -> tuple[Rows, Scores]:
     """Return (distinct keys in no order, sum of each one's values); keys lie in [0, size).
 

@@ -1,16 +1,18 @@
 """New ids, log-ins, merges and their undoing."""
 
-import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 
 from personalization.access.models import AuditEvent
 from personalization.customers import services
 from personalization.customers.engine import ids
 from personalization.customers.errors import MergeConflict, MergeRefused
 from personalization.customers.models import Customer, Identity, Merge, ProfileDirty, RebuildDue
+from tests.atonce import at_once
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 USER, DEVICE = Identity.Kind.USER, Identity.Kind.ANONYMOUS
@@ -69,26 +71,13 @@ def test_create_identities__seen_twice__one_customer_each() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_create_identities__two_at_once__no_orphan() -> None:
     keys = [(DEVICE, f"a{n}") for n in range(40)]
-    errors: list[Exception] = []
-    start = threading.Barrier(4)
 
-    def run(order: list[tuple[int, str]]) -> None:
-        try:
-            start.wait()
-            with transaction.atomic():
-                services.create_identities(order, now=NOW)
-        except Exception as error:  # noqa: BLE001 -- reported by the assertion below
-            errors.append(error)
-        finally:
-            connection.close()
+    def run(order: Sequence[tuple[int, str]]) -> int:
+        with transaction.atomic():
+            return services.create_identities(order, now=NOW)
 
-    threads = [threading.Thread(target=run, args=(keys[::step],)) for step in (1, -1, 2, -3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(run, keys[::step]) for step in (1, -1, 2, -3)))
 
-    assert not errors
     assert Customer.objects.count() == Identity.objects.count() == 40
 
 

@@ -1,17 +1,10 @@
 """How a supervisor ends: what it waits for is said at once, what is deaf is killed once."""
 
-import subprocess
-import sys
 from pathlib import Path
 
-# In a process of its own: a supervisor reaps every child of its process.
+from tests.lib import supervised
+
 _SCRIPT = """
-import sys
-from pathlib import Path
-from personalization.lib.supervisor.plan import Program
-from personalization.lib.supervisor.supervisor import Supervisor
-
-local = Path(sys.argv[1])
 deaf = '''
 import pathlib, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -19,7 +12,6 @@ pathlib.Path(sys.argv[1]).touch()
 time.sleep(60)
 '''
 up = local / "deaf is up"
-supervisor = Supervisor(local, lambda name, state: print(name, state, flush=True))
 with supervisor.alone():
     supervisor.run(
         [
@@ -32,13 +24,7 @@ with supervisor.alone():
 
 
 def test_end__one_program_is_deaf__said_at_once_and_killed_once(tmp_path: Path) -> None:
-    said = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout.splitlines()
+    said = supervised.said(_SCRIPT, tmp_path)
 
     first = next(place for place, line in enumerate(said) if "stopp" in line)
     assert said[first] == "up stopping quick, deaf: 0 s at most"

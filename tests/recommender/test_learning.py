@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from recommender import model_pages, registry, services
@@ -167,11 +166,12 @@ def version(number: int, psi: float, *, sure: bool) -> ModelVersion:
     )
 
 
-def test_page__learning_and_drift__words_lines_and_numbers(shop: Path, client: Client) -> None:
-    client.force_login(User.objects.create_superuser("ann", password="x" * 20))
+def test_page__learning_and_drift__words_lines_and_numbers(
+    shop: Path, admin_client: Client
+) -> None:
     version(1, 0.3, sure=True)
     latest = version(2, 0.6, sure=True)
-    page = client.get(f"/admin/recommender/modelversion/{latest.pk}/change/").content.decode()
+    page = admin_client.get(f"/admin/recommender/modelversion/{latest.pk}/change/").content.decode()
 
     assert "More data would probably help: from 80 to 320 customers it gained +0.1000." in page
     assert '<th scope="row" class="number">320</th><td class="number">0.3000</td>' in page

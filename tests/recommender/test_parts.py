@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from numpy.typing import NDArray
 
@@ -255,15 +254,14 @@ def row(part: str, difference: float) -> dict[str, Any]:
 
 
 def test_page__parts__titles_differences_verdicts_and_what_is_left_out(
-    shop: Path, client: Client
+    shop: Path, admin_client: Client
 ) -> None:
-    client.force_login(User.objects.create_superuser("ann", password="x" * 20))
     segment("vip")
     Segment.objects.update(title="Very <important>")
     given = [row("segment:vip", 0.06), row("segment:gone", -0.06), row("country:DK", 0.05)]
     bands_given = [row("history 5-9", 0.0), row("light fifth", 0.0)]
     one = version(groups=given, bands=bands_given, few=2, further=1)
-    page = client.get(f"/admin/recommender/modelversion/{one.pk}/change/").content.decode()
+    page = admin_client.get(f"/admin/recommender/modelversion/{one.pk}/change/").content.decode()
 
     assert "Very &lt;important&gt;" in page
     assert "gone (deleted since)" in page
@@ -280,11 +278,10 @@ def test_page__parts__titles_differences_verdicts_and_what_is_left_out(
 
 @pytest.mark.parametrize("parts", [{}, {"bands": [row("history 0", 0.0)]}])
 def test_page__no_groups__nothing_of_groups(
-    shop: Path, client: Client, parts: dict[str, Any]
+    shop: Path, admin_client: Client, parts: dict[str, Any]
 ) -> None:
-    client.force_login(User.objects.create_superuser("ann", password="x" * 20))
     one = version(**parts)
-    page = client.get(f"/admin/recommender/modelversion/{one.pk}/change/").content.decode()
+    page = admin_client.get(f"/admin/recommender/modelversion/{one.pk}/change/").content.decode()
 
     assert ("For whom" in page) == bool(parts)
     assert "Segments and countries" not in page
