@@ -1,5 +1,6 @@
 """What a batch changes about who is who: ids seen for the first time, log-ins, alias calls."""
 
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,10 +22,10 @@ log = structlog.get_logger("events")
 _REFUSED_FOR = timedelta(minutes=1)
 _MOST_REFUSED = 10_000
 
-# (identity of the user, identity of the device) -> until when not to ask. Rows, not values: a new
-# generation of a device is another row. Threads share it: each touch is one step of the
-# interpreter, walks go over copies.
+# (identity of the user, identity of the device) -> until when not to ask, the oldest first. Rows,
+# not values: a new generation of a device is another row. Threads write it under the lock alone.
 _refused: dict[tuple[int, int], datetime] = {}
+_remembering = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +140,10 @@ def _join(previous: str, user: str, *, secret: bool, now: datetime) -> None:
 def _remember_refusal(user: str, device: str, known: Known, now: datetime) -> None:
     if not apart(user, device, known, now):
         return
-    if len(_refused) >= _MOST_REFUSED:
-        _refused.clear()
     pair = (known[USER, user].identity_id, known[ANONYMOUS, device].identity_id)
-    _refused[pair] = now + _REFUSED_FOR
-    for old, until in list(_refused.items()):
-        if until <= now:
-            _refused.pop(old, None)
+    with _remembering:
+        _refused.pop(pair, None)
+        _refused[pair] = now + _REFUSED_FOR
+        # ends at this one at the latest
+        while len(_refused) > _MOST_REFUSED or next(iter(_refused.values())) <= now:
+            del _refused[next(iter(_refused))]

@@ -1,23 +1,24 @@
 """What belongs to an event happens with it or not at all; one alias of many fails alone."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from django.db import DatabaseError, connection
 from django.test import Client
 from structlog.testing import capture_logs
 
-from personalization.consent.selectors import resolved
+from personalization.consent.selectors import Resolved, resolved
 from personalization.customers.engine.ids import MAX_IDENTITIES
 from personalization.customers.models import Customer, Identity, Merge
 from personalization.customers.services import create_identities
 from personalization.events import logins
-from personalization.events.attribution import ANONYMOUS, USER
-from personalization.events.engine.outliers import Pictures
+from personalization.events.attribution import ANONYMOUS, USER, Known
+from personalization.events.engine.outliers import _MAX_PICTURES, Pictures
 from personalization.events.models import Event, RejectedEvent
+from tests.atonce import at_once, giving_way
 from tests.events.calls import counts, post, viewed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -109,24 +110,46 @@ def test_apart__refusal_is_over__asked_again() -> None:
     assert logins.apart("u", "d", known, NOW + timedelta(hours=1))
 
 
-def test_refusals__remembered_by_many_threads__no_error() -> None:
-    create_identities([(USER, "u"), (ANONYMOUS, "d")], now=NOW)
-    known = resolved([(USER, "u"), (ANONYMOUS, "d")])
-    pictures, failures = Pictures(), []
+def _two_people(number: int) -> Known:
+    return {
+        (USER, "u"): Resolved(number, number, "", 0, 0),
+        (ANONYMOUS, "d"): Resolved(-number, -number, "", 0, 0),
+    }
 
-    def work(number: int) -> None:
-        try:
-            for n in range(400):
-                logins._refused[number, n] = NOW - timedelta(days=1)
-                logins._remember_refusal("u", "d", known, NOW + timedelta(hours=n))
-                pictures.outlying(f"{number} {n} a", {"price": 1, "value": 2, "total": 3})
-        except Exception as error:  # noqa: BLE001 -- whatever a thread raises is the finding
-            failures.append(error)
 
-    workers = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+def test_refusals__remembered_by_many_threads__each_holds_for_its_time() -> None:
+    def remember(first: int) -> None:
+        for number in range(first, first + 400):
+            logins._remember_refusal("u", "d", _two_people(number), NOW)
 
-    assert failures == []
+    with giving_way():
+        at_once(*(partial(remember, 1 + 400 * worker) for worker in range(8)))
+
+    known = [_two_people(number) for number in range(1, 3201)]
+    assert not any(logins.apart("u", "d", one, NOW) for one in known)
+    assert all(logins.apart("u", "d", one, NOW + timedelta(minutes=1)) for one in known)
+
+
+def test_refusals__more_than_are_kept__the_oldest_are_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(logins, "_MOST_REFUSED", 3)
+
+    for number in (1, 2, 3, 4):
+        logins._remember_refusal("u", "d", _two_people(number), NOW)
+
+    told = [logins.apart("u", "d", _two_people(number), NOW) for number in (1, 2, 3, 4)]
+    assert told == [True, False, False, False]
+
+
+def test_pictures__made_by_many_threads__no_more_than_are_kept() -> None:
+    pictures = Pictures()
+
+    def see(worker: int) -> None:
+        for n in range(400):
+            pictures.outlying(f"{worker} {n}", {"price": 1, "value": 2, "total": 3})
+
+    with giving_way():
+        at_once(*(partial(see, worker) for worker in range(8)))
+
+    assert len(pictures._known) == _MAX_PICTURES

@@ -8,6 +8,7 @@ is dropped for it.
 """
 
 import math
+import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -51,15 +52,18 @@ class Picture:
 class Pictures:
     """One picture per (event name, property), made when first needed."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_known", "_making")
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Picture] = {}
+        # threads ask for pictures freely, and add or drop them in turns
+        self._making = threading.Lock()
 
     def seed(self, values: Mapping[tuple[str, str], Iterable[float]]) -> None:
         """Replace pictures by ones made of stored values."""
-        for key, numbers in values.items():
-            self._known[key] = Picture(numbers)
+        made = {key: Picture(numbers) for key, numbers in values.items()}
+        with self._making:
+            self._known.update(made)
 
     def outlying(self, name: str, properties: Mapping[str, Any]) -> bool:
         """Whether any number of the event is an outlier; remember them all."""
@@ -75,11 +79,11 @@ class Pictures:
         return found
 
     def _made(self, name: str, key: str) -> Picture:
-        if len(self._known) >= _MAX_PICTURES:
-            oldest = next(iter(list(self._known)), None)
-            if oldest is not None:
-                self._known.pop(oldest, None)  # another thread may have been faster
-        return self._known.setdefault((name, key), Picture())
+        with self._making:
+            made = self._known.setdefault((name, key), Picture())
+            while len(self._known) > _MAX_PICTURES:
+                del self._known[next(iter(self._known))]
+            return made
 
 
 def usual_range(values: Iterable[float]) -> tuple[float, float]:
