@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from recommender.engine.base import EMPTY, Ranked, Rows, Scores
 from recommender.engine.cases import Cases, FoldIn, halves
 from recommender.engine.lists import Lists
+from recommender.engine.measures import standard_error
 
 # Weights that a further source may come with, against 1 of the first.
 STEPS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -142,13 +143,14 @@ class Board:
 
     `scores` (m, n, width) float32, each source's divided by its highest of the case, 0 where it
     says nothing; `truth_case` and `truth_place` (t,): the truths that are among the candidates;
-    `relevant` (n,): how many truths a case has, found or not.
+    `relevant` (n,): how many truths a case has, found or not; `users` (n,): whose it is.
     """
 
     scores: NDArray[np.float32]
     truth_case: NDArray[np.int64]
     truth_place: NDArray[np.int64]
     relevant: NDArray[np.int64]
+    users: NDArray[np.int64]
 
     def take(self, mask: NDArray[np.bool_]) -> "Board":
         """Return the board of the cases of `mask` (n,)."""
@@ -159,6 +161,7 @@ class Board:
             fresh[self.truth_case[kept]],
             self.truth_place[kept],
             self.relevant[mask],
+            self.users[mask],
         )
 
     def ndcg(self, total: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -203,6 +206,7 @@ def board(parts: Sequence[Lists], cases: Cases, depth: int = 100) -> Board:
         owners[found],
         (at - bounds[owners])[found],
         np.diff(cases.truth_starts),
+        cases.whose(),
     )
 
 
@@ -218,22 +222,17 @@ def learn(given: Board, *, single: int | None = None) -> tuple[float, ...]:
     alone = tuple(float(place == best) for place in range(m))
     if m < 2 or n < 2:  # noqa: PLR2004 -- nothing to blend, nothing to verify on
         return alone
-    # in blocks, since neighbours in a file may be steps of one visit
-    half = halves(np.arange(n))
-    gains = []
+    half, gain = halves(given.users), np.zeros(n)
     for learned, asked in ((half, ~half), (~half, half)):
         weights, held = _greedy(given.take(learned), best), given.take(asked)
-        gains.append(held.blended(weights) - held.blended(alone))
-    return _greedy(given, best) if is_gain(np.concatenate(gains)) else alone
+        gain[asked] = held.blended(weights) - held.blended(alone)
+    return _greedy(given, best) if is_gain(gain, given.users) else alone
 
 
-def is_gain(differences: NDArray[np.float64], sure: float = SURE) -> bool:
-    """Whether paired differences (n,) are above 0 by more than `sure` standard errors."""
-    n = len(differences)
-    if n < 2:  # noqa: PLR2004 -- no deviation of one
-        return False
-    error = float(differences.std(ddof=1)) / np.sqrt(n)
-    return bool(differences.mean() > max(sure * error, 1e-9))
+def is_gain(differences: NDArray[np.float64], users: NDArray[np.int64], sure: float = SURE) -> bool:
+    """Whether paired differences (n,) of users (n,) are above 0 by `sure` standard errors."""
+    error = standard_error(differences, users)
+    return bool(differences.mean() > max(sure * error, 1e-9)) if np.isfinite(error) else False
 
 
 def _best_single(given: Board) -> int:
@@ -256,7 +255,7 @@ def _greedy(given: Board, first: int) -> tuple[float, ...]:
         if not tried:
             break
         found, place, step = max(tried, key=lambda one: float(one[0].mean()))
-        if not is_gain(found - values):
+        if not is_gain(found - values, given.users):
             break
         weights[place] = step
         total, values = total + np.float32(step) * given.scores[place], found
@@ -272,7 +271,7 @@ def _refined(
             change = np.float32(weights[place] * (factor - 1))
             moved = total + change * given.scores[place]
             found = given.ndcg(moved)
-            if is_gain(found - values):
+            if is_gain(found - values, given.users):
                 weights[place] *= factor
                 total, values = moved, found
     top = max(weights)

@@ -80,7 +80,7 @@ def fitted(
         model: Algorithm = algorithm.learn(
             shaped, recipe.config, as_of_s=as_of_s, side=side, look=looks
         )
-        return model, _curve("passes", looks.points)
+        return model, _curve("passes", looks.points, asked)
     model = algorithm.fit(shaped, recipe.config, as_of_s=as_of_s, side=side)
     if not (tells and algorithm in _LIGHT):
         return model, None
@@ -89,7 +89,7 @@ def fitted(
         some = algorithm.fit(recipe.shape(part), recipe.config, as_of_s=as_of_s, side=side)
         points.append((_customers(part), asked.values(some)))
     points.append((_customers(known), asked.values(model)))
-    return model, _curve("customers", points)
+    return model, _curve("customers", points, asked)
 
 
 class _Looks:
@@ -116,15 +116,19 @@ def _customers(data: Interactions) -> int:
     return int(np.unique(data.users).size)
 
 
-def _curve(by: str, points: Sequence[tuple[int, NDArray[np.float64]]]) -> dict[str, Any] | None:
+def _curve(
+    by: str, points: Sequence[tuple[int, NDArray[np.float64]]], asked: Asked
+) -> dict[str, Any] | None:
     """Return the curve; None for a single point."""
     if len(points) < 2:  # noqa: PLR2004 -- a line has two ends
         return None
-    gain = points[-1][1] - points[-2][1]
+    last = points[-1][1]
+    gain = last - points[-2][1]
+    sure = is_gain(gain, asked.cases.whose()) and gain.mean() > _WORTH * last.mean()
     return {
         "by": by,
         "points": [[number, round(float(values.mean()), 6)] for number, values in points],
         "gain": round(float(gain.mean()), 6),
-        "sure": is_gain(gain) and bool(gain.mean() > _WORTH * points[-1][1].mean()),
+        "sure": bool(sure),
         "questions": len(gain),
     }

@@ -11,6 +11,7 @@ sections 3.1 and 3.2 (novelty as self-information, intra-list distance). Recall 
 was relevant; dividing by min(n, relevant) would flatter.
 """
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -115,6 +116,21 @@ def resampled(
         times = np.bincount(rng.integers(0, n, n), minlength=n)
         found[sample] = times @ sums / (times @ counts)
     return found
+
+
+def standard_error(values: NDArray[np.float64], users: NDArray[np.int64]) -> float:
+    """Return the standard error of the mean of values (n,), infinite for fewer than two users.
+
+    One user's values (`users` (n,): whose each is) err together: the cluster-robust estimate with
+    the factor G / (G - 1) for G users (Cameron & Miller 2015, section II); where each user has one
+    value it is the usual s / sqrt(n).
+    """
+    _, whose = np.unique(users, return_inverse=True)
+    sums = np.bincount(whose, values - values.mean()) if len(values) else np.zeros(0)
+    groups = len(sums)
+    if groups < 2:  # noqa: PLR2004 -- no deviation of one
+        return math.inf
+    return math.sqrt(groups / (groups - 1) * float(sums @ sums)) / len(values)
 
 
 def beyond(

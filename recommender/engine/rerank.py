@@ -286,8 +286,8 @@ def learned(first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts) ->
     Each half of the cases is ranked by what the other half taught; the gain in NDCG@20 must be more
     than noise, and a hundredth of what there was: less is not worth a second model.
     """
-    half = halves(np.arange(len(cases)))
-    gains, before = [], each(first, cases)[AIM]
+    users, before = cases.whose(), each(first, cases)[AIM]
+    half, gain = halves(users), np.zeros(len(cases))
     for taught in (half, ~half):
         asked = np.flatnonzero(~taught)
         told = [part.take(asked) for part in parts]
@@ -295,9 +295,8 @@ def learned(first: Lists, parts: Sequence[Lists], cases: Cases, about: Facts) ->
         if model is None:
             return None
         ranked = reordered(model, first.take(asked), told, cases.take(asked), about)
-        gains.append(each(ranked, cases.take(asked))[AIM] - before[asked])
-    gain = np.concatenate(gains)
-    if not is_gain(gain) or gain.mean() < _WORTH * before.mean():
+        gain[asked] = each(ranked, cases.take(asked))[AIM] - before[asked]
+    if not is_gain(gain, users) or gain.mean() < _WORTH * before.mean():
         return None
     return taught_by(np.ones(len(cases), np.bool_), first, parts, cases, about)
 

@@ -257,7 +257,7 @@ def _blend_metrics(
     found["popularity"] = found["sources"].get(FLOOR, {})
     best = max(alone, key=lambda key: float(np.nan_to_num(alone[key]["NDCG@20"]).mean()))
     gain = values["NDCG@20"] - alone[best]["NDCG@20"]
-    found["best_source"], found["surely_better"] = best, is_gain(gain)
+    found["best_source"], found["surely_better"] = best, is_gain(gain, cases.whose())
     words = f"{held.words}; on half of them, weights learned on the other half"
     return found | {"protocol": words, "cut_s": held.cut_s}
 

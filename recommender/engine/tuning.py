@@ -21,7 +21,7 @@ from recommender.engine.cases import halves
 from recommender.engine.factors import READ
 from recommender.engine.holdout import cut_s
 from recommender.engine.learning import Asked
-from recommender.engine.measures import AIM
+from recommender.engine.measures import AIM, standard_error
 from recommender.engine.search import SPACES, Settings, Span, searched
 from recommender.engine.training import (
     MIN_CASES,
@@ -148,7 +148,8 @@ def _verdict(desk: "_Desk", in_force: Settings) -> Verdict:
         return Verdict(None, words, told, desk.used_s)
     mine, before, default = (values[_key(one)] for one in (best, in_force, {}))
     gain = mine - default
-    error = float(gain.std(ddof=1) / np.sqrt(len(gain)))
+    users = desk.users
+    error = standard_error(gain, users)
     mean = float(gain.mean())
     told |= {
         AIM: round(float(mine.mean()), 6),
@@ -157,7 +158,7 @@ def _verdict(desk: "_Desk", in_force: Settings) -> Verdict:
         "interval": [round(mean + side * _TWO_SIDED * error, 6) for side in (-1, 1)],
         "questions": len(mine),
     }
-    sure = is_gain(mine - before) and (not best or is_gain(gain))
+    sure = is_gain(mine - before, users) and (not best or is_gain(gain, users))
     if sure:
         return Verdict(best, "", told, desk.used_s)
     words = f"the best of {len(desk.trials)} settings is not better by more than noise"
@@ -250,6 +251,11 @@ class _Desk:
     def left_s(self) -> float:
         """Return the seconds until the search is stopped."""
         return _WALL * self.budget.seconds - self.used_s
+
+    @property
+    def users(self) -> NDArray[np.int64]:
+        """Whose the cases of the other half are (n,)."""
+        return self._ground.judging.cases.whose()
 
     def judged(self, settings: Settings) -> NDArray[np.float64]:
         """Return the aim of each case of the other half."""

@@ -1,5 +1,7 @@
 """Sources combined, one by one and all at once; weights that are learned only where they pay."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -130,10 +132,40 @@ def test_learn__one_case__the_best_alone() -> None:
 
 
 def test_is_gain__more_than_noise() -> None:
-    assert is_gain(np.full(10, 0.1))
-    assert not is_gain(np.array([1.0, -0.9] * 5))
-    assert not is_gain(np.zeros(10))
-    assert not is_gain(np.ones(1))
+    each_of_another = np.arange(10)
+    assert is_gain(np.full(10, 0.1), each_of_another)
+    assert not is_gain(np.array([1.0, -0.9] * 5), each_of_another)
+    assert not is_gain(np.zeros(10), each_of_another)
+    assert not is_gain(np.ones(1), np.zeros(1, np.int64))
+    assert not is_gain(np.zeros(0), np.zeros(0, np.int64))
+
+
+def test_is_gain__many_questions_of_few__counts_the_few() -> None:
+    gain = np.repeat([1.0, 1.0, -0.5], 100)
+
+    assert is_gain(gain, np.arange(300))
+    assert not is_gain(gain, np.repeat([0, 1, 2], 100))
+    assert not is_gain(np.full(300, 0.1), np.zeros(300, np.int64))
+
+
+def test_learn__a_blend_helps_only_one_who_asks_often__the_best_alone() -> None:
+    """The second source puts right what the first ranks second; half the questions are of one."""
+    cases = cases_of(*(((), (1,)) for _ in range(80)), n_items=3)
+    often = np.arange(80) % 2 == 0
+    first = Lists(
+        np.where(often[:, None], [[2, 1]], [[1, 2]]).astype(np.int32),
+        np.tile(np.array([[1.0, 0.9]], np.float32), (80, 1)),
+    )
+    second = Lists(
+        np.where(often, 1, -1)[:, None].astype(np.int32), often[:, None].astype(np.float32)
+    )
+    users = np.where(often, 0, np.arange(80))
+
+    apart = learn(board([first, second], cases), single=0)
+    together = learn(board([first, second], replace(cases, users=users)), single=0)
+
+    assert apart[1] > 0
+    assert together == (1.0, 0.0)
 
 
 def test_blend__through_json__the_same() -> None:

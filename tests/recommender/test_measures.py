@@ -7,7 +7,15 @@ from scipy.sparse import csr_matrix
 from recommender.engine.base import Interactions, Query
 from recommender.engine.cases import Cases, FoldIn
 from recommender.engine.lists import Lists, best, rank
-from recommender.engine.measures import beyond, each, gini, intervals, means, resampled
+from recommender.engine.measures import (
+    beyond,
+    each,
+    gini,
+    intervals,
+    means,
+    resampled,
+    standard_error,
+)
 from recommender.engine.popularity import Popularity
 
 
@@ -85,6 +93,20 @@ def test_intervals__many_cases_of_each_user__no_narrower_than_one_of_each() -> N
     again = intervals({"HR@20": np.tile(once, 10)}, np.random.default_rng(1), users)
 
     assert again == told
+
+
+def test_standard_error__one_value_each__the_usual__copies_add_nothing() -> None:
+    values, users = np.random.default_rng(3).normal(size=40), np.arange(40)
+
+    told = standard_error(values, users)
+
+    assert told == pytest.approx(values.std(ddof=1) / np.sqrt(40))
+    assert standard_error(np.repeat(values, 7), np.repeat(users, 7)) == pytest.approx(told)
+
+
+def test_standard_error__fewer_than_two_users__nothing_is_known() -> None:
+    assert standard_error(np.ones(5), np.zeros(5, np.int64)) == np.inf
+    assert standard_error(np.zeros(0), np.zeros(0, np.int64)) == np.inf
 
 
 def test_intervals__users_of_many_and_of_few_cases__each_case_counts_alike() -> None:
