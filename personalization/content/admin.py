@@ -122,6 +122,7 @@ class CampaignAdmin(AuditedModelAdmin):
     """Reasons to show something; published and ended by buttons of the form, or by actions."""
 
     form = CampaignForm
+    audits = False  # the services do, and publish
     publishes = True
     inlines = (BlockInline,)
     fieldsets = (
@@ -136,7 +137,6 @@ class CampaignAdmin(AuditedModelAdmin):
     list_select_related = ("placement",)
     search_fields = ("key", "title")
     autocomplete_fields = ("placement",)
-    readonly_fields = ("shows", "takes_in")
     ordering = ("-id",)
     actions = ("publish_selected", "end_selected")
     empty_state = EmptyState(
@@ -145,6 +145,12 @@ class CampaignAdmin(AuditedModelAdmin):
         action="Create a campaign",
         action_url="admin:content_campaign_add",
     )
+
+    def get_readonly_fields(
+        self, _request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
+        """Keep the key of a stored campaign: reports and links name it."""
+        return ("shows", "takes_in", "key") if obj else ("shows", "takes_in")
 
     def get_prepopulated_fields(self, _request: HttpRequest, obj: Model | None = None) -> Any:
         """Propose a key while the title of a new campaign is typed."""
@@ -204,12 +210,28 @@ class CampaignAdmin(AuditedModelAdmin):
         return super().render_change_form(request, context, *args, **options)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
-        """Stamp the row; the base audits and publishes."""
-        now = clock.now()
-        if isinstance(obj, Campaign):
-            obj.created_at = obj.created_at if change else now
-            obj.updated_at = now
-        super().save_model(request, obj, form, change)
+        """Save through the services, as the API does."""
+        told: dict[str, Any] = {
+            "key": form.instance.key,
+            "values": form.values(),
+            "actor": request.user.get_username(),
+        }
+        if change:
+            allowed = self.has_publish_permission(request)
+            services.update_campaign(**told, may_publish=allowed)
+        else:
+            obj.pk = services.create_campaign(**told).pk
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
+        """Save the block through its service."""
+        for block in formset.save(commit=False):
+            services.upsert_block(
+                campaign=form.instance.key,
+                key=block.key,
+                content=block.content,
+                actor=request.user.get_username(),
+                may_publish=self.has_publish_permission(request),
+            )
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save the block; then, by its button, publish or end: all of it or nothing."""

@@ -34,6 +34,7 @@ _CONTENT_HELP = {
     "label": "What stands on the button, such as Set the table.",
 }
 _PLACEMENT_FIELDS = ("title", "kind", "strategy", "count", "active", "default_content")
+_CAMPAIGN_FIELDS = ("title", "placement", "priority", "starts_at", "ends_at", "audience")
 _WORDS = {
     "is an address beginning with https://, http:// or /": (
         "write an address that begins with https://, http:// or /"
@@ -219,10 +220,16 @@ class CampaignForm(_Checked):
 
     def problems(self, given: dict[str, Any]) -> list[Problem]:
         """Judge key and fields; the audience's field has judged itself."""
-        found = [*faults.campaign_key_faults(given["key"]), *faults.campaign_faults(given)]
+        key = given.get("key", self.instance.key)
+        found = [*faults.campaign_key_faults(key), *faults.campaign_faults(given)]
         if given["placement"].kind != Placement.Kind.CONTENT:
             found.append(Problem("placement", "this spot shows recommendations, not campaigns"))
         return found
+
+    def values(self) -> dict[str, Any]:
+        """Return what the services take."""
+        given = {name: self.cleaned_data[name] for name in _CAMPAIGN_FIELDS}
+        return given | {"placement": given["placement"].key}
 
 
 class BlockForm(_WithContent):

@@ -9,6 +9,7 @@ from django.test import Client
 
 from personalization.access.services import create_key
 from personalization.content import services
+from personalization.content.models import Campaign
 from personalization.events.models import EventSchema
 from tests.atonce import at_once
 
@@ -64,22 +65,39 @@ def test_block__one_key_for_two_campaigns_at_once__the_later_is_told() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_event_type__saved_at_once_in_the_admin__the_later_finds_its_name_taken() -> None:
+@pytest.mark.parametrize(
+    ("address", "form"),
+    [
+        (
+            "events/eventschema",
+            {"name": "spring", "title": "", "fact": "", "rows-TOTAL_FORMS": "0",
+             "rows-INITIAL_FORMS": "0"},
+        ),
+        (
+            "content/campaign",
+            {"key": "spring", "title": "Spring", "priority": "0", "block-TOTAL_FORMS": "1",
+             "block-INITIAL_FORMS": "0", "block-0-heading": "Tulips"},
+        ),
+    ],
+)  # fmt: skip
+def test_admin__the_same_added_at_once__the_later_are_told_that_it_exists(
+    address: str, form: dict[str, str]
+) -> None:
+    hero = services.upsert_placement(key="home.hero", values={"kind": "content"}, actor="t")
     staff = User.objects.create_superuser("ada")
-    form = {
-        "name": "Level Reached", "title": "", "fact": "", "rows-TOTAL_FORMS": "0",
-        "rows-INITIAL_FORMS": "0",
-    }  # fmt: skip
     clients = [Client(raise_request_exception=False) for _ in range(AT_ONCE)]
     for one in clients:
         one.force_login(staff)
 
     def save(client: Client) -> str:
-        answer = client.post("/admin/events/eventschema/add/", form)
-        fault = b"already exists" in answer.content or b"another event type" in answer.content
+        answer = client.post(f"/admin/{address}/add/", form | {"placement": str(hero.pk)})
+        words = answer.content.decode()
+        faults = ("already exists", "another event type", "campaign &#x27;spring&#x27; exists")
+        fault = any(one in words for one in faults)
         return f"{answer.status_code} {'taken' if fault else ''}".strip()
 
     told = at_once(*(partial(save, one) for one in clients))
 
     assert sorted(told) == [*["200 taken"] * (AT_ONCE - 1), "302"]
-    assert EventSchema.objects.filter(name="Level Reached").count() == 1
+    made = {"events/eventschema": EventSchema, "content/campaign": Campaign}[address]
+    assert made._default_manager.filter(**{next(iter(form)): "spring"}).count() == 1

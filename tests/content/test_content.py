@@ -385,6 +385,15 @@ def test_admin__publish_button__saves_publishes_and_says_what_shows(
     assert 'name="_publish"' not in page
 
 
+def test_admin__stored_campaign__its_key_stays(db: None, admin_client: Any) -> None:
+    address, form = _draft(heading="new")
+
+    assert admin_client.post(address, form | {"key": "other"}).status_code == 302
+
+    assert Campaign.objects.get().key == "spring"
+    assert Block.objects.get().content == {"heading": "new"}
+
+
 def test_admin__end_button__takes_it_off_line(db: None, admin_client: Any) -> None:
     address, form = _draft(heading="new")
     services.publish_campaign(key="spring", actor="t")
