@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 
@@ -112,6 +112,7 @@ class ProductAdmin(AuditedModelAdmin):
     form = ProductForm
     audits = False
     fieldsets = _SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
+    fixed = ("key",)  # events and models name it
     list_display = ("key", "title", "brand", "price", "stock", "standing")
     list_display_links = ("key", "title")
     list_filter = (_StandingFilter,)
@@ -149,12 +150,6 @@ class ProductAdmin(AuditedModelAdmin):
         wanted = Q(key__startswith=term) | Q(title__istartswith=term) | Q(brand=term)
         return queryset.filter(wanted), False
 
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        """Keep the key of a stored product: events and models name it."""
-        return ("key",) if obj else ()
-
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Write through the upsert, then give Django the stored row."""
         actor = request.user.get_username()
@@ -188,6 +183,7 @@ class CategoryAdmin(AuditedModelAdmin):
 
     audits = False
     fields = ("key", "title", "parent")
+    fixed = ("key",)  # products name it
     list_display = ("path", "title", "key")
     sortable_by = ("path", "key")
     list_display_links = ("path", "title")
@@ -199,12 +195,6 @@ class CategoryAdmin(AuditedModelAdmin):
         action="Add a category",
         action_url="admin:catalog_category_add",
     )
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        """Keep the key of a stored category: products name it."""
-        return ("key",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Write through the service, which keeps the paths of the whole tree."""

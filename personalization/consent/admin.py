@@ -17,6 +17,7 @@ class PurposeAdmin(AuditedModelAdmin):
     """Purposes: their titles and defaults change, their keys and bits never."""
 
     audits = False
+    fixed = ("key",)  # stored events refer to it by its bit
     list_display = ("key", "title", "before_an_answer", "with_gpc")
     ordering = ("bit",)
     empty_state = EmptyState(
@@ -37,10 +38,6 @@ class PurposeAdmin(AuditedModelAdmin):
     def with_gpc(self, purpose: Purpose) -> str:
         """Say what `Sec-GPC: 1` does."""
         return "Refused for that visit" if purpose.gpc_denies else "Makes no difference"
-
-    def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Fix the key: stored events refer to it by its bit."""
-        return [] if obj is None else ["key"]
 
     def has_delete_permission(self, _request: HttpRequest, _obj: Model | None = None) -> bool:
         """Purposes stay: a bit must not come to mean something else."""

@@ -61,6 +61,7 @@ class PlacementAdmin(AuditedModelAdmin):
     fieldsets = _PLACEMENT_SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
     audits = False  # the service does, and publishes
     publishes = True
+    fixed = ("key",)  # the shop's pages ask by it
     list_display = ("key", "title", "kind", "strategy", "count", "active")
     list_filter = ("kind", "active")
     search_fields = ("key", "title")
@@ -71,12 +72,6 @@ class PlacementAdmin(AuditedModelAdmin):
         action="Create a placement",
         action_url="admin:content_placement_add",
     )
-
-    def get_readonly_fields(
-        self, _request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        """Keep the key of a stored placement: the shop's pages ask by it."""
-        return ("key",) if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save through the service, as the API does."""
@@ -130,6 +125,8 @@ class CampaignAdmin(AuditedModelAdmin):
         ("When it shows", {"fields": ("priority", "starts_at", "ends_at")}),
         ("Who sees it", {"fields": ("audience",)}),
     )
+    fixed = ("key",)  # reports and links name it
+    prepopulated_fields = {"key": ("title",)}
     list_display = (
         "title", "key", "placement", "shows_word", "takes_in", "priority", "starts_at", "ends_at",
     )  # fmt: skip
@@ -137,6 +134,7 @@ class CampaignAdmin(AuditedModelAdmin):
     list_select_related = ("placement",)
     search_fields = ("key", "title")
     autocomplete_fields = ("placement",)
+    readonly_fields = ("shows", "takes_in")
     ordering = ("-id",)
     actions = ("publish_selected", "end_selected")
     empty_state = EmptyState(
@@ -145,16 +143,6 @@ class CampaignAdmin(AuditedModelAdmin):
         action="Create a campaign",
         action_url="admin:content_campaign_add",
     )
-
-    def get_readonly_fields(
-        self, _request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        """Keep the key of a stored campaign: reports and links name it."""
-        return ("shows", "takes_in", "key") if obj else ("shows", "takes_in")
-
-    def get_prepopulated_fields(self, _request: HttpRequest, obj: Model | None = None) -> Any:
-        """Propose a key while the title of a new campaign is typed."""
-        return {} if obj else {"key": ("title",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Campaign]:
         """Return campaigns with those that they compete with."""

@@ -6,7 +6,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -300,6 +300,7 @@ class TraitAdmin(AuditedModelAdmin):
     """Declared traits: saved, audited, published within a second."""
 
     publishes = True
+    fixed = ("key",)  # stored events and rules refer to it
     list_display = ("key", "title", "type", "personal", "server_only")
     list_filter = ("type", "personal", "server_only")
     search_fields = ("key", "title")
@@ -311,7 +312,3 @@ class TraitAdmin(AuditedModelAdmin):
         action="Declare one",
         action_url="admin:customers_trait_add",
     )
-
-    def get_readonly_fields(self, _request: HttpRequest, obj: Model | None = None) -> list[str]:
-        """Fix the key: stored events and rules refer to it."""
-        return [] if obj is None else ["key"]

@@ -121,6 +121,8 @@ class ListModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     `sortable_by`
         What a long table is sorted by: columns that an index begins with, and in which few rows
         are alike (ties are sorted, all of them). Up to SORTED_MOST rows are sorted by any column.
+    `fixed`
+        Fields that a stored row keeps, since others name it by them.
     """
 
     paginator = EstimatedCountPaginator
@@ -129,6 +131,20 @@ class ListModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # not generic
     show_facets = admin.ShowFacets.NEVER
     sortable_by: ClassVar[list[str] | tuple[str, ...] | None] = ()
     empty_state: EmptyState | None = None
+    fixed: tuple[str, ...] = ()
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> list[str] | tuple[Any, ...]:
+        """Return what nobody types in, and what a stored row keeps."""
+        return (*super().get_readonly_fields(request, obj), *(self.fixed if obj else ()))
+
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> dict[str, Any]:
+        """Propose nothing for what a stored row keeps."""
+        proposed = super().get_prepopulated_fields(request, obj)
+        return {} if obj and proposed.keys() & {*self.fixed} else dict(proposed)
 
     def get_sortable_by(self, request: HttpRequest) -> Any:
         """Return every column of a short table; of a long one, what an index is there for."""

@@ -67,6 +67,8 @@ class StrategyAdmin(AuditedModelAdmin):
     audits = False  # the service does, and publishes
     publishes = True
     fieldsets = _SECTIONS  # type: ignore[assignment]  # tuples, as Django's own code has them
+    fixed = ("key",)  # placements name it
+    prepopulated_fields = {"key": ("title",)}
     list_display = ("title", "key", "use", "told_sources", "fallback", "active")
     list_filter = ("use", "active")
     search_fields = ("key", "title")
@@ -99,16 +101,6 @@ class StrategyAdmin(AuditedModelAdmin):
             for title, options in _SECTIONS
             for folded in [{**options, "classes": ("collapse",)}]
         ]
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Model | None = None
-    ) -> tuple[str, ...]:
-        """Keep the key of a stored strategy: placements name it."""
-        return ("key",) if obj else ()
-
-    def get_prepopulated_fields(self, _request: HttpRequest, obj: Model | None = None) -> Any:
-        """Propose a key while the title of a new strategy is typed."""
-        return {} if obj else {"key": ("title",)}
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature
         """Save through the service, as the API does."""
