@@ -55,7 +55,8 @@ def _begins(item: pytest.Item) -> int:
 
 
 def pytest_configure() -> None:
-    """Passwords of tests are not worth a million rounds."""
+    """Passwords of tests are not worth a million rounds; no test says that no page is styled."""
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
