@@ -109,6 +109,18 @@ def test_upsert__unusable_value__rejected_with_its_path(fault: dict[str, object]
 
 
 @pytest.mark.django_db
+def test_upsert__many_unknown_fields__five_are_named_and_the_known_ones_once() -> None:
+    outcome = upsert(MUG | {f"column_{n}": n for n in range(200)})
+
+    (rejected,) = outcome["rejected"]
+    *named, last = [(problem.path, problem.problem) for problem in rejected["problems"]]
+    assert [path for path, _ in named] == [f"column_{n}" for n in range(5)]
+    assert named[0][1].startswith("unknown field; known: key, title")
+    assert {words for _, words in named[1:]} == {"unknown field"}
+    assert last == ("", "195 more unknown fields")
+
+
+@pytest.mark.django_db
 def test_upsert__literal_backslash_u0000__is_plain_text() -> None:
     assert upsert(MUG | {"title": "a\\u0000b"})["created"] == 1
 

@@ -4,7 +4,7 @@ Answers which columns an item sets, or every fault it has. A field that is absen
 so that a shop can send `{"key": "sku1", "stock": 3}`; it knows nothing of what is stored.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -17,6 +17,8 @@ from personalization.lib.storable import shown, unstorable
 MAX_ATTRIBUTES_BYTES = 8 * 1024
 MAX_CATEGORIES = 20
 _INT32 = 2**31 - 1
+# A feed of other columns than ours would have an answer of a hundred times its size.
+_MOST_UNKNOWN = 5
 
 
 def parse_item(item: object) -> tuple[dict[str, Any], list[Problem]]:
@@ -28,20 +30,27 @@ def parse_item(item: object) -> tuple[dict[str, Any], list[Problem]]:
         return {}, [Problem("", "a product is an object")]
     columns: dict[str, Any] = {}
     problems: list[Problem] = []
-    for name, value in item.items():
-        check = _FIELDS.get(name)
-        if check is None:
-            problems.append(Problem(shown(str(name)), f"unknown field; known: {', '.join(FIELDS)}"))
+    for name, check in _FIELDS.items():
+        if name not in item:
             continue
         try:
-            columns[name] = check(value)
+            columns[name] = check(item[name])
         except ValueError as error:
             problems.append(Problem(name, str(error)))
+    problems += _unknown([str(name) for name in item if name not in _FIELDS])
     if "key" not in item:
         problems.append(Problem("key", "missing"))
     if "price" in columns:
         problems += _resolve_price(columns)
     return columns, problems
+
+
+def _unknown(names: Sequence[str]) -> list[Problem]:
+    """Tell of unknown fields: the known ones once, and few by name."""
+    told = ["unknown field; known: " + ", ".join(FIELDS)] + ["unknown field"] * (_MOST_UNKNOWN - 1)
+    problems = [Problem(shown(name), words) for name, words in zip(names, told, strict=False)]
+    more = len(names) - len(problems)
+    return [*problems, *([Problem("", f"{more} more unknown fields")] if more else [])]
 
 
 def _resolve_price(columns: dict[str, Any]) -> list[Problem]:
