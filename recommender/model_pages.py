@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
+from personalization.lib.charts import Chart, Scale, Series, line_chart
 from recommender.engine import parts, rerank, secondlook
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
@@ -13,13 +15,14 @@ from recommender.engine.training import BLENDS
 from recommender.models import FoundSettings, ModelVersion
 from recommender.pages import NOTHING
 from segments import selectors as segments
-from segments.learning.engine import drift, pictures
+from segments.learning.engine import drift
 
+# What a version recommends, by the hue of its line.
+_HOW = (("coverage@20", "c2"), ("Gini@20", "c3"))
 # Versions that the course of a model shows.
 _LATEST = 40
 _FIGURES = ("Recall@20", "NDCG@20", "HR@20", "MRR@20", "MAP@20", "coverage@20", "Gini@20", "users")
 _QUALITY = "NDCG@20"
-_BOX = {"width": pictures.TREND_WIDTH, "height": pictures.TREND_HEIGHT}
 # (what there is more of, whether the last of it helped surely) -> what a person should know.
 _MORE = {
     ("passes", True): "More passes would probably help",
@@ -182,18 +185,10 @@ def _course(versions: Sequence[ModelVersion]) -> dict[str, Any] | None:
     if len(measured) < 2:  # noqa: PLR2004 -- a line has two ends
         return None
     mine = [float(one.metrics[_QUALITY]) for one in measured]
-    floor = [float(one.metrics.get("popularity", {}).get(_QUALITY) or 0.0) for one in measured]
-    lines = {"model": mine, "popularity": floor} if any(floor) else {"model": mine}
-    size = [float(one.manifest["facts"]["interactions"]) for one in measured]
-    spread = {
-        name: [float(one.metrics.get(f"{name}@20") or 0.0) for one in measured]
-        for name in ("coverage", "Gini")
-    }
+    floor = [one.metrics.get("popularity", {}).get(_QUALITY) for one in measured]
+    size = [int(one.manifest["facts"]["interactions"]) for one in measured]
     return {
-        "lines": pictures.trends(lines, {"popularity": "c1"}),
-        "sizes": pictures.trends({"interactions": size}, {"interactions": "c2"}),
-        "spread": pictures.trends(spread, {"coverage": "c2", "Gini": "c3"}, least=1.0),
-        **_BOX,
+        **_course_charts(measured, mine, floor, size),
         "fell": mine[-1] < LEAST_QUALITY_OF_LIVE * max(mine),
         "rows": [
             (
@@ -202,14 +197,50 @@ def _course(versions: Sequence[ModelVersion]) -> dict[str, Any] | None:
                 f"{low:.4f}" if low else NOTHING,
                 _cell(one.metrics, "coverage@20"),
                 _cell(one.metrics, "Gini@20"),
-                f"{int(count):,}",
+                f"{count:,}",
             )
             for one, quality, low, count in zip(measured, mine, floor, size, strict=True)
         ][::-1],
-        "summary": f"{_QUALITY} from {mine[0]:.4f} (v{measured[0].number})"
-        f" to {mine[-1]:.4f} (v{measured[-1].number})"
-        + (f"; popularity {floor[-1]:.4f}" if any(floor) else ""),
     }
+
+
+def _course_charts(
+    measured: Sequence[ModelVersion],
+    mine: Sequence[float],
+    floor: Sequence[float | None],
+    size: Sequence[int],
+) -> dict[str, Chart | None]:
+    """Return quality, what was learned from, and what is recommended, over versions."""
+    ends = _named(measured[0]), _named(measured[-1])
+    draw = partial(line_chart, places=[one.number for one in measured], across=ends)
+    return {
+        "quality": draw(
+            [Series("model", mine), *([Series("popularity", floor, "c1")] if any(floor) else ())],
+            summary=_from_to(_QUALITY, ends, f"{mine[0]:.4f}", f"{mine[-1]:.4f}")
+            + (f"; popularity {floor[-1]:.4f}" if floor[-1] else ""),
+        ),
+        "sizes": draw(
+            [Series("interactions", size, "c2")],
+            summary=_from_to("Interactions", ends, f"{size[0]:,}", f"{size[-1]:,}"),
+            scale=Scale(whole=True),
+        ),
+        "spread": draw(
+            [Series(name, [one.metrics.get(name) for one in measured], hue) for name, hue in _HOW],
+            summary="; ".join(
+                _from_to(name, ends, *(_cell(measured[at].metrics, name) for at in (0, -1)))
+                for name, _ in _HOW
+            ),
+            scale=Scale(least=1.0),
+        ),
+    }
+
+
+def _named(version: ModelVersion) -> str:
+    return f"v{version.number}"
+
+
+def _from_to(what: str, ends: tuple[str, str], first: str, last: str) -> str:
+    return f"{what} from {first} ({ends[0]}) to {last} ({ends[1]})"
 
 
 def _learning(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -222,13 +253,16 @@ def _learning(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
     said = _MORE[by, bool(told["sure"])]
     return {
         "by": by,
-        "lines": pictures.trends({_QUALITY: values}, {}),
-        **_BOX,
+        # Each point is several times as much as the one before it, and named below.
+        "chart": line_chart(
+            [Series(_QUALITY, values)],
+            across=[*(f"{n:,}" for n in numbers[:-1]), f"{numbers[-1]:,} {by}"],
+            summary=f"{_QUALITY} {values[0]:.4f} after {numbers[0]:,} {by}, {values[-1]:.4f} after"
+            f" {numbers[-1]:,}",
+        ),
         "rows": [(f"{n:,}", f"{v:.4f}") for n, v in zip(numbers, values, strict=True)],
         "questions": f"{told['questions']:,}",
         "sure": told["sure"],
-        "summary": f"{_QUALITY} {values[0]:.4f} after {numbers[0]:,} {by}, {values[-1]:.4f} after"
-        f" {numbers[-1]:,}",
         "words": f"{said}: {step}{'' if told['sure'] else ', noise or next to nothing'}.",
     }
 
@@ -240,11 +274,8 @@ def _drift(version: ModelVersion, others: Sequence[ModelVersion]) -> dict[str, A
         return None
     watched = [one for one in others if one.metrics.get("drift")]
     worst = [float(one.metrics["drift"][0]["psi"]) for one in watched]
-    highest = max(drift.SHIFTED / 0.8, *worst) if worst else drift.SHIFTED / 0.8
     return {
-        "lines": pictures.trends({"psi": worst}, {}, least=highest),
-        **_BOX,
-        "guide": round(pictures.TREND_HEIGHT * (1 - drift.SHIFTED / highest), 1),
+        "chart": _drift_chart(watched, worst),
         "rows": [
             (_SPREADS[one["feature"]], f"{one['psi']:.3f}", one["verdict"], _TONES[one["verdict"]])
             for one in mine
@@ -253,8 +284,20 @@ def _drift(version: ModelVersion, others: Sequence[ModelVersion]) -> dict[str, A
             (one, f"{psi:.3f}", _SPREADS[one.metrics["drift"][0]["feature"]])
             for one, psi in zip(watched, worst, strict=True)
         ][::-1],
-        "summary": f"largest index at each version, {worst[-1]:.3f} at the last" if worst else "",
     }
+
+
+def _drift_chart(watched: Sequence[ModelVersion], worst: Sequence[float]) -> Chart | None:
+    if not watched:
+        return None
+    ends = _named(watched[0]), _named(watched[-1])
+    return line_chart(
+        [Series("PSI", worst)],
+        places=[one.number for one in watched],
+        across=ends,
+        summary=_from_to("Largest index", ends, f"{worst[0]:.3f}", f"{worst[-1]:.3f}"),
+        guide=drift.SHIFTED,
+    )
 
 
 def _sources(version: ModelVersion) -> list[dict[str, str]]:

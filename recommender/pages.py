@@ -9,10 +9,10 @@ from django.conf import settings
 
 from personalization.catalog import serve as catalogue
 from personalization.lib import money
+from personalization.lib.charts import Scale, Series, line_chart, square_chart
 from recommender import live, names, performance, reasons
 from recommender.live import Live
 from recommender.performance import Coverage, Performance, Rates, Share
-from segments.learning.engine import pictures
 
 _NEAR = 10
 NOTHING = "—"
@@ -65,8 +65,9 @@ def _near(model: Live, key: str) -> dict[str, Any]:
 
 def performance_page(found: Performance) -> dict[str, Any]:
     """Return the context of the results page."""
-    days = [rates for _, rates in found.days]
-    rate = [100 * (one.ctr or 0.0) for one in days]
+    rate = [None if one.ctr is None else 100 * one.ctr for _, one in found.days]
+    first, last = str(found.window.first), str(found.window.last)
+    highest = max((one for one in rate if one is not None), default=0.0)
     return {
         "window": found.window,
         "windows": performance.WINDOWS,
@@ -77,21 +78,19 @@ def performance_page(found: Performance) -> dict[str, Any]:
             (name, names.named(source), rated(rates)) for name, source, rates in found.sources
         ],
         "positions": [(place + 1, rated(rates)) for place, rates in found.positions],
-        "line": pictures.trends({"click rate": rate}, {}),
-        "width": pictures.TREND_WIDTH,
-        "height": pictures.TREND_HEIGHT,
+        "chart": line_chart(
+            [Series("click rate", rate)],
+            across=(first, last),
+            summary=f"Click rate by day from {first} to {last}, highest {highest:.2f} %",
+            scale=Scale(unit=" %"),
+        ),
         "days": [(day, rated(rates)) for day, rates in found.days][::-1],
-        "summary": f"click rate by day, highest {max(rate, default=0.0):.2f} %",
     }
 
 
 def coverage_page(found: Coverage) -> dict[str, Any]:
     """Return the context of the coverage page."""
-    side = pictures.CURVE_SIDE
-    points = [
-        (round(part * side / 100, 1), round(side * (1 - share), 1))
-        for part, share in enumerate(found.curve)
-    ]
+    tail = NOTHING if found.tail_share is None else f"{100 * found.tail_share:.1f} %"
     return {
         "window": found.window,
         "windows": performance.WINDOWS,
@@ -100,9 +99,13 @@ def coverage_page(found: Coverage) -> dict[str, Any]:
         "share": _percent(found.shown_products, found.products),
         "shown": found.shown,
         "gini": NOTHING if found.gini is None else f"{found.gini:.3f}",
-        "tail": NOTHING if found.tail_share is None else f"{100 * found.tail_share:.1f} %",
-        "curve": "M" + "L".join(f"{x:g} {y:g}" for x, y in points) if points else "",
-        "side": side,
+        "tail": tail,
+        "chart": square_chart(
+            "share of showings",
+            [(part, 100 * share) for part, share in enumerate(found.curve)],
+            summary=f"The nine tenths of products that are shown least have {tail} of all showings",
+            scale=Scale(unit=" %"),
+        ),
         "tables": [
             ("Brands", _table(found.brands, found), len(found.brands)),
             ("Categories", _table(found.categories, found), len(found.categories)),

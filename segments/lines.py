@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from personalization.lib.widgets import Sparkline, number, sparkline
+from personalization.lib.charts import Sparkline, sparkline
+from personalization.lib.widgets import number
 from segments import listing, measured, pages
 from segments.measured import Trend
 from segments.models import Segment, SegmentVersion

@@ -101,7 +101,7 @@ def page_of(row: Segment, *, now: datetime, rights: Rights) -> dict[str, Any]:
         "window": WINDOW_WORDS,
         "entered": entered,
         "left": left,
-        "chart": members_chart(sizes),
+        "members": members_chart(sizes),
         "measured_at": sizes[-1].at if sizes else None,
         "diff": change_diff,
         "diff_fault": fault,

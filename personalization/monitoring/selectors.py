@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from personalization.lib.charts import Sparkline, sparkline
 from personalization.lib.metrics import DECISION_BUCKETS_S
-from personalization.lib.widgets import Figure, Sparkline, Table, Tone, duration, number, sparkline
+from personalization.lib.widgets import Figure, Table, Tone, duration, number
 from personalization.monitoring.engine import quantile
 from personalization.monitoring.models import MinuteStat
 from personalization.monitoring.services import BUCKET_PREFIX

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from personalization.lib import money
+from personalization.lib.charts import Scale, Series, days, line_chart, square_chart
 from segments.learning import registry
 from segments.learning.engine import drift, pictures
 from segments.learning.engine.catalogue import BY_NAME
@@ -135,8 +136,7 @@ def _cluster(model: LearnedModel, seen: Sequence[Observation]) -> dict[str, Any]
     ]
     titles = {str(NOISE): NOISE_TITLE} | {str(one["label"]): one["title"] for one in clusters}
     labels = sorted({label for one in seen for label in one.sizes}, key=int)
-    series = {label: [one.sizes.get(label, 0) for one in seen] for label in labels}
-    hues = {label: pictures.hue(int(label)) for label in labels}
+    moments = [one.as_of for one in seen]
     explained = model.metrics.get("explained", [])
     return {
         "clusters": clusters,
@@ -147,11 +147,20 @@ def _cluster(model: LearnedModel, seen: Sequence[Observation]) -> dict[str, Any]
         "chosen_k": model.metrics["k"],
         "finds_k": ALGORITHMS[model.algorithm].finds_k,
         "soft": ALGORITHMS[model.algorithm].soft,
-        "trends": [
-            {"line": line, "title": titles.get(line.label, line.label), "sizes": series[line.label]}
-            for line in pictures.trends(series, hues)
-        ],
-        "moments": [one.as_of for one in seen],
+        "chart": line_chart(
+            [
+                Series(
+                    titles.get(label, label),
+                    [one.sizes.get(label, 0) for one in seen],
+                    pictures.hue(int(label)),
+                )
+                for label in labels
+            ],
+            places=[at.timestamp() for at in moments],
+            across=days(moments[0], moments[-1]) if moments else (),
+            summary="Customers in each cluster at each scoring; the numbers are below",
+            scale=Scale(whole=True),
+        ),
         "sizes": [(one.as_of, [one.sizes.get(label, 0) for label in labels]) for one in seen],
         "size_titles": [titles.get(label, label) for label in labels],
     }
@@ -177,9 +186,13 @@ def _propensity(model: LearnedModel, _seen: Sequence[Observation]) -> dict[str, 
     }
     return {
         "compared": [*rows, floor],
-        "curve": pictures.curve(held["curve"]),
-        "curve_side": pictures.CURVE_SIDE,
-        "curve_reach": f"{pictures.reach(held['curve']):.0%}",
+        "chart": square_chart(
+            "calibration",
+            [(100 * said, 100 * came) for said, came, _ in held["curve"]],
+            summary="Predicted against observed shares; the numbers are below",
+            # Up to the largest of either, so that rare things can be seen; a hundredth at least.
+            scale=Scale(least=1.0, unit=" %"),
+        ),
         "curve_rows": [(f"{s:.1%}", f"{c:.1%}", f"{n:,}") for s, c, n in held["curve"]],
         "weights": pictures.shares(held["weights"], _SAID),
         "bar_width": pictures.BAR_WIDTH,
@@ -251,15 +264,21 @@ def _drift(seen: Sequence[Observation]) -> dict[str, Any] | None:
         return None
     latest = watched[-1]
     worst = [one.drift["features"][0]["psi"] for one in watched]
-    highest = max(drift.SHIFTED / 0.8, *worst)
+    first, last = days(watched[0].as_of, latest.as_of)
     score = latest.drift.get("score")
     return {
         "as_of": latest.as_of,
         "score": None if score is None else f"{score:.3f}",
         "score_tone": _TONES[drift.verdict(score)] if score is not None else "",
         "score_verdict": drift.verdict(score) if score is not None else "",
-        "line": pictures.trends({"psi": worst}, {}, least=drift.SHIFTED / 0.8),
-        "guide": round(pictures.TREND_HEIGHT * (1 - drift.SHIFTED / highest), 1),
+        "chart": line_chart(
+            [Series("PSI", worst)],
+            places=[one.as_of.timestamp() for one in watched],
+            across=(first, last),
+            summary=f"Largest PSI of a feature at each scoring: {worst[0]:.3f} ({first}) to"
+            f" {worst[-1]:.3f} ({last}), shifted from {drift.SHIFTED}",
+            guide=drift.SHIFTED,
+        ),
         "rows": [
             {**one, "tone": _TONES[one["verdict"]], "said": _SAID[one["feature"]]}
             for one in latest.drift["features"][:_TOP]

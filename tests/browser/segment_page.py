@@ -88,7 +88,7 @@ def segment(request: HttpRequest) -> TemplateResponse:
         "window": "the last 30 days",
         "entered": 812,
         "left": 627,
-        "chart": members_chart(_sizes()) if full else None,
+        "members": members_chart(_sizes()) if full else None,
         "measured_at": NOW,
         "versions": [
             _version(3, "Draft", "", actions=[{"label": "Publish", "url": "/admin/"}]),

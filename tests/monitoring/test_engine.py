@@ -2,7 +2,7 @@
 
 import pytest
 
-from personalization.lib.widgets import duration, number, sparkline
+from personalization.lib.widgets import duration, number
 from personalization.monitoring.engine import quantile
 
 
@@ -21,18 +21,6 @@ def test_quantile__no_observation__is_none() -> None:
 
 def test_quantile__beyond_the_last_bound__is_that_bound() -> None:
     assert quantile([0.01, float("inf")], [1, 100], 0.99) == 0.01
-
-
-def test_sparkline__gap__starts_a_new_path() -> None:
-    drawn = sparkline([1.0, None, 2.0, 1.0], summary="x")
-
-    assert drawn.line.count("M") == 2
-
-
-def test_sparkline__all_zero__stays_on_the_ground() -> None:
-    drawn = sparkline([0.0, 0.0], summary="x")
-
-    assert drawn.line == "M0.0 54.0L240.0 54.0"
 
 
 @pytest.mark.parametrize(

@@ -176,7 +176,7 @@ def test_page__learning_and_drift__words_lines_and_numbers(
     assert "More data would probably help: from 80 to 320 customers it gained +0.1000." in page
     assert '<th scope="row" class="number">320</th><td class="number">0.3000</td>' in page
     assert '<td class="number">0.600</td><td><span class="badge bad">shifted</span></td>' in page
-    assert "largest index at each version, 0.600 at the last" in page
+    assert "Largest index from 0.300 (v1) to 0.600 (v2)" in page
     assert "coverage@20" in page
 
 

@@ -14,12 +14,14 @@ from django.test import Client
 from personalization.access.models import AuditEvent
 from personalization.catalog.services import upsert_products
 from personalization.lib import clock
-from recommender import outcomes, performance, registry, services
+from personalization.lib.charts import Chart
+from recommender import model_pages, outcomes, pages, performance, registry, services
 from recommender.engine import training
 from recommender.engine.base import Interactions
 from recommender.engine.popularity import Popularity, PopularityConfig
 from recommender.engine.training import Fitted
 from recommender.models import ModelVersion
+from recommender.performance import Rates
 from tests.recommender.shop import NOW, customer, two_tastes
 from tests.recommender.test_outcomes import bought, clicked, shown
 
@@ -129,6 +131,95 @@ def test_model_page__figures_with_intervals_course_and_origin(staff: Client) -> 
     assert "Over its versions" in page
     assert second.manifest_sha256 in page
     assert "scipy" in page
+
+
+def labels(chart: Chart | None) -> tuple[list[str], tuple[str, ...]]:
+    """Return what stands at the side of a chart, from the top, and below it."""
+    assert chart is not None
+    return [one.label for one in chart.grid], chart.across
+
+
+def test_model_page__charts__name_their_values_and_versions(shop: Path) -> None:
+    _, second = two_versions()
+
+    page = model_pages.model_page(second)
+    course, ends = page["course"], ("v1", "v2")
+
+    assert labels(course["quality"]) == (["0.3", "0.2", "0.1", "0"], ends)
+    assert labels(course["sizes"]) == (["10", "5", "0"], ends)
+    assert labels(course["spread"]) == (["1.0", "0.5", "0"], ends)
+    assert labels(page["drift"]["chart"]) == (["0.4", "0.2", "0"], ends)
+    # Steps of several times as much: every point has its number.
+    assert labels(page["learning"]["chart"]) == (
+        ["0.3", "0.2", "0.1", "0"],
+        ("20", "80", "320 customers"),
+    )
+    assert course["sizes"].summary == "Interactions from 10 (v1) to 10 (v2)"
+    assert course["spread"].summary == (
+        "coverage@20 from 0.4000 (v1) to 0.4000 (v2); Gini@20 from 0.7000 (v1) to 0.7000 (v2)"
+    )
+    assert page["drift"]["chart"].summary == "Largest index from 0.310 (v1) to 0.310 (v2)"
+
+
+def test_model_page__version_without_coverage__leaves_a_gap(shop: Path) -> None:
+    first, second = two_versions()
+    del first.metrics["coverage@20"]
+    first.save(update_fields=["metrics"])
+
+    chart = model_pages.model_page(second)["course"]["spread"]
+
+    assert [line.path for line in chart.lines] == ["M720 120L720 120", "M0 60L720 60"]
+    assert "coverage@20 from — (v1) to 0.4000 (v2)" in chart.summary
+
+
+def test_model_page__first_version__draws_no_line_of_one_point(shop: Path) -> None:
+    page = model_pages.model_page(version(0.2, newest_s=1))
+
+    assert page["course"] is None
+    assert page["drift"]["chart"] is None
+
+
+def test_performance_page__click_rate__has_days_and_gaps_of_nothing_shown() -> None:
+    first = NOW.date()
+    rates = [Rates(shown=50, clicked=1), Rates(), Rates(shown=40, clicked=1)]
+    found = performance.Performance(
+        window=performance.Window(3, first, first + timedelta(days=2), NOW),
+        total=sum(rates, Rates()),
+        strategies=(),
+        sources=(),
+        positions=(),
+        days=tuple((first + timedelta(days=day), one) for day, one in enumerate(rates)),
+    )
+
+    chart = pages.performance_page(found)["chart"]
+
+    assert labels(chart) == (
+        ["3 %", "2 %", "1 %", "0 %"],
+        (str(first), str(first + timedelta(days=2))),
+    )
+    assert chart.lines[0].path == "M0 66.7L0 66.7 M720 33.3L720 33.3"
+    assert chart.summary.endswith("highest 2.50 %")
+
+
+def test_coverage_page__curve__from_nothing_to_all_on_both_axes() -> None:
+    curve = tuple((part / 100) ** 2 for part in range(101))
+    found = performance.Coverage(
+        window=performance.Window(7, NOW.date(), NOW.date(), NOW),
+        products=100,
+        shown_products=99,
+        shown=5_000,
+        gini=0.4,
+        tail_share=curve[90],
+        curve=curve,
+        brands=(),
+        categories=(),
+        bands=(),
+    )
+
+    chart = pages.coverage_page(found)["chart"]
+
+    assert labels(chart) == (["100 %", "50 %", "0 %"], ("0 %", "50 %", "100 %"))
+    assert "have 81.0 % of all showings" in chart.summary
 
 
 def test_promote__asked_first_then_done_and_audited(staff: Client) -> None:

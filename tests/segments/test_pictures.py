@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from segments.pictures import HEIGHT, WIDTH, Measured, members_chart, overlap_matrix
+from personalization.lib.charts import HEIGHT, WIDTH
+from segments.pictures import Measured, members_chart, overlap_matrix
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -16,15 +17,17 @@ def measured(*sizes: tuple[int, int, int]) -> list[Measured]:
 
 
 def test_members_chart__three_days__draws_from_zero_to_a_round_top() -> None:
-    chart = members_chart(measured((0, 0, 0), (90, 90, 0), (45, 5, 50)))
+    found = members_chart(measured((0, 0, 0), (90, 90, 0), (45, 5, 50)))
 
-    assert chart is not None
-    assert chart.line == f"M0.0 200.0L{WIDTH / 2} 27.2L{WIDTH}.0 113.6"
-    assert [one.label for one in chart.grid] == ["100", "50", "0"]
-    assert chart.grid[-1].y == HEIGHT
-    assert chart.most_moved == "90"
-    assert chart.summary == ("0 members on 2026-03-01, 45 on 2026-03-03; 95 entered and 50 left")
-    assert [one.members for one in chart.rows] == [45, 90, 0]
+    assert found is not None
+    assert found.chart.lines[0].path == f"M0 {HEIGHT}L{WIDTH // 2} 20L{WIDTH} 110"
+    assert [one.label for one in found.chart.grid] == ["100", "50", "0"]
+    assert found.chart.across == ("2026-03-01", "2026-03-03")
+    assert found.most_moved == "90"
+    assert found.chart.summary == (
+        "0 members on 2026-03-01, 45 on 2026-03-03; 95 entered and 50 left"
+    )
+    assert [one.members for one in found.rows] == [45, 90, 0]
 
 
 def test_members_chart__bars__stay_inside_and_do_not_overlap() -> None:
@@ -37,16 +40,17 @@ def test_members_chart__bars__stay_inside_and_do_not_overlap() -> None:
     assert edges[-1][1] <= WIDTH
 
 
-def test_members_chart__one_measurement__is_none() -> None:
+def test_members_chart__fewer_than_two__is_none() -> None:
     assert members_chart(measured((3, 1, 0))) is None
+    assert members_chart([]) is None
 
 
-def test_members_chart__nobody_ever__ends_at_one() -> None:
-    chart = members_chart(measured((0, 0, 0), (0, 0, 0)))
+def test_members_chart__nobody_ever__counts_no_halves() -> None:
+    found = members_chart(measured((0, 0, 0), (0, 0, 0)))
 
-    assert chart is not None
-    assert chart.grid[0].label == "1"
-    assert chart.entered == ()
+    assert found is not None
+    assert [one.label for one in found.chart.grid] == ["2", "1", "0"]
+    assert found.entered == ()
 
 
 def test_overlap_matrix__pairs_in_one_order__fill_both_halves() -> None:

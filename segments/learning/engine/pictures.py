@@ -1,4 +1,4 @@
-"""Pictures of models as plain numbers: where points, bars and lines lie in their boxes.
+"""Pictures of models as plain numbers: where points and bars lie in their boxes.
 
 Templates draw them as SVG; nothing here knows of HTML. Coordinates have one decimal.
 """
@@ -11,8 +11,6 @@ from typing import Any
 HUES = 8
 MAP_SIDE = 320
 _MARGIN = 12
-CURVE_SIDE = 240
-TREND_WIDTH, TREND_HEIGHT = 600, 140
 # Standard deviations at the end of a profile bar.
 _MOST_DIFFERENCE = 2.5
 BAR_WIDTH = 200
@@ -36,15 +34,6 @@ class Bar:
     up: bool
     label: str
     said: str
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line through points, as an SVG path."""
-
-    path: str
-    hue: str
-    label: str
 
 
 def hue(label: int) -> str:
@@ -107,49 +96,3 @@ def shares(listed: Sequence[Mapping[str, Any]], words: Mapping[str, str]) -> lis
         )
         for one in listed
     ]
-
-
-def curve(bins: Sequence[Sequence[float]]) -> Line | None:
-    """Return the calibration curve in a square of CURVE_SIDE: said across, came true upwards.
-
-    Both axes end at the largest value of either, so that rare things can be seen.
-    """
-    if not bins:
-        return None
-    most = reach(bins)
-    points = [
-        (round(said / most * CURVE_SIDE, 1), round(CURVE_SIDE * (1 - came / most), 1))
-        for said, came, _ in bins
-    ]
-    return Line(_path(points), "c0", "calibration")
-
-
-def reach(bins: Sequence[Sequence[float]]) -> float:
-    """Return where both axes of the calibration curve end, at least a hundredth."""
-    return max(0.01, *(max(said, came) for said, came, _ in bins)) if bins else 1.0
-
-
-def trends(
-    series: Mapping[str, Sequence[float]], hues: Mapping[str, str], *, least: float = 0.0
-) -> list[Line]:
-    """Return a line for each of some series of equal length over TREND_WIDTH x TREND_HEIGHT.
-
-    The box is as high as the largest value, at least `least`.
-    """
-    most = max([least, *(max(values, default=0) for values in series.values())]) or 1.0
-    found = []
-    for name, values in series.items():
-        step = TREND_WIDTH / max(len(values) - 1, 1)
-        points = [
-            (round(place * step, 1), round(TREND_HEIGHT * (1 - value / most), 1))
-            for place, value in enumerate(values)
-        ]
-        if len(points) == 1:  # a single moment is a level
-            points.append((float(TREND_WIDTH), points[0][1]))
-        if points:
-            found.append(Line(_path(points), hues.get(name, "c0"), name))
-    return found
-
-
-def _path(points: Sequence[tuple[float, float]]) -> str:
-    return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)

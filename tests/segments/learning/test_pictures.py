@@ -56,27 +56,6 @@ def test_shares__longest__fills_the_bar() -> None:
     assert pictures.shares([], {}) == []
 
 
-def test_curve__both_axes__end_at_the_largest() -> None:
-    bins = [(0.0, 0.1, 5), (0.2, 0.2, 5)]
-
-    line = pictures.curve(bins)
-
-    assert line is not None
-    assert line.path == "M0 120L240 0"
-    assert pictures.reach(bins) == 0.2
-    assert pictures.curve([]) is None
-    assert pictures.reach([]) == 1.0
-
-
-def test_trends__one_moment__is_a_level_and_least_is_kept() -> None:
-    both = pictures.trends({"0": [10], "1": [5]}, {"0": "c0"})
-    flat = pictures.trends({"psi": [0.1, 0.2]}, {}, least=0.4)
-
-    assert [one.path for one in both] == ["M0 0L600 0", "M0 70L600 70"]
-    assert flat[0].path == "M0 105L600 70"
-    assert pictures.trends({"0": []}, {}) == []
-
-
 @pytest.mark.parametrize("key", [*RECIPES, "vips"])
 def test_learn__empty_log__says_what_is_missing(key: str) -> None:
     recipe = RECIPES.get(key, Recipe(key, "lookalike", "Like VIPs", {"segment": key}))
