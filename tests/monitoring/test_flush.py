@@ -66,6 +66,31 @@ def test_flush__decisions__keep_their_buckets() -> None:
     assert (figure.value, figure.tone) == ("3.5 / 4", "good")
 
 
+@pytest.mark.parametrize(
+    ("fast", "slower", "slow", "tone", "state"),
+    [
+        (31, 1, 0, "", "too few to judge"),
+        (60, 9, 9, "warn", "over 25 ms"),
+        (0, 0, 9, "", "too few to judge"),
+        (0, 0, 10, "bad", "over 50 ms"),
+        (20, 10, 0, "warn", "over 25 ms"),
+        (900, 10, 20, "bad", "over 50 ms"),
+        (2_000, 10, 9, "good", "within 25 ms"),
+    ],
+)
+def test_latency__slow_ones__judged_where_there_are_enough(
+    fast: int, slower: int, slow: int, tone: str, state: str
+) -> None:
+    for count, seconds in ((fast, 0.001), (slower, 0.03), (slow, 0.2)):
+        for _ in range(count):
+            metrics.DECISION_SECONDS.labels("total").observe(seconds)
+    with clock.frozen(NOW):
+        services.flush()
+        figure = selectors.system_figures(NOW)[1]
+
+    assert (figure.tone, figure.state) == (tone, state)
+
+
 def test_flush_lag__reported_twice__keeps_the_last() -> None:
     with clock.frozen(NOW):
         metrics.PROCESS_LAG_S.set(40)
@@ -108,6 +133,8 @@ def test_figures__empty_system__name_what_is_missing() -> None:
     figures = {figure.title: figure for figure in selectors.system_figures(NOW)}
 
     assert figures["Processing lag"].value == "—"
+    latency = figures["Decision time, p50 / p99"]
+    assert (latency.value, latency.unit, latency.state) == ("—", "", "")
     assert figures["Rejected share"].value == "—"
     assert figures["Model age"].state == "none live"
     assert all(figure.docs.startswith("metrics#") for figure in figures.values())
