@@ -268,10 +268,14 @@ def _learning(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _drift(version: ModelVersion, others: Sequence[ModelVersion]) -> dict[str, Any] | None:
-    """Return how far the last days were from those before, now and at each version."""
-    mine = version.metrics.get("drift")
-    if not mine:
+    """Return how far the last days were from those before, now and at each version.
+
+    None for what watches no drift, as blends do.
+    """
+    if "drift" not in version.metrics:
         return None
+    mine = version.metrics["drift"] or ()
+    told = {one["feature"] for one in mine}
     watched = [one for one in others if one.metrics.get("drift")]
     worst = [float(one.metrics["drift"][0]["psi"]) for one in watched]
     return {
@@ -279,6 +283,11 @@ def _drift(version: ModelVersion, others: Sequence[ModelVersion]) -> dict[str, A
         "rows": [
             (_SPREADS[one["feature"]], f"{one['psi']:.3f}", one["verdict"], _TONES[one["verdict"]])
             for one in mine
+        ]
+        + [
+            (said, NOTHING, "too few to judge", "")
+            for what, said in _SPREADS.items()
+            if what not in told
         ],
         "course": [
             (one, f"{psi:.3f}", _SPREADS[one.metrics["drift"][0]["feature"]])

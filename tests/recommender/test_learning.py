@@ -122,6 +122,22 @@ def test_moved__nothing_changes__steady() -> None:
     assert set(drift_of(DATA).values()) == {"steady"}
 
 
+def test_moved__rarely_bought_products_at_random__steady() -> None:
+    # ten purchases of each product: a tenth of those of the last days met none of the days before
+    rng, n = np.random.default_rng(7), 10_000
+    users, items = (rng.integers(0, size, n).astype(np.int32) for size in (2_000, 2_000))
+    at_s = rng.uniform(0, 30 * DAY_S, n)
+    data = Interactions(users, items, np.ones(n, np.float32), at_s, 2_000, 2_000)
+
+    assert drift_of(data, np.zeros(n, np.int8))["products"] == "steady"
+
+
+def test_moved__half_of_the_customers_too_few__products_are_not_told() -> None:
+    one_customer = replace(DATA, users=np.zeros(len(DATA), np.int32))
+
+    assert set(drift_of(one_customer)) == {"kinds", "hours"}
+
+
 def test_moved__new_products_events_or_hours__each_told_apart() -> None:
     late = DATA.at_s > 24 * DAY_S
     newer = replace(
@@ -147,11 +163,11 @@ def test_moved__by_hand__the_index_of_its_formula() -> None:
     assert found[0] == {"feature": "kinds", "psi": round(expected, 4), "verdict": "shifted"}
 
 
-def version(number: int, psi: float, *, sure: bool) -> ModelVersion:
-    """A version with a learning curve and drift."""
+def version(number: int, psi: float | None, *, sure: bool) -> ModelVersion:
+    """A version with a learning curve and drift; too few to judge without a `psi`."""
     points = [[20, 0.1], [80, 0.2], [320, 0.3]]
     told = {"by": "customers", "points": points, "gain": 0.1, "sure": sure, "questions": 250}
-    moved = [
+    moved = psi and [
         {"feature": "kinds", "psi": psi, "verdict": "shifted"},
         {"feature": "hours", "psi": 0.01, "verdict": "steady"},
     ]
@@ -178,6 +194,16 @@ def test_page__learning_and_drift__words_lines_and_numbers(
     assert '<td class="number">0.600</td><td><span class="badge bad">shifted</span></td>' in page
     assert "Largest index from 0.300 (v1) to 0.600 (v2)" in page
     assert "coverage@20" in page
+
+
+def test_page__drift_of_too_few__neutral_and_says_so(shop: Path, admin_client: Client) -> None:
+    few, some = version(1, None, sure=True), version(2, 0.3, sure=True)
+    addresses = [f"/admin/recommender/modelversion/{one.pk}/change/" for one in (few, some)]
+    pages = [admin_client.get(address).content.decode() for address in addresses]
+
+    verdict = '<td><span class="badge ">too few to judge</span></td>'
+    assert [page.count(verdict) for page in pages] == [3, 1]
+    assert '<span class="badge bad">' not in pages[0]
 
 
 def test_page__gain_within_noise__says_that_more_would_hardly_help(shop: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from segments.learning.engine.arrays import Arrays, need
+from segments.learning.engine.catalogue import NAMES
 from segments.learning.engine.features import Floats
 
 BINS = 10
@@ -15,6 +16,7 @@ BINS = 10
 WATCH, SHIFTED = 0.1, 0.25
 # An empty bin would make the index infinite.
 _LEAST = 1e-4
+_TENURE = NAMES.index("tenure_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class Baseline:
             return np.full(len(self.edges), np.nan)
         return psi(_shares(values, self.edges), self.shares)
 
+    def least(self, ways: tuple[Floats, ...]) -> Floats:
+        """Return the index of each feature, (d,), in the way of reading that moves it least."""
+        found: Floats = np.fmin.reduce([self.index(values) for values in ways])
+        return found
+
     def to_arrays(self) -> Arrays:
         """Return edges and shares."""
         return {"edges": self.edges, "shares": self.shares}
@@ -66,6 +73,20 @@ def psi(now: Floats, then: Floats) -> Floats:
     now, then = np.maximum(now, _LEAST), np.maximum(then, _LEAST)
     found: Floats = ((now - then) * np.log(now / then)).sum(axis=-1)
     return found
+
+
+def readings(values: Floats, *, log_days: float, learnt_days: float) -> tuple[Floats, Floats]:
+    """Return features (n, len(NAMES)) as they would be in a log as long as the one learnt from.
+
+    In a log that still grows, everybody's first event is longer ago every day: that alone tells
+    nothing of customers. Read as a share of the log, where they come steadily, and as so many days
+    less, where all were there at its beginning. Both are the same once the log has its full length.
+    """
+    share, less = values.copy(), values.copy()
+    if log_days > 0:
+        share[:, _TENURE] *= learnt_days / log_days
+    less[:, _TENURE] -= log_days - learnt_days
+    return share, less
 
 
 def verdict(index: float) -> str:

@@ -105,6 +105,11 @@ class Matrix:
     as_of_us: int
 
 
+def log_days(events: Events, as_of_us: int) -> float:
+    """Return how long a log of at least one event was at a moment, in days."""
+    return (as_of_us - int(events.at_us.min())) / DAY_US
+
+
 def feature_matrix(events: Events, *, as_of_us: int) -> Matrix:
     """Return the features of every customer with an event at or before `as_of_us`.
 

@@ -13,7 +13,7 @@ from segments.learning.engine.catalogue import NAMES
 from segments.learning.engine.choosing import Candidate
 from segments.learning.engine.clusters import ALGORITHMS, NOISE, ClusterConfig
 from segments.learning.engine.drift import Baseline
-from segments.learning.engine.features import Events, Floats, Matrix, feature_matrix
+from segments.learning.engine.features import Events, Floats, Matrix, feature_matrix, log_days
 from segments.learning.engine.methods import SETTINGS
 from segments.learning.engine.recipes import Applied, Before, CannotLearn, Fit, Recipe
 from segments.learning.engine.segmentation import Segmentation, chosen_k, told
@@ -61,7 +61,7 @@ def learned(
     arrays = model.to_arrays() | prefixed("baseline", Baseline.fit(matrix.values).to_arrays())
     found = model.clustering.n_clusters
     objection = "" if found > 1 else "no clusters were found: everybody is alike, or like nobody"
-    facts: dict[str, Any] = {"config": config.to_json()}
+    facts: dict[str, Any] = {"config": config.to_json(), "log_days": log_days(events, as_of_us)}
     if held is not None and before is not None:
         # equal data and seed give equal clusters only from the same version
         facts["base"] = before.version
@@ -119,9 +119,16 @@ def _renumbered(model: Segmentation, matrix: Matrix, before: Before) -> Segmenta
 
 
 def applied(
-    recipe: Recipe, algorithm: str, arrays: Mapping[str, NDArray[Any]], matrix: Matrix
+    recipe: Recipe,
+    algorithm: str,
+    arrays: Mapping[str, NDArray[Any]],
+    matrix: Matrix,
+    ways: tuple[Floats, ...],
 ) -> Applied:
-    """Return who is in which cluster (soft: how probably in each), sizes (-1: noise), and drift."""
+    """Return who is in which cluster (soft: how probably in each), sizes (-1: noise), and drift.
+
+    `ways`: the features as drift is measured on them (`drift.readings`).
+    """
     model = Segmentation.from_arrays(algorithm, arrays)
     labels = model.labels(matrix.values)
     inside = labels != NOISE
@@ -133,6 +140,6 @@ def applied(
             scores[f"{name}:{label}"] = (matrix.customers, held[:, place])
     ids, counts = np.unique(labels, return_counts=True)
     sizes = {str(one): int(count) for one, count in zip(ids, counts, strict=True)}
-    index = Baseline.from_arrays(part("baseline", arrays)).index(matrix.values)
+    index = Baseline.from_arrays(part("baseline", arrays)).least(ways)
     used = tuple(NAMES[place] for place in model.columns)
     return Applied(scores, sizes, {"features": drift.as_table(used, index[model.columns])})

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from segments.learning.engine import categories, drift, grouping, propensity
 from segments.learning.engine.catalogue import NAMES
 from segments.learning.engine.clv import TooFewPurchases, Worth, errors
-from segments.learning.engine.features import DAY_US, Events, Floats, Ints, Matrix, feature_matrix
+from segments.learning.engine.features import (
+    DAY_US,
+    Events,
+    Floats,
+    Ints,
+    Matrix,
+    feature_matrix,
+    log_days,
+)
 from segments.learning.engine.lookalike import Lookalike, TooFewMembers
 from segments.learning.engine.lookalike import learned as learned_lookalike
 from segments.learning.engine.propensity import Propensity, Target, TooLittleHistory
@@ -72,7 +80,7 @@ def apply(
     `facts` are those of the fit (and `names`, category code -> name, of a next category).
     """
     if recipe.kind == "cluster":
-        return grouping.applied(recipe, algorithm, arrays, matrix)
+        return grouping.applied(recipe, algorithm, arrays, matrix, _readings(facts, events, matrix))
     if recipe.kind == "propensity":
         return _apply_propensity(recipe, algorithm, arrays, facts, events, matrix)
     if recipe.kind == "value":
@@ -101,7 +109,11 @@ def _propensity(recipe: Recipe, events: Events, as_of_us: int, rng: np.random.Ge
     objection = ""
     if reached >= floor:
         objection = f"log loss {reached:.4f} is no better than the base rate's {floor:.4f}"
-    facts = {"method": model.calibration.method, "config": target.to_json()}
+    facts = {
+        "method": model.calibration.method,
+        "config": target.to_json(),
+        "log_days": log_days(events, shots[0].as_of_us),
+    }
     return Fit(best, model.to_arrays(), facts, metrics, objection)
 
 
@@ -182,11 +194,20 @@ def _apply_propensity(
     inside = np.isin(matrix.customers, recent.customer)
     values = matrix.values[inside]
     held = model.probabilities(values)
+    ways = _readings(facts, events, matrix)
     found = {
         "score": _first(model.answers.index(held[:, None])),
-        "features": drift.as_table(NAMES, model.baseline.index(values)),
+        "features": drift.as_table(NAMES, model.baseline.least(tuple(one[inside] for one in ways))),
     }
     return Applied({recipe.key: (matrix.customers[inside], held)}, drift=found)
+
+
+def _readings(facts: Mapping[str, Any], events: Events, matrix: Matrix) -> tuple[Floats, ...]:
+    """Return the features to measure drift on; as they are where a model did not note its log."""
+    if "log_days" not in facts or not len(matrix.customers):
+        return (matrix.values,)
+    days = log_days(events.until(matrix.as_of_us), matrix.as_of_us)
+    return drift.readings(matrix.values, log_days=days, learnt_days=facts["log_days"])
 
 
 def _apply_value(

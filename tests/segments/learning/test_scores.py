@@ -1,5 +1,8 @@
 """Scores: calibrated, judged on later windows, watched for drift."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,8 +15,11 @@ from segments.learning.engine.calibration import (
     quality,
     reliability,
 )
-from segments.learning.engine.features import DAY_US, feature_matrix
+from segments.learning.engine.catalogue import NAMES
+from segments.learning.engine.features import DAY_US, Floats, feature_matrix
+from segments.learning.engine.learned import apply, learn
 from segments.learning.engine.propensity import Propensity, Target, TooLittleHistory
+from segments.learning.engine.recipes import Recipe
 from tests.segments.learning.contract import rng
 from tests.segments.learning.people import DAY0, events, grouped, shoppers
 
@@ -156,6 +162,40 @@ def test_drift__index__is_the_textbook_sum() -> None:
     found = drift.Baseline.fit(then).index(now)[0]
 
     assert found == pytest.approx(0.3 * np.log(0.8 / 0.5) - 0.3 * np.log(0.2 / 0.5))
+
+
+def test_drift__young_log_grows__tenure_is_steady_and_newcomers_are_told() -> None:
+    source = rng()
+    values = np.zeros((4_000, len(NAMES)))
+    tenure = NAMES.index("tenure_days")
+    values[:, tenure] = source.uniform(0, 60, 4_000)
+    baseline = drift.Baseline.fit(values)
+    later, newcomers = values.copy(), values.copy()
+    later[:, tenure] = source.uniform(0, 90, 4_000)
+    newcomers[:, tenure] = np.where(np.arange(4_000) % 2, later[:, tenure], 1.0)
+
+    def found(now: Floats) -> str:
+        same = drift.readings(now, log_days=90, learnt_days=60)
+        return drift.verdict(baseline.least(same)[tenure])
+
+    assert drift.verdict(baseline.index(later)[tenure]) == "shifted"
+    assert (found(later), found(newcomers)) == ("steady", "shifted")
+
+
+def test_apply__a_log_that_grew__drift_of_the_same_customers_is_steady() -> None:
+    log = shoppers(3, people=600)
+    recipe = Recipe("buys", "propensity", "Buys", BUYS.to_json())
+    until_us = (DAY0 + 180) * DAY_US
+    fit = learn(recipe, log, as_of_us=until_us, rng=rng())
+    assert fit.facts["log_days"] < 180
+
+    def tenure(facts: Mapping[str, Any]) -> float:
+        matrix = feature_matrix(log, as_of_us=UNTIL_US)
+        said = apply(recipe, fit.algorithm, fit.arrays, facts, log, matrix).drift["features"]
+        return next(float(one["psi"]) for one in said if one["feature"] == "tenure_days")
+
+    older = {name: value for name, value in fit.facts.items() if name != "log_days"}
+    assert tenure(fit.facts) < drift.SHIFTED < tenure(older)
 
 
 def test_next_category__tastes__beat_popularity() -> None:
