@@ -58,7 +58,17 @@ _FRAME: dict[str, Any] = {
     "configVersion": {"type": "integer"},
     "modelVersions": {"type": "object", "additionalProperties": {"type": "integer"}},
     "degraded": _DEGRADED,
-    "explain": {"type": "object"},
+    "explain": {
+        "type": "object",
+        "properties": {
+            "unknown": {
+                "type": "array",
+                "maxItems": 20,
+                "items": {"type": "string"},
+                "description": "Paths in the request that this version does not know, sorted.",
+            }
+        },
+    },
 }
 _REASON = {
     "type": "string",
@@ -85,7 +95,12 @@ _PLACEMENT: dict[str, Any] = {
 _CONTEXT: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "page": {"type": "object"},
+        "page": {
+            "type": "object",
+            "properties": {
+                name: {"type": "string"} for name in ("path", "url", "title", "referrer", "search")
+            },
+        },
         "device": {"type": "object", "properties": {"type": {"type": "string"}}},
         "locale": {"type": "string"},
         "country": {"type": "string", "description": "ISO 3166-1 alpha-2; else the profile's."},
@@ -132,7 +147,7 @@ _WANTED: dict[str, Any] = {
         },
     ]
 }
-_ASK: dict[str, Any] = {
+ASK: dict[str, Any] = {
     "type": "object",
     "properties": {
         "userId": _ID,
@@ -206,7 +221,7 @@ PATHS: dict[str, dict[str, Any]] = {
             "summary": "Decide what every placement and flag of a page shows",
             "tags": ["Decide"],
             "security": _SECURITY,
-            "requestBody": _body(_ASK, _ASK_EXAMPLE),
+            "requestBody": _body(ASK, _ASK_EXAMPLE),
             "responses": {
                 "200": _told("The answer; what could not be personal says so.", _ANSWER),
                 **_REFUSALS,

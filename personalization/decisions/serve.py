@@ -343,6 +343,7 @@ def _explained(decision: Decision) -> Mapping[str, Any]:
         "customer": who.customer_id,
         "purposes": purposes().names(who.mask),
         "segments": _segments(decision),
+        "unknown": list(decision.ask.unknown),
         "arms": [],
         "recent": [list(action) for action in decision.actions],
         "timingsMs": {

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from personalization.decisions.errors import FilterUnsupported, RequestInvalid
+from personalization.decisions.unknown import unknown
 from personalization.lib.errors import Problem
 from recommender.serve import ProductRule, rule_faults
 
@@ -74,6 +75,8 @@ class Ask:
     # what one shelf shows the later ones leave out, as long as they have others
     deduplicate: bool = False
     explain: bool = False
+    # paths that this version does not know, noted for an explanation alone
+    unknown: tuple[str, ...] = ()
 
 
 class _Reader:
@@ -196,6 +199,7 @@ def parse_ask(data: Any) -> Ask:
         raise RequestInvalid(msg)
     read = _Reader()
     context = read.mapping(data.get("context"), "context")
+    explain = read.flag(data.get("explain"), "explain")
     ask = Ask(
         **_ids(read, data.get),
         cart=_cart(read, context.get("cart")),
@@ -205,7 +209,8 @@ def parse_ask(data: Any) -> Ask:
         placements=_placements(read, data.get("placements")),
         flags=read.texts(data.get("flags"), "flags", _MAX_FLAGS),
         deduplicate=read.flag(data.get("deduplicate"), "deduplicate"),
-        explain=read.flag(data.get("explain"), "explain"),
+        explain=explain,
+        unknown=unknown(data) if explain else (),
     )
     if not ask.placements and not ask.flags and not read.problems:
         read.fault("placements", "name at least one placement or flag")

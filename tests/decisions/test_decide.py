@@ -140,6 +140,64 @@ def test_decide__many_faults__all_named_with_paths(decide: Decide) -> None:
     }  # fmt: skip
 
 
+def test_explain__fields_that_nobody_knows__named_by_path(decide: Decide) -> None:
+    body: dict[str, Any] = {
+        "anonymousid": "a1",
+        "placements": ["home.hero"],
+        "context": {
+            "cartt": ["sku1"],
+            "page": {"path": "/", "pth": "/"},
+            "recent": [{"event": "Product Viewed", "item": "sku1", "itm": "sku2"}],
+            "consent": {"categoryPreferences": {"personalization": True, "its own": False}},
+        },
+    }
+
+    told = decide(body | {"explain": True}, key="secret")["explain"]["unknown"]
+    plain = decide(body)
+
+    assert told == [
+        "anonymousid", "context.cartt", "context.page.pth", "context.recent[0].itm",
+    ]  # fmt: skip
+    assert "explain" not in plain
+    assert plain["placements"]["home.hero"]["campaign"] == "spring"
+
+
+def test_explain__everything_known__nothing_unknown(decide: Decide) -> None:
+    body: dict[str, Any] = {
+        "userId": "u1", "userToken": "", "anonymousId": "a1", "flags": [], "deduplicate": False,
+        "writeKey": None, "explain": True,
+        "placements": [
+            {"key": "home.recommended", "count": 2, "exclude": ["sku1"], "item": "sku2"}
+        ],
+        "context": {
+            "page": {"path": "/", "url": "", "title": "", "referrer": "", "search": ""},
+            "device": {"type": "mobile"}, "locale": "de-DE", "timezone": "Europe/Berlin",
+            "country": "DE", "cart": [], "recent": [{"event": "x", "items": ["sku1"], "at": None}],
+        },
+    }  # fmt: skip
+
+    assert decide(body, key="secret")["explain"]["unknown"] == []
+
+
+def test_explain__hundreds_unknown__the_first_twenty_and_long_names_cut(decide: Decide) -> None:
+    body = {"placements": ["home.hero"], "explain": True, **{f"x{at:03}": 1 for at in range(300)}}
+
+    told = decide(body | {"a" * 5_000: 1}, key="secret")["explain"]["unknown"]
+
+    assert told == ["a" * 40, *(f"x{at:03}" for at in range(19))]
+
+
+@pytest.mark.parametrize("explain", [False, True])
+def test_decide__placement_with_an_unknown_member__refused_as_ever(
+    decide: Decide, *, explain: bool
+) -> None:
+    asked = {"key": "home.hero", "colour": "red"}
+
+    error = decide({"placements": [asked], "explain": explain}, key="secret", status=400)["error"]
+
+    assert [detail["path"] for detail in error["details"]] == ["placements[0].colour"]
+
+
 @pytest.mark.parametrize(
     "raw",
     [
