@@ -12,7 +12,9 @@ from django.db import connection
 from personalization.catalog.selectors import attribute_types, brands, category_titles
 from personalization.consent.serve import purposes
 from personalization.customers import serve as customers
+from personalization.events.engine.property_rows import seldom
 from personalization.events.models import EventSchema
+from personalization.events.tail import carried
 from personalization.lib.registries import segment_users
 from segments.config import LIVE
 from segments.engine import catalogue as words
@@ -94,8 +96,16 @@ def catalogue() -> Catalogue:
 def suggested(told: dict[str, Any]) -> dict[str, Any]:
     """Return what the rule builder is offered, with values to choose from for brand and category.
 
-    Apart from `catalogue`, which every check of a rule reads: these are two walks of an index.
+    The properties of an event stand by how many events carry them, the product first. Apart from
+    `catalogue`, which every check of a rule reads: these are two walks of an index and the newest
+    events.
     """
+    shares = carried()
+    for event in told["events"]:
+        known_of = shares.get(event["name"], {})
+        event["properties"].sort(
+            key=lambda one, of=known_of: (one["key"] != _PRODUCT_ID, seldom(of, one["key"]))
+        )
     known = {"brand": brands(_OFFERED), "category": sorted(category_titles())[:_OFFERED]}
     known["categories"] = known["category"]
     lists = [one["properties"] for one in told["events"]]

@@ -14,7 +14,7 @@ from personalization.access.admin_base import AuditedModelAdmin
 from personalization.customers.models import Identity
 from personalization.events import registry, tail
 from personalization.events.engine import flags as bits
-from personalization.events.engine.property_rows import rows_of
+from personalization.events.engine.property_rows import by_use, rows_of
 from personalization.events.forms import EventTypeForm
 from personalization.events.models import EventSchema, LoggedEvent, RejectedEvent
 from personalization.lib import clock
@@ -135,7 +135,10 @@ class EventSchemaAdmin(AuditedModelAdmin):
     @admin.display(description="What it may carry")
     def carried(self, obj: EventSchema) -> str:
         """Show the properties as rows; those that rows cannot say as JSON."""
-        context = {"rows": rows_of(obj.properties), "properties": obj.properties}
+        rows = rows_of(obj.properties)
+        if rows is not None:
+            rows = by_use(rows, tail.carried().get(obj.name, {}))
+        context = {"rows": rows, "properties": obj.properties}
         return render_to_string("studio/event_properties.html", context)
 
     def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:  # noqa: FBT001 -- Django's signature

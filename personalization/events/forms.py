@@ -1,12 +1,18 @@
 """The form of an event type: its properties as rows, or as JSON for experts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
 
-from personalization.events import registry
-from personalization.events.engine.property_rows import Row, properties_of, rows_of, settled
+from personalization.events import registry, tail
+from personalization.events.engine.property_rows import (
+    Row,
+    by_use,
+    properties_of,
+    rows_of,
+    settled,
+)
 from personalization.events.engine.schema import TYPES
 from personalization.events.engine.taxonomy import FACTS
 from personalization.events.models import EventSchema
@@ -121,8 +127,12 @@ class EventTypeForm(forms.ModelForm):  # type: ignore[type-arg]  # not generic a
         if "properties" in self.fields and (
             f"{_PREFIX}-TOTAL_FORMS" in self.data if self.is_bound else wanted
         ):
-            initial = None if self.is_bound else [_initial(row) for row in stored or ()]
+            initial = None if self.is_bound else self._initial(stored or ())
             self.rows = _Rows(self.data or None, prefix=_PREFIX, initial=initial)
+
+    def _initial(self, stored: Sequence[Row]) -> list[dict[str, Any]]:
+        shares = tail.carried().get(self.instance.name, {}) if stored else {}
+        return [_initial(row) for row in by_use(stored, shares)]
 
     def is_valid(self) -> bool:
         """Whether all of it may be saved."""

@@ -1,4 +1,7 @@
-"""The last events with their fate, for the live debugger. Reads the ends of tables only."""
+"""The last events: with their fate, for the live debugger, and what they carry.
+
+Reads the ends of tables only.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +14,25 @@ from personalization.events.models import Fate, LoggedEvent, RejectedEvent
 
 # Places of the log that are looked through, by the BRIN index on seq; about 10 ms.
 WINDOW = 20_000
+# Places of the log in which it is counted what events carry; about 40 ms on a busy machine.
+_COUNTED = 5_000
+# Of fewer events of a type it is not told.
+_LEAST = 20
+_CARRIED = """
+WITH e AS MATERIALIZED (
+    SELECT name, properties FROM events_event
+    WHERE seq > %s AND flags & %s = 0 AND jsonb_typeof(properties) = 'object'
+), k AS MATERIALIZED (
+    SELECT e.name, p.key, p.value FROM e CROSS JOIN LATERAL jsonb_each(e.properties) p
+)
+SELECT name, '', count(*) FROM e GROUP BY name
+UNION ALL
+SELECT name, key, count(*) FROM k GROUP BY name, key
+UNION ALL
+SELECT k.name, k.key || '[].' || of_first, count(*) FROM k CROSS JOIN LATERAL jsonb_object_keys(
+    CASE WHEN jsonb_typeof(k.value -> 0) = 'object' THEN k.value -> 0 ELSE '{}' END
+) of_first GROUP BY 1, 2
+"""
 FATES = ("accepted", "duplicate", "withheld", "rejected")
 
 
@@ -43,6 +65,24 @@ def last(*, limit: int, fate: str = "", name: str = "") -> list[Line]:
     if fate in {"", "rejected"}:
         lines += _rejected(limit, name)
     return sorted(lines, key=lambda line: line.at, reverse=True)[:limit]
+
+
+def carried() -> dict[str, dict[str, float]]:
+    """Return event type -> property, as rules name it -> share of the newest events that carry it.
+
+    Of a list of objects the first one counts. Types with few events among the newest are left out.
+    """
+    found: dict[str, dict[str, float]] = {}
+    with connection.cursor() as cursor:
+        cursor.execute(_CARRIED, [last_seq() - _COUNTED, bits.MINIMISED])
+        for name, path, count in cursor.fetchall():
+            found.setdefault(name, {})[path] = count
+    events = {name: counts.pop("") for name, counts in found.items()}
+    return {
+        name: {path: count / events[name] for path, count in counts.items()}
+        for name, counts in found.items()
+        if events[name] >= _LEAST
+    }
 
 
 def _named(name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from personalization.ops.services import publish
 from segments import diffs, services, upkeep
 from segments.models import Segment, SegmentVersion
 from tests.access.test_api import code, member
+from tests.events.calls import post, viewed
 from tests.events.processor.log import DEVICE, NOW, USER
 from tests.segments.live.world import count, go_live, members, take_in
 from tests.segments.people import VIEWED, customer, server, shop, viewers
@@ -357,6 +358,18 @@ def test_catalogue__properties_of_an_event__the_product_then_by_title(back_offic
     assert viewed[0] == "product_id"
     assert viewed[1:] == sorted(viewed[1:])
     assert ordered == sorted(ordered)
+
+
+def test_catalogue__properties_that_most_events_carry__before_others(back_office: Client) -> None:
+    properties = {"product_id": "sku1", "price": 5, "variant": "red"}
+    events = [viewed(f"m{at}", properties=properties) for at in range(20)]
+    assert post(server("events:write"), "batch", {"batch": events})["accepted"] == len(events)
+
+    found = {one["name"]: one for one in told(back_office, "get", "catalogue/")["events"]}
+
+    keys = [one["key"] for one in found["Product Viewed"]["properties"]]
+    assert keys[:3] == ["product_id", "price", "variant"]
+    assert keys[3:] == sorted(keys[3:])
 
 
 def test_catalogue__for_the_rule_builder__what_may_stand_there(back_office: Client) -> None:

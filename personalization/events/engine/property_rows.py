@@ -12,6 +12,8 @@ from personalization.events.engine.schema import LIMIT, spec_problems
 from personalization.events.engine.taxonomy import Spec
 
 _ELEMENTS = "[]."
+# Shares of events below which a property is not carried by nearly all, and by hardly any.
+_BOUNDS = (0.9, 0.1)
 # Members that say nothing when they hold this.
 _NOTHING: Mapping[str, Any] = {"required": False, "or": [], "title": "", "of": {}}
 
@@ -47,6 +49,34 @@ def rows_of(properties: Any) -> list[Row] | None:
         return None
     said, faults = properties_of(rows)
     return None if faults or said != settled(properties) else rows
+
+
+def seldom(shares: Mapping[str, float], path: str) -> int:
+    """Return 0 for what nearly every event carries, 1 for what some do, 2 for what hardly any does.
+
+    `shares`: path -> share of events; without any, nothing is known, and all are 0.
+    """
+    if not shares:
+        return 0
+    return sum(shares.get(path, 0.0) < bound for bound in _BOUNDS)
+
+
+def by_use(rows: Sequence[Row], shares: Mapping[str, float]) -> list[Row]:
+    """Return rows with the required ones first, then what most events carry (`seldom`).
+
+    Otherwise in their order, and what is in each object of a list below the list.
+    """
+    heads = {
+        row.name: (not row.required, seldom(shares, row.name), at)
+        for at, row in enumerate(rows)
+        if _ELEMENTS not in row.name
+    }
+
+    def place(row: Row) -> tuple[tuple[bool, int, int], bool, int]:
+        head, inside, _ = row.name.partition(_ELEMENTS)
+        return heads[head], bool(inside), seldom(shares, row.name) if inside else 0
+
+    return sorted(rows, key=place)
 
 
 def properties_of(rows: Sequence[Row]) -> tuple[Spec, list[Fault]]:
