@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from personalization.lib.charts import Chart, Scale, Series, line_chart
+from recommender import registry
 from recommender.engine import parts, rerank, secondlook
 from recommender.engine.algorithms import RECIPES
 from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
@@ -59,15 +60,16 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
         ModelVersion.objects.filter(algorithm=version.algorithm).order_by("-number")[:_LATEST]
     )[::-1]
     serving = next((one for one in others if one.status == ModelVersion.Status.LIVE), None)
-    columns = _columns(version, serving)
+    told, base = registry.measured(version), facts.get("base")
+    columns = _columns(version, told, serving)
     return {
         "columns": columns,
         "figures": [
             (name, [column.cells[place] for column in columns])
             for place, name in enumerate(_FIGURES)
         ],
-        "protocol": version.metrics.get("protocol", ""),
-        "served": _served(version.metrics.get("as_served")),
+        "protocol": told.get("protocol", ""),
+        "served": _served(told.get("as_served")),
         "parts": _parts(version),
         "course": _course(others),
         "learning": _learning(version.metrics.get("learning")),
@@ -82,23 +84,22 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
         ],
         "sources": _sources(version),
         "reranker": _reranker(version),
-        "base": facts.get("base"),
+        "base": base,
         "can_roll_back": version.status == ModelVersion.Status.LIVE,
     }
 
 
-def _columns(version: ModelVersion, serving: ModelVersion | None) -> list[Column]:
-    found = [
-        ("this version", version.metrics),
-        ("popularity, same questions", version.metrics.get("popularity", {})),
-    ]
-    if version.metrics.get("without_reranker"):
-        alone = version.metrics["without_reranker"]
-        found.append(("the blend alone, without its re-ranker", alone))
-    if version.metrics.get("discovery"):
-        found.append(
-            ("this version, products new to the customer only", version.metrics["discovery"])
-        )
+def _columns(
+    version: ModelVersion, told: Mapping[str, Any], serving: ModelVersion | None
+) -> list[Column]:
+    """Return figures side by side; `told`: its own, or those of what it grew from."""
+    base = version.manifest["facts"].get("base")
+    mine = f"version {base['number']}, at the training of the night" if base else "this version"
+    found = [(mine, told), ("popularity, same questions", told.get("popularity", {}))]
+    if told.get("without_reranker"):
+        found.append(("the blend alone, without its re-ranker", told["without_reranker"]))
+    if told.get("discovery"):
+        found.append((f"{mine}, products new to the customer only", told["discovery"]))
     if serving is not None and serving.pk != version.pk:
         found.append(
             (f"version {serving.number}, which serves now, on its own test days", serving.metrics)
@@ -355,8 +356,10 @@ def _reranker(version: ModelVersion) -> str:
 
 
 def _data(facts: Mapping[str, Any]) -> dict[str, str]:
-    share = facts.get("top_share")
+    share, base = facts.get("top_share"), facts.get("base")
+    since = f"version {base['number']}; the figures below are of that time alone" if base else ""
     return {
+        **({"Learned since": since} if since else {}),
         "Interactions": f"{facts['interactions']:,}",
         "Customers": f"{facts.get('users', 0):,}",
         "Products": f"{facts['items']:,}",

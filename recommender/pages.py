@@ -8,6 +8,7 @@ import numpy as np
 from django.conf import settings
 
 from personalization.catalog import serve as catalogue
+from personalization.catalog.selectors import category_titles
 from personalization.lib import money
 from personalization.lib.charts import Scale, Series, line_chart, square_chart
 from recommender import live, names, performance, reasons
@@ -91,6 +92,11 @@ def performance_page(found: Performance) -> dict[str, Any]:
 def coverage_page(found: Coverage) -> dict[str, Any]:
     """Return the context of the coverage page."""
     tail = NOTHING if found.tail_share is None else f"{100 * found.tail_share:.1f} %"
+    titles = category_titles()
+
+    def category(key: str) -> str:
+        return titles.get(key) or _named(key)
+
     return {
         "window": found.window,
         "windows": performance.WINDOWS,
@@ -108,7 +114,7 @@ def coverage_page(found: Coverage) -> dict[str, Any]:
         ),
         "tables": [
             ("Brands", _table(found.brands, found), len(found.brands)),
-            ("Categories", _table(found.categories, found), len(found.categories)),
+            ("Categories", _table(found.categories, found, name=category), len(found.categories)),
             ("Price bands", _table(found.bands, found, name=_band), len(found.bands)),
         ],
     }

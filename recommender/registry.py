@@ -294,14 +294,14 @@ def _evidence(version: ModelVersion) -> Evidence:
         # a grown model counts what it was grown from
         facts["interactions"] + (facts["base"]["interactions"] if grown else 0),
         max(facts["items"], facts["base"]["items"]) if grown else facts["items"],
-        _measured(version),
+        measured(version),
         facts.get("newest_s"),
         facts.get("top_share"),
         {name: facts.get(name) for name in ("config", "kinds", "weights", "unit")},
     )
 
 
-def _measured(version: ModelVersion) -> Mapping[str, Any]:
+def measured(version: ModelVersion) -> Mapping[str, Any]:
     """Return the metrics of a version; a grown one has those of the version it was grown from."""
     base = ModelVersion.objects.filter(pk=_base(version)[0]).first() or version
     return dict(base.metrics)

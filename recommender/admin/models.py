@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -77,8 +77,10 @@ class ModelVersionAdmin(VersionsAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ModelVersion]:
-        """Leave out the manifest, which lists do not show."""
-        return super().get_queryset(request).defer("manifest")
+        """Leave out the manifest, of which lists show only what a version has grown from."""
+        rows: QuerySet[ModelVersion] = super().get_queryset(request).defer("manifest")
+        told: QuerySet[ModelVersion] = rows.annotate(base_number=F("manifest__facts__base__number"))
+        return told
 
     @admin.display(description="version", ordering="algorithm")
     def version(self, obj: ModelVersion) -> str:
@@ -110,7 +112,11 @@ class ModelVersionAdmin(VersionsAdmin):
         """Show how many questions of which kind: figures of other questions do not compare."""
         asked = obj.metrics.get("users")
         if asked is None:
-            return pages.NOTHING
+            base = getattr(obj, "base_number", None)
+            if base is None:
+                return pages.NOTHING
+            told = f"see v{base}, which it grew from"
+            return format_html('{}<br><span class="note">{}</span>', pages.NOTHING, told)
         kind = obj.metrics.get("protocol", "")
         return format_html('{}<br><span class="note">{}</span>', f"{asked:,}", kind)
 

@@ -8,6 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 
 from personalization.access.admin_base import VersionsAdmin
@@ -27,7 +28,7 @@ from segments.models.learning import LearnedModel
 class LearnedModelAdmin(VersionsAdmin):
     """What was learnt about customers, how well, and which version scores them."""
 
-    list_display = ("__str__", "kind", "algorithm", "status", "quality", "created_at")
+    list_display = ("named", "kind", "algorithm", "status", "quality", "created_at")
     list_filter = ("kind", "status")
     search_fields = ("key",)
     ordering = ("-id",)
@@ -39,6 +40,12 @@ class LearnedModelAdmin(VersionsAdmin):
         why="Nothing was learnt yet. It happens every night; manage.py segment_learn does it now.",
         docs="algorithms/clusters",
     )
+
+    @admin.display(description="learned model", ordering="key")
+    def named(self, obj: LearnedModel) -> str:
+        """Show the version with what people call its model."""
+        title = registry.recipe_of(obj).title
+        return format_html('{}<br><span class="note">{}</span>', obj, title)
 
     @admin.display(description="quality")
     def quality(self, obj: LearnedModel) -> str:

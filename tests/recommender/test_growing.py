@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from django.test import Client
 
 from personalization.lib import artifacts, clock
 from personalization.lib.errors import Conflict
@@ -166,6 +167,25 @@ def test_gate__a_night_came_while_it_grew__the_night_s_model_stays(shop: Path) -
 
     assert (late.status, timely.status) == ("rejected", "live")
     assert "grown from version 1" in late.reason
+
+
+def test_pages__live_model_has_grown__figures_of_the_night_by_name(
+    shop: Path, admin_client: Client
+) -> None:
+    night = version(0.2, newest_s=1)
+    grown = _grown(night, 1)
+    address = "/admin/recommender/modelversion/"
+
+    page = admin_client.get(f"{address}{grown.pk}/change/").content.decode()
+    listed = admin_client.get(address).content.decode()
+
+    assert "Version 1, at the training of the night" in page
+    assert '<th scope="row">NDCG@20</th><td class="number">0.2000 (0.1900 to 0.2100)</td>' in page
+    assert "version 1; the figures below are of that time alone" in page
+    assert listed.count("see v1, which it grew from") == 1
+    own = admin_client.get(f"{address}{night.pk}/change/").content.decode()
+    assert "This version" in own
+    assert "of that time alone" not in own
 
 
 def test_gate__live_model_has_grown__its_base_s_quality_is_the_measure(shop: Path) -> None:

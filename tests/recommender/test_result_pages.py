@@ -12,7 +12,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from personalization.access.models import AuditEvent
-from personalization.catalog.services import upsert_products
+from personalization.catalog.services import upsert_categories, upsert_products
 from personalization.lib import clock
 from personalization.lib.charts import Chart
 from recommender import model_pages, outcomes, pages, performance, registry, services
@@ -346,6 +346,14 @@ def test_coverage__by_brand_category_and_price__shares_add_up(staff: Client, set
     assert found.tail_share == found.curve[90] == 0.5
     assert (found.curve[0], found.curve[33], found.curve[-1]) == (0.0, 0.0, 1.0)
     assert "66.7 %" in page
+    assert "cups" in page
+
+
+def test_coverage__categories_with_titles__are_called_by_them(staff: Client, settings: Any) -> None:
+    results(settings)
+    upsert_categories([{"key": "cups", "title": "Cups and mugs"}], actor="t", now=NOW)
+
+    assert "Cups and mugs" in text(staff, "itemday/", days=28)
 
 
 def test_item__near_it_and_where_it_shows(staff: Client, settings: Any) -> None:

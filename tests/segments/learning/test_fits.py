@@ -213,6 +213,7 @@ def test_pages__viewer__looks_and_starts_nothing(shop: Path) -> None:
     assert "Stop the fit" not in client.get(of("fit", run)).content.decode()
     listed = client.get(reverse("admin:segments_learnedmodel_changelist")).content.decode()
     assert "Find clusters" not in listed
+    assert '<span class="note">kinds</span>' in listed
     assert JobRun.objects.count() == 1
 
 
