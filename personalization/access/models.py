@@ -37,6 +37,7 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField("revoked", null=True, blank=True)
 
     class Meta:
+        verbose_name = "API key"
         constraints = [models.UniqueConstraint(fields=["sha256"], name="access_apikey_sha256_uniq")]
 
     def __str__(self) -> str:

@@ -227,6 +227,7 @@ class RebuildDue(models.Model):
 
     class Meta:
         db_table = "customers_rebuild_due"
+        verbose_name, verbose_name_plural = "profile to rebuild", "profiles to rebuild"
         # the processor asks for the earliest; many may be set aside until later
         indexes = [models.Index(fields=["at"], name="customers_rebuild_due_at_idx")]
 

@@ -27,8 +27,10 @@ REJECTED_WARN, REJECTED_BAD = 0.01, 0.05
 DEGRADED_WARN, DEGRADED_BAD = 0.01, 0.10
 # Of fewer answers a share says nothing: one of eight is no alarm.
 LEAST_DECISIONS = 100
-# Of a thousand answers ten lie beyond the 99th percentile; fewer slow ones are a start or a hiccup.
-LEAST_SLOW = 10
+# Of a thousand answers ten lie beyond the 99th percentile. Fewer slow ones are a start or a hiccup,
+# and fewer rejected events somebody's first tries.
+LEAST_FAULTS = 10
+TOO_FEW = "too few to judge"
 MODEL_WARN_DAYS, MODEL_BAD_DAYS = 2, 7
 UNKNOWN = "—"
 # Signs of life come every few seconds; half a minute without one is no hiccup.
@@ -144,6 +146,8 @@ def _rejected(window: Minutes, now: datetime) -> Figure:
     share = rejected / (rejected + accepted) if rejected + accepted else None
     words = ("below 1 %", "over 1 %", "over 5 %")
     tone, state = _judge(share, REJECTED_WARN, REJECTED_BAD, words)
+    if tone in {Tone.WARN, Tone.BAD} and rejected < LEAST_FAULTS:
+        tone, state = Tone.PLAIN, TOO_FEW
     return Figure(
         title="Rejected share",
         value=UNKNOWN if share is None else number(round(share * 100, 2)),
@@ -267,7 +271,7 @@ def _drift() -> Iterator[Figure]:
 
 
 def _judge_latency(window: Minutes, p99: float | None) -> tuple[Tone, str]:
-    """Judge the 99th percentile; one over a goal needs LEAST_SLOW answers that were slower."""
+    """Judge the 99th percentile; one over a goal needs LEAST_FAULTS answers that were slower."""
     if p99 is None:
         return Tone.PLAIN, ""
     if p99 <= P99_GOAL_S:
@@ -277,9 +281,9 @@ def _judge_latency(window: Minutes, p99: float | None) -> tuple[Tone, str]:
         (P99_BAD_S, Tone.BAD, "over 50 ms"),
         (P99_GOAL_S, Tone.WARN, "over 25 ms"),
     ):
-        if p99 > goal_s and total - window.total(f"{BUCKET_PREFIX}{goal_s}") >= LEAST_SLOW:
+        if p99 > goal_s and total - window.total(f"{BUCKET_PREFIX}{goal_s}") >= LEAST_FAULTS:
             return tone, state
-    return Tone.PLAIN, "too few to judge"
+    return Tone.PLAIN, TOO_FEW
 
 
 def _latency_of(window: Minutes, share: float, part: slice) -> float | None:

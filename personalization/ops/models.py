@@ -81,5 +81,8 @@ class Heartbeat(models.Model):
     at = models.DateTimeField("last sign of life")
     facts = models.JSONField(default=dict)
 
+    class Meta:
+        verbose_name, verbose_name_plural = "running process", "running processes"
+
     def __str__(self) -> str:
         return self.name

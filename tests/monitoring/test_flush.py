@@ -156,6 +156,22 @@ def test_figures__events_of_an_hour__rate_of_five_minutes_and_share_of_all() -> 
     assert rejected_share.state == "over 1 %"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "rejected", "state"),
+    [(2, 1, "too few to judge"), (91, 9, "too few to judge"), (90, 10, "over 5 %"),
+     (900, 9, "below 1 %")],
+)  # fmt: skip
+def test_figures__few_rejected__no_alarm(accepted: int, rejected: int, state: str) -> None:
+    for name, value in (("events_accepted", accepted), ("events_rejected", rejected)):
+        MinuteStat.objects.create(
+            minute=NOW.replace(second=0), name=name, value=value, updated_at=NOW
+        )
+
+    figures = {figure.title: figure for figure in selectors.system_figures(NOW)}
+
+    assert figures["Rejected share"].state == state
+
+
 @pytest.mark.parametrize(("days", "state"), [(1, "fresh"), (3, "over 2 days"), (8, "over 7 days")])
 def test_figures__live_models__age_of_the_oldest(days: int, state: str) -> None:
     for number, (status, age) in enumerate((("live", 0), ("live", days), ("retired", 30)), 1):
