@@ -111,8 +111,9 @@ def drained() -> None:
 
     from personalization.events.processor import lanes, loop
     from personalization.lib import collector
+    from personalization.lib.stop import Stop
 
-    stop = threading.Event()
+    stop = Stop()
 
     def watch() -> None:
         while not is_drained():

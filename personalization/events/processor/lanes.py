@@ -13,6 +13,7 @@ from collections.abc import Callable
 import structlog
 from django.db import connections
 
+from personalization.lib.stop import Stop
 from personalization.lib.supervisor import child
 
 log = structlog.get_logger("events")
@@ -21,14 +22,14 @@ log = structlog.get_logger("events")
 _END_S = 10.0
 _LOOK_S = 0.5
 
-Work = Callable[[threading.Event], None]
+Work = Callable[[Stop], None]
 
 
 class LaneLostError(RuntimeError):
     """A lane ended by itself. Whoever started the processor starts it anew, with all its lanes."""
 
 
-def serve(stop: threading.Event, work: Work, *, lanes: int) -> None:
+def serve(stop: Stop, work: Work, *, lanes: int) -> None:
     """Have `work` done until `stop` is set, in this process and in `lanes - 1` copies of it.
 
     Call it from the main thread before anything was begun: a copy has no other threads, no
@@ -55,7 +56,7 @@ def serve(stop: threading.Event, work: Work, *, lanes: int) -> None:
         raise LaneLostError(msg)
 
 
-def _forked(stop: threading.Event, work: Work) -> int:
+def _forked(stop: Stop, work: Work) -> int:
     follow = child.end_with(os.getpid())
     pid = os.fork()
     if pid:
@@ -71,7 +72,7 @@ def _forked(stop: threading.Event, work: Work) -> int:
         os._exit(code)
 
 
-def _watch(pids: set[int], stop: threading.Event, lost: list[int]) -> None:
+def _watch(pids: set[int], stop: Stop, lost: list[int]) -> None:
     while not stop.wait(_LOOK_S):
         lost += [pid for pid in pids if _has_ended(pid)]
         if lost:

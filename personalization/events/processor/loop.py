@@ -3,7 +3,6 @@
 import os
 import secrets
 import socket
-import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -17,6 +16,7 @@ from personalization.events.processor import folding, positions, rebuilding
 from personalization.lib import clock, collector
 from personalization.lib.metrics import PROCESS_LAG_S, PROCESSED_EVENTS
 from personalization.lib.registries import projections
+from personalization.lib.stop import Stop
 from personalization.ops.models import Heartbeat
 
 log = structlog.get_logger("events")
@@ -199,7 +199,7 @@ class Processor:
             PROCESS_LAG_S.set(float(cursor.fetchone()[0] or 0.0))
 
 
-def run(stop: threading.Event) -> None:
+def run(stop: Stop) -> None:
     """Process until `stop` is set.
 
     PostgreSQL may go and come back: nothing is lost and nothing done twice.
@@ -238,7 +238,7 @@ def run(stop: threading.Event) -> None:
     log.info("processor.stopped", processor=processor.name)
 
 
-def _reconnect(error: Exception, failures: int, stop: threading.Event) -> None:
+def _reconnect(error: Exception, failures: int, stop: Stop) -> None:
     if failures == 0:
         log.warning("processor.store_away", error=type(error).__name__)
     connection.close()

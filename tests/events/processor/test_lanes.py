@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from personalization.events.processor import lanes
+from personalization.lib.stop import Stop
 
 
 class Work:
@@ -18,7 +19,7 @@ class Work:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def __call__(self, stop: threading.Event) -> None:
+    def __call__(self, stop: Stop) -> None:
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         (self._folder / str(os.getpid())).touch()
         stop.wait(60)
@@ -53,7 +54,7 @@ def _lives(pid: int) -> bool:
 
 
 def test_lanes__told_to_stop__all_end(work: Work) -> None:
-    stop = threading.Event()
+    stop = Stop()
     then(work, 2, lambda _pids: stop.set())
 
     lanes.serve(stop, work, lanes=3)
@@ -66,7 +67,7 @@ def test_lanes__one_is_killed__all_end_and_say_so(work: Work) -> None:
     then(work, 2, lambda pids: os.kill(pids[0], signal.SIGKILL))
 
     with pytest.raises(lanes.LaneLostError, match=r"lane \d+"):
-        lanes.serve(threading.Event(), work, lanes=3)
+        lanes.serve(Stop(), work, lanes=3)
 
     assert not any(map(_lives, work.started()))
 
@@ -74,17 +75,17 @@ def test_lanes__one_is_killed__all_end_and_say_so(work: Work) -> None:
 def test_lanes__one_fails__all_end_and_say_so(work: Work) -> None:
     parent = os.getpid()
 
-    def fails(stop: threading.Event) -> None:
+    def fails(stop: Stop) -> None:
         if os.getpid() != parent:
             raise ValueError
         work(stop)
 
     with pytest.raises(lanes.LaneLostError):
-        lanes.serve(threading.Event(), fails, lanes=2)
+        lanes.serve(Stop(), fails, lanes=2)
 
 
 def test_lanes__one_alone__starts_no_process(work: Work) -> None:
-    stop = threading.Event()
+    stop = Stop()
     stop.set()
 
     lanes.serve(stop, work, lanes=1)

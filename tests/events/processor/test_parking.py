@@ -15,6 +15,7 @@ from personalization.customers import parking, services
 from personalization.customers.models import Identity, Profile, RebuildDue
 from personalization.events.processor import bulk, loop, rebuilding, replaying
 from personalization.lib import clock
+from personalization.lib.stop import Stop
 from personalization.monitoring import doctor
 from tests.events.processor.log import DEVICE, NOW, profile_of, put
 from tests.events.processor.test_processing import process
@@ -210,7 +211,7 @@ def test_run__a_new_process__tries_those_set_aside_again() -> None:
     _poison()
     process()
     _cure()
-    stop = threading.Event()
+    stop = Stop()
 
     def work() -> None:
         try:

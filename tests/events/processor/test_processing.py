@@ -22,6 +22,7 @@ from personalization.events.models import Watermark
 from personalization.events.processor import bulk, folding, loop, positions, replaying
 from personalization.events.processor.reading import Position
 from personalization.lib.registries import Projection, projections
+from personalization.lib.stop import Stop
 from tests.events.processor.drawn import (
     WHOLE,
     Drawn,
@@ -405,7 +406,7 @@ def test_rebuild__an_order_older_than_what_is_summed_up__exact_again() -> None:
 
 def test_run__told_to_stop__gives_its_shards_back() -> None:
     put("m1", product_id="sku1")
-    stop = threading.Event()
+    stop = Stop()
     worker = loop.Processor()
     worker.start()
     worker.turn()
@@ -422,7 +423,7 @@ def test_run__the_connection_is_cut__goes_on_by_itself() -> None:
     put("m1", product_id="sku1")
     worker = loop.Processor()
     worker.start()
-    stop = threading.Event()
+    stop = Stop()
 
     def serve() -> None:
         try:

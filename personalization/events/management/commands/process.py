@@ -1,7 +1,6 @@
 """`manage.py process`: fold the event log into profiles until told to stop."""
 
 import signal
-import threading
 from argparse import ArgumentParser
 from typing import Any
 
@@ -10,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from personalization.events.processor import bulk, lanes, loop
 from personalization.lib import background, collector
+from personalization.lib.stop import Stop
 
 
 class Command(BaseCommand):
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             self._serve(max(options["lanes"], 1))
 
     def _serve(self, count: int) -> None:
-        stop = threading.Event()
+        stop = Stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         collector.calm()
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-def _work(stop: threading.Event) -> None:
+def _work(stop: Stop) -> None:
     background.start(loop.KIND)
     loop.run(stop)
     background.stop()

@@ -1,7 +1,6 @@
 """`manage.py servers start|stop|status|watch|remove`: the project's own PostgreSQL and Redis."""
 
 import signal
-import threading
 from argparse import ArgumentParser
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from personalization.lib.embedded import paths, servers
+from personalization.lib.stop import Stop
 from personalization.lib.supervisor import supervisor
 
 _LOOK_EVERY_S = 0.5
@@ -53,7 +53,7 @@ class Command(BaseCommand):
 
     def _watch(self) -> None:
         """Start again whatever dies, until told to stop; a failure is told once until it ends."""
-        stop = threading.Event()
+        stop = Stop()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         told = ""
