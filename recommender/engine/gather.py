@@ -51,14 +51,17 @@ def summed(
     """
     _scratch.grow(size)
     sums, place = _scratch.sums, _scratch.place
-    np.add.at(sums, keys, values.astype(np.float64))
-    # the last write of a key wins: one place for each, found without sorting
-    at = np.arange(len(keys))
-    place[keys] = at
-    place[without] = -1
-    distinct = keys[place.take(keys) == at]
-    found = sums.take(distinct).astype(np.float32)
-    sums[keys] = 0
+    try:
+        np.add.at(sums, keys, values.astype(np.float64))
+        # the last write of a key wins: one place for each, found without sorting
+        at = np.arange(len(keys))
+        place[keys] = at
+        place[without] = -1
+        distinct = keys[place.take(keys) == at]
+        found = sums.take(distinct).astype(np.float32)
+    finally:
+        # the clock may end a training's block anywhere in it, and the next model sums here too
+        sums[keys] = 0
     return distinct.astype(np.int32, copy=False), found
 
 

@@ -14,6 +14,7 @@ from recommender.engine.algorithms import RECIPES
 from recommender.engine.als import Als, AlsConfig
 from recommender.engine.base import Interactions, SideInfo, TooDearError
 from recommender.engine.baskets import Baskets, BasketsConfig
+from recommender.engine.budget import OutOfTimeError
 from recommender.engine.content import Content, ContentConfig
 from recommender.engine.ease import Ease, EaseConfig
 from recommender.engine.factors import Folding, sized
@@ -214,6 +215,23 @@ def test_session_knn__many_visits__no_vector_of_them_all_is_kept() -> None:
     found = model.recommend(model.fold_in(np.array([0]), np.ones(1, np.float32)), 1)
 
     assert (found.rows.tolist(), len(gather._scratch.sums) < n) == ([1], True)
+
+
+def test_summed__ended_in_its_middle_by_the_clock__the_next_model_sums_from_0(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys, shares = np.array([0, 2, 2]), np.array([1.0, 2.0, 3.0])
+
+    def ring(_size: int) -> None:
+        raise OutOfTimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(np, "arange", ring)
+        with pytest.raises(OutOfTimeError):
+            gather.summed(keys, shares, 3)
+
+    rows, found = gather.summed(keys, shares, 3)
+    assert dict(zip(rows.tolist(), found.tolist(), strict=True)) == {0: 1.0, 2: 5.0}
 
 
 def test_session_knn__sample__only_the_newest_visits_of_an_item() -> None:
