@@ -77,7 +77,9 @@ class Limiter:
             if taken == 0:
                 lease.empty_until_s = now_s + wait_ms / 1000
                 return wait_ms / 1000
-            lease.tokens, lease.until_s = lease.tokens + taken - 1, now_s + LEASE_TTL_S
+            # another thread may have taken a lease meanwhile; what is left of an old one is void
+            left = lease.tokens if lease.until_s > now_s else 0
+            lease.tokens, lease.until_s = left + taken - 1, now_s + LEASE_TTL_S
         return 0.0
 
     def _remembered(self, name: str) -> _Lease:

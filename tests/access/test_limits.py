@@ -164,6 +164,14 @@ def test_limiter__many_addresses__remembers_a_bounded_number(
     assert len(limiter._leases) == 10
 
 
+def test_limiter__calls_far_apart__what_they_left_over_is_no_burst() -> None:
+    limiter, rate = limits.Limiter(), Rate(100)
+    for n in range(30):
+        limiter.wait_s("k:1", rate, now_s=10.0 * n)
+
+    assert limiter._leases["k:1"].tokens < rate.lease
+
+
 def test_bucket__clock_steps_back__gives_nothing_away() -> None:
     bucket = full(Rate(1), 100.0)
     bucket.take(100.0)
