@@ -72,8 +72,9 @@ def flush() -> None:
             try:
                 _insert(batch)
             except (DatabaseError, InterfaceError):
-                room = _WAITING_MOST - len(_waiting.rows)
-                DECISION_LOG_LOST.inc(max(0, len(batch) - room))
+                # several requests may have found the last place free
+                room = max(0, _WAITING_MOST - len(_waiting.rows))
+                DECISION_LOG_LOST.inc(len(batch[room:]))
                 _waiting.rows.extendleft(reversed(batch[:room]))
                 raise
 

@@ -174,6 +174,27 @@ def test_keep__buffer_full__lost_and_counted(
     assert DECISION_LOG_LOST._value.get() == before + 1
 
 
+def test_flush__store_away_and_more_waits_than_may__what_is_lost_is_counted_once(
+    decide: Decide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        decide({"placements": ["home.hero"]})
+    before, kept = DECISION_LOG_LOST._value.get(), list(record._waiting.rows)
+
+    def away(rows: Any) -> None:
+        # threads that all found the last place free
+        record._waiting.rows.extend([*rows, rows[0]])
+        raise OperationalError("away")
+
+    monkeypatch.setattr(record, "_WAITING_MOST", 2)
+    monkeypatch.setattr(record, "_insert", away)
+    with pytest.raises(OperationalError):
+        record.flush()
+
+    assert list(record._waiting.rows) == [*kept, kept[0]]
+    assert DECISION_LOG_LOST._value.get() == before + 2
+
+
 @pytest.mark.django_db
 def test_decisions_for__customer__newest_first() -> None:
     for n in range(2):
