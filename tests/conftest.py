@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Generator, Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from pytest_django.plugin import DjangoDbBlocker
@@ -11,6 +12,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from personalization.access import limits
 from personalization.catalog import serve as catalogue
+from personalization.customers import documents
 from personalization.decisions import record
 from personalization.lib import redisclient
 from personalization.ops import serve as config
@@ -55,8 +57,17 @@ def _begins(item: pytest.Item) -> int:
 
 
 def pytest_configure() -> None:
-    """Passwords of tests are not worth a million rounds; no test says that no page is styled."""
+    """Have properties fail by what they find, not by how busy the machine is."""
+    hypothesis.settings.register_profile(
+        "unhurried",
+        hypothesis.settings(),
+        deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
+    hypothesis.settings.load_profile("unhurried")
+    # else each client says that no page will be styled
     settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)
+    # not worth a million rounds
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
@@ -89,9 +100,10 @@ def _is_transactional(item: pytest.Item) -> bool:
 
 @pytest.fixture(autouse=True)
 def _fresh_process(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forget the configuration, buckets and cache of the test before."""
+    """Forget the configuration, epochs, buckets and cache of the test before."""
     for module in (config, catalogue, live, masks, ready):
         module.forget()
+    documents.reset()
     limits.reset()
     shutil.rmtree(settings.LAST_GOOD_DIR, ignore_errors=True)
     redisclient.reset()

@@ -20,11 +20,6 @@ USER, DEVICE = Identity.Kind.USER, Identity.Kind.ANONYMOUS
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _fresh() -> None:
-    documents.reset()
-
-
 def made(kind: int = DEVICE, value: str = "a1") -> int:
     services.create_identities([(kind, value)], now=NOW)
     return Identity.objects.get(kind=kind, value=value, ended_at=None).customer_id

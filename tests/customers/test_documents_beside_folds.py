@@ -14,7 +14,6 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 @pytest.mark.django_db(transaction=True)
 def test_write_now__a_fold_holds_the_row__leaves_it_without_waiting() -> None:
-    documents.reset()
     keys = [(int(Identity.Kind.ANONYMOUS), value) for value in ("a1", "a2")]
     services.create_identities(keys, now=NOW)
     customers = list(Identity.objects.order_by("value").values_list("customer_id", flat=True))

@@ -9,25 +9,13 @@ import pytest
 from django.test import Client
 
 from personalization.access.services import create_key
-from personalization.catalog import serve as catalogue
 from personalization.catalog.services import upsert_products
 from personalization.content import services as content
-from personalization.customers import documents
-from personalization.decisions import record
 from personalization.lib import clock
 from personalization.ops import serve as config
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 Decide = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    record.forget()
-    catalogue.forget()
-    documents.reset()
-    yield
-    record.forget()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A shop on a frozen clock, walked through by its public doors and the real processor."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,6 @@ from personalization.access.serve import identity_token
 from personalization.access.services import create_key
 from personalization.catalog.services import upsert_products
 from personalization.customers import documents
-from personalization.decisions import record
 from personalization.lib import clock
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -86,10 +84,8 @@ class Walk:
 
 
 @pytest.fixture
-def walk(transactional_db: None) -> Iterator[Walk]:
-    """Yield a walk through a shop with twenty products and one shelf."""
-    documents.reset()
-    record.forget()
+def walk(transactional_db: None) -> Walk:
+    """Return a walk through a shop with twenty products and one shelf."""
     with clock.frozen(NOW):
         products = [
             {"key": f"{taste}{n}", "title": f"{taste.title()}{n}"}
@@ -102,5 +98,4 @@ def walk(transactional_db: None) -> Iterator[Walk]:
         made = Walk(public, secret)
     shelf = {"key": SHELF, "kind": "recommendations", "strategy": "for-you", "count": 5}
     made.call("POST", "/api/placements/", shelf, secret=True, status=201)
-    yield made
-    record.forget()
+    return made

@@ -2,7 +2,7 @@
 
 from hypothesis import HealthCheck, settings
 
-# Other rooms keep Hypothesis' own settings: this profile is named by the tests of this folder.
+# Other rooms draw other examples each time: this profile is named by the tests of this folder.
 settings.register_profile(
     "fuzz",
     deadline=None,
