@@ -98,6 +98,8 @@ class _Space:
         self.watched = False
         self.look_at = 0.0
         self.truth: str | None = None
+        # another object each time that an epoch is raised here
+        self.raised = object()
 
 
 _space = _Space()
@@ -119,6 +121,7 @@ def learn_epochs() -> None:
 
     While it is away nothing can change and the last ones hold.
     """
+    raised = _space.raised
     with connection.cursor() as cursor:
         cursor.execute("SELECT system_identifier::text FROM pg_control_system()")
         cluster = cursor.fetchone()[0]
@@ -128,10 +131,14 @@ def learn_epochs() -> None:
     )
     _space.truth = hashlib.blake2b(name.encode(), digest_size=5).hexdigest()
     _space.look_at = float("inf") if _space.watched else time.monotonic() + EPOCH_LEASE_S
+    if _space.raised is not raised:
+        # while these were read
+        _space.look_at = 0.0
 
 
 def look_again() -> None:
     """Have the next read of this process ask for the epochs first: one has just been raised."""
+    _space.raised = object()
     _space.look_at = 0.0
 
 

@@ -13,6 +13,7 @@ from personalization.customers import documents, profiles, serve, services
 from personalization.customers.models import Identity, Merge, ProfileDirty
 from personalization.lib import redisclient
 from personalization.lib.clock import frozen
+from personalization.lib.registries import cache_epochs
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 USER, DEVICE = Identity.Kind.USER, Identity.Kind.ANONYMOUS
@@ -127,6 +128,25 @@ def test_read__epoch_raised__nothing_written_before_is_found() -> None:
 
     assert serve.read(user_id=None, anonymous_id="a1").source == "postgres"
     assert serve.read(user_id=None, anonymous_id="nobody").source == "stranger"
+
+
+def test_look_again__while_another_thread_reads_the_epochs__the_next_read_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[int]()
+
+    def epoch() -> int:
+        asked.append(1)
+        if len(asked) == 1:
+            documents.look_again()
+        return len(asked)
+
+    monkeypatch.setitem(cache_epochs._entries, "test", epoch)
+    documents.watch_epochs()
+
+    before, after = documents.prefix(), documents.prefix()
+
+    assert (before, len(asked)) == (after, 2)
 
 
 def test_read__redis_restarted_with_old_data__is_not_believed(
