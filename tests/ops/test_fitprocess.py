@@ -32,7 +32,7 @@ def _folders(root: Path) -> list[Path]:
 
 
 def test_folder__its_process_was_killed__gone_when_the_next_is_made(root: Path) -> None:
-    subprocess.run([sys.executable, "-c", _KILLED, str(root)], check=False, timeout=60)
+    subprocess.run([sys.executable, "-c", _KILLED, str(root)], check=False, timeout=300)
     (left,) = _folders(root)
 
     with fitprocess.folder() as made:

@@ -49,7 +49,7 @@ def test_start__port_taken__refused_in_a_sentence_before_anything_starts(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
 
     told = f"port {deployment.port} is taken: stop what listens there or set PORT"

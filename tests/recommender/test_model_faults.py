@@ -238,7 +238,7 @@ def test_started__worker_killed__its_fitting_process_ends(tmp_path: Path) -> Non
     (tmp_path / "asleep.py").write_text(_ASLEEP)
 
     killed = subprocess.run(
-        [sys.executable, "-c", _WORKER, str(tmp_path)], check=False, timeout=30
+        [sys.executable, "-c", _WORKER, str(tmp_path)], check=False, timeout=300
     ).returncode
 
     about = Path("/proc") / (tmp_path / "pid").read_text() / "stat"

@@ -266,14 +266,10 @@ def test_process__sigterm__ends_cleanly_and_gives_its_shards_back() -> None:
         | {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "personalization.settings"},
     )
     try:
-        gate = threading.Event()
-        for _ in range(600):
-            if Profile.objects.filter(events=1).exists():
-                break
-            gate.wait(0.05)
+        wait_for("fold", lambda: Profile.objects.filter(events=1).exists(), 120)
         assert Watermark.objects.exclude(leased_by="").exists()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         process.kill()
         process.wait()
