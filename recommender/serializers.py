@@ -1,5 +1,7 @@
 """Shapes of `/api/strategies/` and `/api/models/`."""
 
+from typing import Any, ClassVar
+
 from rest_framework import serializers
 
 from recommender.engine.merchandising import MOST_PLACES
@@ -14,6 +16,8 @@ class StrategySerializer(serializers.ModelSerializer[Strategy]):
     class Meta:
         model = Strategy
         fields = ("key", "title", *SETTINGS)
+        # that there is one already is a conflict, whenever it was made
+        extra_kwargs: ClassVar[dict[str, Any]] = {"key": {"validators": []}}
 
 
 class MailingSerializer(serializers.Serializer[None]):

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from personalization.access.audit import audit, state
 from personalization.lib.errors import Conflict, Problem, Unprocessable
 from personalization.lib.keys import key_fault
+from personalization.lib.locks import hold
 from personalization.lib.storable import unstorable
 from personalization.ops.services import publish
 from recommender.engine import merchandising
@@ -29,13 +30,17 @@ def save_strategy(
     Raises
     ------
     Conflict
-        A colleague has changed the strategy meanwhile, or made it.
+        A colleague has changed the strategy meanwhile; there is one where none was expected.
     Unprocessable
         Names what is wrong with the rules and sources that are given, or with a new key.
     ConfigInvalid
         The strategies together could not serve; nothing is written.
     """
+    hold(Strategy._meta.db_table, key)
     row = Strategy.objects.select_for_update().filter(key=key).first()
+    if expected == mark_of(None) and row is not None:
+        msg = f"there is a strategy {key!r}; choose another key, or change that one"
+        raise Conflict(msg)
     if expected is not None and expected != mark_of(row):
         msg = (
             f"a colleague has saved strategy {key!r} meanwhile; keep a copy of yours, open it anew"
@@ -53,12 +58,7 @@ def save_strategy(
     row = row or Strategy(key=key)
     for name, value in values.items():
         setattr(row, name, value)
-    try:
-        with transaction.atomic():
-            row.save()
-    except IntegrityError as error:
-        msg = f"a colleague has just made a strategy {key!r}; open it, or choose another key"
-        raise Conflict(msg) from error
+    row.save()
     if state(row) != before:
         action = "update" if before else "create"
         audit(actor=actor, action=action, obj=row, before=before, after=state(row))

@@ -17,6 +17,7 @@ from personalization.lib import clock
 from personalization.lib.errors import Problem, Unprocessable
 from recommender import mailings, registry, strategies
 from recommender.models import ModelVersion, Strategy
+from recommender.selectors import mark_of
 from recommender.serializers import (
     MailingSerializer,
     ModelVersionSerializer,
@@ -54,7 +55,7 @@ class StrategyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, ApiViewS
         values = self._valid(request)
         key = values.pop("key")
         row = strategies.save_strategy(
-            key=key, values=values, actor=actor_of(request), expected="none"
+            key=key, values=values, actor=actor_of(request), expected=mark_of(None)
         )
         return Response(self.get_serializer(row).data, status=201)
 

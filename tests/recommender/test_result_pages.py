@@ -201,6 +201,7 @@ def test_performance_page__click_rate__has_days_and_gaps_of_nothing_shown() -> N
     assert chart.summary.endswith("highest 2.50 %")
 
 
+@pytest.mark.django_db
 def test_coverage_page__curve__from_nothing_to_all_on_both_axes() -> None:
     curve = tuple((part / 100) ** 2 for part in range(101))
     found = performance.Coverage(

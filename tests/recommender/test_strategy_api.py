@@ -45,6 +45,17 @@ def test_strategy__with_sources_and_rules__published_and_read_back(send: Any) ->
     assert strategies()["mine"].rules.caps == (("brand", 2),)
 
 
+def test_strategy__made_before__conflict_that_changes_nothing(send: Any) -> None:
+    body = {"key": "mine", "title": "Mine", "algorithm": "item_knn"}
+    send("POST", "", body)
+
+    status, answer = send("POST", "", body | {"title": "Another"})
+
+    assert status == 409
+    assert answer["error"]["message"].startswith("there is a strategy 'mine'; choose another key")
+    assert Strategy.objects.get(key="mine").title == "Mine"
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [

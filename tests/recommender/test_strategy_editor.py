@@ -152,7 +152,7 @@ def test_editor__a_colleague_saved_meanwhile__refused_with_what_was_typed(staff:
 def test_save__a_key_that_was_just_taken__conflict(staff: Client) -> None:
     save_strategy(key="mine", values={"algorithm": "popularity"}, actor="ann", expected="none")
 
-    with pytest.raises(Conflict, match="a colleague"):
+    with pytest.raises(Conflict, match="there is a strategy 'mine'"):
         save_strategy(key="mine", values={"algorithm": "als"}, actor="bob", expected="none")
 
 
