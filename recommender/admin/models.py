@@ -117,8 +117,16 @@ class ModelVersionAdmin(VersionsAdmin):
                 return pages.NOTHING
             told = f"see v{base}, which it grew from"
             return format_html('{}<br><span class="note">{}</span>', pages.NOTHING, told)
-        kind = obj.metrics.get("protocol", "")
-        return format_html('{}<br><span class="note">{}</span>', f"{asked:,}", kind)
+        protocol = obj.metrics.get("protocol", "")
+        who, _, how = protocol.partition(": ")
+        # "visits of the last days: the last item asked of the steps before it": its page says all
+        kind = ", ".join(filter(None, (who.partition(" ")[0], how.partition(" asked")[0])))
+        return format_html(
+            '<span title="{}">{}<br><span class="note">{}</span></span>',
+            protocol,
+            f"{asked:,}",
+            kind,
+        )
 
     @admin.display(description="coverage@20")
     def coverage(self, obj: ModelVersion) -> str:

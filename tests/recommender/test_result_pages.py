@@ -401,13 +401,15 @@ def test_models__whoever_decides__is_offered_it_in_words(staff: Client, viewer: 
 
 def test_models__list__says_how_many_questions_of_which_kind(staff: Client) -> None:
     first, second = two_versions()
-    told = {"users": 6000, "protocol": "baskets of the last days"}
+    protocol = "baskets of the last days: the last item asked of the others"
+    told = {"users": 6000, "protocol": protocol}
     ModelVersion.objects.filter(pk=first.pk).update(metrics={**first.metrics, **told})
     ModelVersion.objects.filter(pk=second.pk).update(metrics={})
 
     page = text(staff, "modelversion/")
 
-    assert '6,000<br><span class="note">baskets of the last days</span>' in page
+    kind = '6,000<br><span class="note">baskets, the last item</span>'
+    assert f'<span title="{protocol}">{kind}</span>' in page
     assert '<td class="field-questions">—</td>' in page
 
 
