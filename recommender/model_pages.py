@@ -3,46 +3,27 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
-from personalization.lib.charts import Chart, Scale, Series, line_chart
-from recommender import registry
+from recommender import model_courses, registry
 from recommender.engine import parts, rerank, secondlook
 from recommender.engine.algorithms import RECIPES
-from recommender.engine.gate import LEAST_QUALITY_OF_LIVE
+from recommender.engine.measures import AIM
 from recommender.engine.served import KEPT
 from recommender.engine.training import BLENDS
 from recommender.models import FoundSettings, ModelVersion
-from recommender.pages import NOTHING
+from recommender.pages import NOTHING, cell
 from segments import selectors as segments
-from segments.learning.engine import drift
 
-# What a version recommends, by the hue of its line.
-_HOW = (("coverage@20", "c2"), ("Gini@20", "c3"))
 # Versions that the course of a model shows.
 _LATEST = 40
 _FIGURES = ("Recall@20", "NDCG@20", "HR@20", "MRR@20", "MAP@20", "coverage@20", "Gini@20", "users")
-_QUALITY = "NDCG@20"
-# (what there is more of, whether the last of it helped surely) -> what a person should know.
-_MORE = {
-    ("passes", True): "More passes would probably help",
-    ("passes", False): "More passes would hardly help",
-    ("customers", True): "More data would probably help",
-    ("customers", False): "More of the same data would hardly help",
-}
-_SPREADS = {
-    "products": "Interest over products, from bestsellers to new ones",
-    "kinds": "Kinds of events",
-    "hours": "Hours of the day (UTC)",
-}
 # Of `parts.bands`; the others say how many: "history 5-9".
 _BANDS = {
     "history 0": "nothing",
     "light fifth": "the fifth with the least",
     "heavy fifth": "the fifth with the most",
 }
-_TONES = {"steady": "good", "watch": "warn", "shifted": "bad", "unknown": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +52,9 @@ def model_page(version: ModelVersion) -> dict[str, Any]:
         "protocol": told.get("protocol", ""),
         "served": _served(told.get("as_served")),
         "parts": _parts(version),
-        "course": _course(others),
-        "learning": _learning(version.metrics.get("learning")),
-        "drift": _drift(version, others),
+        "course": model_courses.over_versions(others),
+        "learning": model_courses.learning(version.metrics.get("learning")),
+        "drift": model_courses.drifted(version, others),
         "data": _data(facts),
         "config": sorted(_plain(facts.get("config", {})).items()),
         "settings": _settings(version),
@@ -104,7 +85,7 @@ def _columns(
         found.append(
             (f"version {serving.number}, which serves now, on its own test days", serving.metrics)
         )
-    return [Column(title, tuple(_cell(told, name) for name in _FIGURES)) for title, told in found]
+    return [Column(title, tuple(cell(told, name) for name in _FIGURES)) for title, told in found]
 
 
 def _served(told: Mapping[str, Any] | None) -> str:
@@ -114,8 +95,8 @@ def _served(told: Mapping[str, Any] | None) -> str:
     return (
         "Pages search this model by its principal directions first and get"
         f" {100 * told[KEPT]:.1f} % of the best 20 that ranking the whole catalogue finds:"
-        f" {_QUALITY} {_cell(told, _QUALITY)} of products new to the customer, against"
-        f" {_cell(told, f'{_QUALITY} in full')}, on {told['questions']:,} of the questions."
+        f" {AIM} {cell(told, AIM)} of products new to the customer, against"
+        f" {cell(told, f'{AIM} in full')}, on {told['questions']:,} of the questions."
     )
 
 
@@ -130,7 +111,7 @@ def _parts(version: ModelVersion) -> dict[str, Any] | None:
     headed = (("Segments and countries", groups), ("By what they had done before", bands))
     return {
         "everybody": (
-            _cell(version.metrics, "users"),
+            cell(version.metrics, "users"),
             *(f"{version.metrics[figure]:.4f}" for figure in parts.FIGURES),
         ),
         "figures": parts.FIGURES,
@@ -149,7 +130,7 @@ def _part(row: Mapping[str, Any], title: str) -> dict[str, Any]:
         verdict, tone = ("better", "good") if difference > 0 else ("worse", "warn")
     return {
         "title": title,
-        "cells": [_cell(row, name) for name in ("users", *parts.FIGURES)],
+        "cells": [cell(row, name) for name in ("users", *parts.FIGURES)],
         "difference": f"{difference:+.4f} (chance ±{chance:.4f})",
         "verdict": verdict,
         "tone": tone,
@@ -170,146 +151,6 @@ def _band(name: str) -> str:
     return _BANDS.get(name) or name.removeprefix("history ").replace("-", " to ") + " actions"
 
 
-def _cell(metrics: Mapping[str, Any], name: str) -> str:
-    value = metrics.get(name)
-    if value is None:
-        return NOTHING
-    if isinstance(value, int):
-        return f"{value:,}"
-    held = metrics.get("intervals", {}).get(name)
-    return f"{value:.4f}" + (f" ({held[0]:.4f} to {held[1]:.4f})" if held else "")
-
-
-def _course(versions: Sequence[ModelVersion]) -> dict[str, Any] | None:
-    """Return the course of quality over versions, beside popularity's; None for fewer than two."""
-    measured = [one for one in versions if one.metrics.get(_QUALITY) is not None]
-    if len(measured) < 2:  # noqa: PLR2004 -- a line has two ends
-        return None
-    mine = [float(one.metrics[_QUALITY]) for one in measured]
-    floor = [one.metrics.get("popularity", {}).get(_QUALITY) for one in measured]
-    size = [int(one.manifest["facts"]["interactions"]) for one in measured]
-    return {
-        **_course_charts(measured, mine, floor, size),
-        "fell": mine[-1] < LEAST_QUALITY_OF_LIVE * max(mine),
-        "rows": [
-            (
-                one,
-                f"{quality:.4f}",
-                f"{low:.4f}" if low else NOTHING,
-                _cell(one.metrics, "coverage@20"),
-                _cell(one.metrics, "Gini@20"),
-                f"{count:,}",
-            )
-            for one, quality, low, count in zip(measured, mine, floor, size, strict=True)
-        ][::-1],
-    }
-
-
-def _course_charts(
-    measured: Sequence[ModelVersion],
-    mine: Sequence[float],
-    floor: Sequence[float | None],
-    size: Sequence[int],
-) -> dict[str, Chart | None]:
-    """Return quality, what was learned from, and what is recommended, over versions."""
-    ends = _named(measured[0]), _named(measured[-1])
-    draw = partial(line_chart, places=[one.number for one in measured], across=ends)
-    return {
-        "quality": draw(
-            [Series("model", mine), *([Series("popularity", floor, "c1")] if any(floor) else ())],
-            summary=_from_to(_QUALITY, ends, f"{mine[0]:.4f}", f"{mine[-1]:.4f}")
-            + (f"; popularity {floor[-1]:.4f}" if floor[-1] else ""),
-        ),
-        "sizes": draw(
-            [Series("interactions", size, "c2")],
-            summary=_from_to("Interactions", ends, f"{size[0]:,}", f"{size[-1]:,}"),
-            scale=Scale(whole=True),
-        ),
-        "spread": draw(
-            [Series(name, [one.metrics.get(name) for one in measured], hue) for name, hue in _HOW],
-            summary="; ".join(
-                _from_to(name, ends, *(_cell(measured[at].metrics, name) for at in (0, -1)))
-                for name, _ in _HOW
-            ),
-            scale=Scale(least=1.0),
-        ),
-    }
-
-
-def _named(version: ModelVersion) -> str:
-    return f"v{version.number}"
-
-
-def _from_to(what: str, ends: tuple[str, str], first: str, last: str) -> str:
-    return f"{what} from {first} ({ends[0]}) to {last} ({ends[1]})"
-
-
-def _learning(told: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Return the learning curve and what it says; None where a version has none."""
-    if not told:
-        return None
-    by = told["by"]
-    numbers, values = zip(*told["points"], strict=True)
-    step = f"from {numbers[-2]:,} to {numbers[-1]:,} {by} it gained {told['gain']:+.4f}"
-    said = _MORE[by, bool(told["sure"])]
-    return {
-        "by": by,
-        # Each point is several times as much as the one before it, and named below.
-        "chart": line_chart(
-            [Series(_QUALITY, values)],
-            across=[*(f"{n:,}" for n in numbers[:-1]), f"{numbers[-1]:,} {by}"],
-            summary=f"{_QUALITY} {values[0]:.4f} after {numbers[0]:,} {by}, {values[-1]:.4f} after"
-            f" {numbers[-1]:,}",
-        ),
-        "rows": [(f"{n:,}", f"{v:.4f}") for n, v in zip(numbers, values, strict=True)],
-        "questions": f"{told['questions']:,}",
-        "sure": told["sure"],
-        "words": f"{said}: {step}{'' if told['sure'] else ', noise or next to nothing'}.",
-    }
-
-
-def _drift(version: ModelVersion, others: Sequence[ModelVersion]) -> dict[str, Any] | None:
-    """Return how far the last days were from those before, now and at each version.
-
-    None for what watches no drift, as blends do.
-    """
-    if "drift" not in version.metrics:
-        return None
-    mine = version.metrics["drift"] or ()
-    told = {one["feature"] for one in mine}
-    watched = [one for one in others if one.metrics.get("drift")]
-    worst = [float(one.metrics["drift"][0]["psi"]) for one in watched]
-    return {
-        "chart": _drift_chart(watched, worst),
-        "rows": [
-            (_SPREADS[one["feature"]], f"{one['psi']:.3f}", one["verdict"], _TONES[one["verdict"]])
-            for one in mine
-        ]
-        + [
-            (said, NOTHING, "too few to judge", "")
-            for what, said in _SPREADS.items()
-            if what not in told
-        ],
-        "course": [
-            (one, f"{psi:.3f}", _SPREADS[one.metrics["drift"][0]["feature"]])
-            for one, psi in zip(watched, worst, strict=True)
-        ][::-1],
-    }
-
-
-def _drift_chart(watched: Sequence[ModelVersion], worst: Sequence[float]) -> Chart | None:
-    if not watched:
-        return None
-    ends = _named(watched[0]), _named(watched[-1])
-    return line_chart(
-        [Series("PSI", worst)],
-        places=[one.number for one in watched],
-        across=ends,
-        summary=_from_to("Largest index", ends, f"{worst[0]:.3f}", f"{worst[-1]:.3f}"),
-        guide=drift.SHIFTED,
-    )
-
-
 def _sources(version: ModelVersion) -> list[dict[str, str]]:
     """Return what a blend is made of, beside what each source reaches alone."""
     told = version.manifest["facts"].get("blend", {})
@@ -320,7 +161,7 @@ def _sources(version: ModelVersion) -> list[dict[str, str]]:
         {
             "name": name,
             "weight": f"{weights[name]:.2f}" if name in weights else NOTHING,
-            "quality": _cell(alone.get(name, {}), _QUALITY),
+            "quality": cell(alone.get(name, {}), AIM),
         }
         for name in names
     ]
@@ -401,7 +242,7 @@ def _gain(told: Mapping[str, Any]) -> str:
         return ""
     low, high = told["interval"]
     return (
-        f"{_QUALITY} {told[_QUALITY]:.4f} against {told['default']:.4f} with its own settings:"
+        f"{AIM} {told[AIM]:.4f} against {told['default']:.4f} with its own settings:"
         f" {told['gain']:+.4f} ({low:+.4f} to {high:+.4f}) on {told['questions']:,} questions that"
         f" they were not chosen on, the best of {told['trials']:,} tried"
     )

@@ -1,6 +1,6 @@
 """What the pages of products and results show, put together from tables and models."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,17 @@ from recommender.performance import Coverage, Performance, Rates, Share
 
 _NEAR = 10
 NOTHING = "—"
+
+
+def cell(metrics: Mapping[str, Any], name: str) -> str:
+    """Return a figure of a version's metrics, with its interval where it has one."""
+    value = metrics.get(name)
+    if value is None:
+        return NOTHING
+    if isinstance(value, int):
+        return f"{value:,}"
+    held = metrics.get("intervals", {}).get(name)
+    return f"{value:.4f}" + (f" ({held[0]:.4f} to {held[1]:.4f})" if held else "")
 
 
 def item_page(key: str, *, days: int, now: datetime) -> dict[str, Any]:
