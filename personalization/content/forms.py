@@ -14,6 +14,7 @@ from django.utils.text import format_lazy
 from personalization.content.engine import faults
 from personalization.content.models import Block, Campaign, Placement
 from personalization.content.selectors import mark_of
+from personalization.content.services import CAMPAIGN_FIELDS, PLACEMENT_FIELDS
 from personalization.lib.errors import Problem
 from personalization.lib.fields import PairsField, show_faults
 from recommender.selectors import strategy_titles
@@ -33,8 +34,6 @@ _CONTENT_HELP = {
     "link": "Where a click goes: a page of the shop such as /sale/, or a whole address.",
     "label": "What stands on the button, such as Set the table.",
 }
-_PLACEMENT_FIELDS = ("title", "kind", "strategy", "count", "active", "default_content")
-_CAMPAIGN_FIELDS = ("title", "placement", "priority", "starts_at", "ends_at", "audience")
 _WORDS = {
     "is an address beginning with https://, http:// or /": (
         "write an address that begins with https://, http:// or /"
@@ -162,7 +161,7 @@ class PlacementForm(_WithContent):
     def values(self) -> dict[str, Any]:
         """Return what the service takes."""
         given = self.cleaned_data
-        return {name: given[name] for name in _PLACEMENT_FIELDS if name in given}
+        return {name: given[name] for name in PLACEMENT_FIELDS if name in given}
 
 
 class CampaignForm(_Checked):
@@ -228,7 +227,7 @@ class CampaignForm(_Checked):
 
     def values(self) -> dict[str, Any]:
         """Return what the services take."""
-        given = {name: self.cleaned_data[name] for name in _CAMPAIGN_FIELDS}
+        given = {name: self.cleaned_data[name] for name in CAMPAIGN_FIELDS}
         return given | {"placement": given["placement"].key}
 
 

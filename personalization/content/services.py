@@ -20,8 +20,9 @@ from segments import audiences
 from segments.engine.language import canonical, given
 
 _Status = Campaign.Status
-_PLACEMENT_FIELDS = frozenset({"title", "kind", "strategy", "count", "default_content", "active"})
-_CAMPAIGN_FIELDS = frozenset({"title", "placement", "priority", "starts_at", "ends_at", "audience"})
+# What may be said of each, beside its key.
+PLACEMENT_FIELDS = frozenset({"title", "kind", "strategy", "count", "default_content", "active"})
+CAMPAIGN_FIELDS = frozenset({"title", "placement", "priority", "starts_at", "ends_at", "audience"})
 # from -> to
 _TRANSITIONS: Mapping[str, frozenset[str]] = {
     _Status.DRAFT: frozenset({_Status.PUBLISHED, _Status.ENDED}),
@@ -45,9 +46,9 @@ def upsert_placement(*, key: str, values: Mapping[str, Any], actor: str) -> Plac
     row = Placement.objects.select_for_update().filter(key=key).first()
     before = state(row) if row else None
     row = row or Placement(key=key, title=key)
-    merged = {name: getattr(row, name) for name in _PLACEMENT_FIELDS} | dict(values)
+    merged = {name: getattr(row, name) for name in PLACEMENT_FIELDS} | dict(values)
     _refuse(
-        _unknown(values, _PLACEMENT_FIELDS),
+        _unknown(values, PLACEMENT_FIELDS),
         faults.key_faults(key),
         faults.placement_faults(merged),
         _strategy_faults(merged),
@@ -236,7 +237,7 @@ def _refuse_live(row: Campaign, *, may_publish: bool) -> None:
 
 
 def _campaign_faults(values: Mapping[str, Any], merged: Mapping[str, Any]) -> Iterable[Problem]:
-    yield from _unknown(values, _CAMPAIGN_FIELDS)
+    yield from _unknown(values, CAMPAIGN_FIELDS)
     yield from faults.campaign_faults({**values, **merged})
     if "placement" in values and not _placements(values["placement"]).exists():
         yield Problem("placement", "there is no content placement with this key")

@@ -231,8 +231,8 @@ def learn(given: Board, *, single: int | None = None) -> tuple[float, ...]:
 
 def is_gain(differences: NDArray[np.float64], users: NDArray[np.int64], sure: float = SURE) -> bool:
     """Whether paired differences (n,) of users (n,) are above 0 by `sure` standard errors."""
-    error = standard_error(differences, users)
-    return bool(differences.mean() > max(sure * error, 1e-9)) if np.isfinite(error) else False
+    least = max(sure * standard_error(differences, users), 1e-9)
+    return bool(len(differences) and differences.mean() > least)
 
 
 def _best_single(given: Board) -> int:
