@@ -2,6 +2,9 @@
 
 from typing import Any
 
+# Of the fields of a request that an explanation names as unknown: enough to see what is wrong.
+MOST_UNKNOWN = 20
+
 _ID = {"type": "string", "maxLength": 255}
 _KEY = {"type": "string", "minLength": 1, "maxLength": 100}
 _ITEMS = {"type": "array", "maxItems": 500, "items": {"type": "string", "minLength": 1}}
@@ -63,7 +66,7 @@ _FRAME: dict[str, Any] = {
         "properties": {
             "unknown": {
                 "type": "array",
-                "maxItems": 20,
+                "maxItems": MOST_UNKNOWN,
                 "items": {"type": "string"},
                 "description": "Paths in the request that this version does not know, sorted.",
             }

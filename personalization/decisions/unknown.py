@@ -3,19 +3,17 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from personalization.decisions.openapi import ASK
+from personalization.decisions.openapi import ASK, MOST_UNKNOWN
 
-# Enough to see what is wrong; a page of another make has hundreds.
-MOST = 20
 _LENGTH = 40
 
 
 def unknown(data: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the paths in a body that the schema does not name, sorted, at most MOST.
+    """Return the paths in a body that the schema does not name, sorted, at most MOST_UNKNOWN.
 
     What may hold anything, such as preferences by category, is not looked into.
     """
-    return tuple(sorted(set(_unknown(data, ASK, "")))[:MOST])
+    return tuple(sorted(set(_unknown(data, ASK, "")))[:MOST_UNKNOWN])
 
 
 def _unknown(value: Any, schema: Mapping[str, Any], path: str) -> Iterator[str]:
