@@ -48,12 +48,16 @@ class Gridline:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """SVG paths of one series; `area`, the ground under it, only of one that is alone."""
+    """SVG paths of one series; `area`, the ground under it, only of one that is alone.
+
+    `dots`: the points that stand alone, which a line's width would hide.
+    """
 
     label: str
     hue: str
     path: str
     area: str = ""
+    dots: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,8 @@ def line_chart(
             for x, value in zip(xs, one.values, strict=True)
         )
         area = _area(runs, HEIGHT) if len(series) == 1 else ""
-        lines.append(Line(one.label, one.hue, _path(runs), area))
+        dots = _path([run for run in runs if len(run) == 1])
+        lines.append(Line(one.label, one.hue, _path(runs), area, dots))
     return Chart(
         lines=tuple(lines),
         grid=grid,

@@ -102,7 +102,7 @@ class ModelVersionAdmin(VersionsAdmin):
         """Show NDCG."""
         return _figure(obj.metrics.get("NDCG@20"))
 
-    @admin.display(description="NDCG@20 of popularity")
+    @admin.display(description="of popularity")
     def floor(self, obj: ModelVersion) -> str:
         """Show what popularity reaches on the same cases."""
         return _figure((obj.metrics.get("popularity") or {}).get("NDCG@20"))

@@ -100,6 +100,13 @@ def test_lines__unknown_value__leaves_a_gap_and_a_dot() -> None:
     assert line.area == "M0 0L0 200L0 200Z M480 100L720 0L720 200L480 200Z"
 
 
+def test_lines__points_that_stand_alone__are_dots_besides() -> None:
+    (line,) = drawn(1, None, 0.5, 1).lines
+
+    assert line.dots == "M0 0L0 0"
+    assert [one.dots for one in drawn(0.5, 1).lines] == [""]
+
+
 def test_lines__nothing_known__leaves_the_grid() -> None:
     chart = drawn(None, None)
 
